@@ -1,0 +1,63 @@
+# make alone prints the targets. A new recipe needs no new target: the pattern rules take its name.
+
+PYTHON ?= python3
+VENV ?= .venv
+# Extras beside dev, by comma: make test EXTRAS=export,jax,torch
+EXTRAS ?=
+# More words for the command that a target runs: make train-mnist_cnn ARGS="--preset article"
+ARGS ?=
+SEEDS ?= 3
+PRESETS ?=
+
+comma := ,
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test test-all lint format data tables clean
+
+help:  ## show this
+	@echo "make TARGET [EXTRAS=jax,torch,export] [ARGS=...]"
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@echo "NAME is a folder of recipes/: $(patsubst recipes/%/train.py,%,$(wildcard recipes/*/train.py))"
+
+setup: $(INSTALLED)  ## create .venv and install the package; nothing is installed twice
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}; try make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(EXTRAS),$(comma)$(EXTRAS))]"
+	@touch $@
+
+quickstart: $(INSTALLED)  ## train mnist_cnn on built-in digits, no download, under a minute
+	@$(BIN)/recipes train mnist_cnn --preset sample --data sample --overwrite $(ARGS)
+
+test: $(INSTALLED)  ## run the tests: no network, minutes on 2 cores
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(INSTALLED)  ## run the slow tests as well (real data too, where TFDS_DATA_DIR names it)
+	@RUN_SLOW=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## check format and rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+format: $(INSTALLED)  ## apply format and safe fixes
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+data: $(INSTALLED)  ## download the real data sets and cache their arrays
+	@$(BIN)/python -m common.data $(ARGS)
+
+train-%: $(INSTALLED)  ## train a recipe: make train-NAME ARGS="--preset article"
+	@$(BIN)/recipes train $* $(ARGS)
+
+results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: make results-NAME SEEDS=5
+	@$(BIN)/recipes results $* --seeds $(SEEDS) $(if $(PRESETS),--presets $(PRESETS)) $(ARGS)
+
+tables: $(INSTALLED)  ## write the result tables of the READMEs again
+	@$(BIN)/python -m common.results
+
+clean:  ## remove the environment and caches of tools; runs/ stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

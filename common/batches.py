@@ -1,0 +1,157 @@
+"""Batches for `fit()` that are a pure function of (seed, epoch, index), on every Keras backend.
+
+A run that is killed and resumed sees the same batches with the same augmentation as one that was
+not, because nothing here carries state from one batch to the next.
+"""
+
+import keras
+import numpy as np
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays; shuffled and augmented when a seed is given, in order otherwise.
+
+    Args:
+        x: Array of inputs, `(n, ...)`; a memory map stays one (only a batch is read at a time).
+        y: Integer labels, `(n,)`.
+        batch_size: Examples per batch. The last batch may be smaller: no example is dropped.
+        num_classes: Labels are given one-hot, float32 `(batch, num_classes)`; with 1, for a sigmoid,
+            as they are, float32 `(batch, 1)`.
+        seed: Seed of the order and the augmentation. None: no shuffling, no augmentation.
+        augment: Callable `(batch of x, numpy Generator) -> batch of x`, for training.
+    """
+
+    def __init__(self, x, y, *, batch_size, num_classes, seed=None, augment=None):
+        super().__init__()
+        self.x, self.y = x, y
+        self.batch_size = batch_size
+        self.num_classes = num_classes
+        self.seed = seed
+        self.augment = augment
+        self.set_epoch(0)
+
+    @property
+    def num_batches(self):
+        return -(-len(self.y) // self.batch_size)
+
+    def set_epoch(self, epoch):
+        """Moves to an epoch (0-based); `common.training.fit` calls it before each."""
+        self.epoch = epoch
+        self.order = self._order(epoch)
+
+    def _order(self, epoch):
+        if self.seed is None:
+            return None
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.y))
+
+    def _rows(self, index):
+        start, stop = index * self.batch_size, (index + 1) * self.batch_size
+        if self.order is None:
+            return slice(start, min(stop, len(self.y)))
+        return self.order[start:stop]
+
+    def __getitem__(self, index):
+        rows = self._rows(index)
+        x = np.asarray(self.x[rows])
+        if self.augment is not None and self.seed is not None:
+            x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
+        y = np.asarray(self.y[rows])
+        if self.num_classes == 1:
+            return x, y[:, None].astype("float32")
+        return x, np.eye(self.num_classes, dtype="float32")[y]
+
+
+class BucketBatches(ArrayBatches):
+    """Batches of token ids of similar length, each cut to its longest row.
+
+    A padded position costs as much as a word. Sorting by length within groups of batches and then
+    shuffling the batches removes most padding while the order stays random.
+
+    Args:
+        ids: int32 `(n, tokens)`, padded at the end with 0.
+        labels: Integer labels, `(n,)`.
+        width: Batches are cut to a multiple of this many tokens, so that a compiled backend meets
+            few different shapes.
+        group: Batches sorted together. Larger: less padding; smaller: more mixing.
+        **kwargs: As for ArrayBatches.
+    """
+
+    def __init__(self, ids, labels, *, width=25, group=50, **kwargs):
+        # The last non-zero column, so that an unknown word or a 0 inside a text cannot shorten it.
+        positions = np.arange(1, ids.shape[1] + 1, dtype="int32")
+        self.lengths = np.max((ids != 0) * positions, axis=1)
+        self.width = width
+        self.group = group
+        super().__init__(ids, labels, **kwargs)
+
+    def _order(self, epoch):
+        size = self.batch_size
+        full = len(self.y) // size
+        if self.seed is None:
+            order = np.argsort(self.lengths, kind="stable")
+        else:
+            random = np.random.default_rng([self.seed, epoch])
+            order = random.permutation(len(self.y))
+            for start in range(0, len(order), size * self.group):
+                part = order[start : start + size * self.group]
+                part[:] = part[np.argsort(self.lengths[part], kind="stable")]
+            # The short last batch stays last: only full batches change places.
+            order[: full * size] = order[: full * size].reshape(full, size)[
+                random.permutation(full)
+            ].reshape(-1)
+        # Keras on TensorFlow takes the shapes of the first two batches for those of all, and a length
+        # that both have for fixed: let the second be one of another length.
+        blocks = order[: full * size].reshape(full, size)
+        for block in blocks[1:]:
+            if self._tokens(block) != self._tokens(blocks[0]):
+                blocks[1], block[:] = block.copy(), blocks[1].copy()
+                break
+        return order
+
+    def _tokens(self, rows):
+        longest = int(np.max(self.lengths[rows]))
+        return min(-(-max(longest, 1) // self.width) * self.width, self.x.shape[1])
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x[:, : self._tokens(self._rows(index))], y
+
+
+def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):
+    """Returns unshuffled batches of model inputs: bucketed if they are token ids.
+
+    Args:
+        inputs: uint8 images `(n, h, w, c)` or int32 token ids `(n, tokens)`.
+        labels: Integer labels `(n,)`; zeros where there are none.
+        num_classes: Number of classes.
+        batch_size: Examples per batch.
+    """
+    if labels is None:
+        labels = np.zeros(len(inputs), "int32")
+    cls = BucketBatches if inputs.ndim == 2 else ArrayBatches
+    return cls(inputs, labels, batch_size=batch_size, num_classes=num_classes)
+
+
+def predict(model, batches):
+    """Returns class probabilities for unshuffled batches, in the order of the data.
+
+    Args:
+        model: A Keras model with a softmax output `(n, k)` or a sigmoid output `(n, 1)`.
+        batches: ArrayBatches or BucketBatches without a seed.
+
+    Returns:
+        float32 `(n, k)`, `k >= 2`.
+    """
+    probabilities = np.concatenate(
+        [
+            keras.ops.convert_to_numpy(model.predict_on_batch(batches[index][0]))
+            for index in range(batches.num_batches)
+        ]
+    ).astype("float32")
+    if batches.order is not None:
+        restored = np.empty_like(probabilities)
+        restored[batches.order] = probabilities
+        probabilities = restored
+    if probabilities.shape[1] == 1:
+        probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)
+    return probabilities

@@ -1,0 +1,293 @@
+"""Callbacks of every run. One of them, `RunKeeper`, owns all state that survives a kill."""
+
+import csv
+import io
+import json
+import math
+import os
+import resource
+import sys
+import time
+import zipfile
+
+import keras
+import numpy as np
+
+from common.errors import RecipeError
+from common.files import atomic_path, write_text_atomic
+
+
+class NonFiniteLoss(RecipeError):
+    """The loss became NaN or infinite."""
+
+
+class RunKeeper(keras.callbacks.Callback):
+    """Best checkpoint, backup, CSV log and early stopping, as one transaction per epoch.
+
+    These four are one callback because a kill between two of them must not leave them apart (Keras'
+    BackupAndRestore forgets the best score and then overwrites a better model: keras issue 17012).
+    `backup/state.npz` is the only truth. At the end of an epoch, in this order:
+
+    1. if the epoch is the best so far, its model is written to `best.pending.keras`;
+    2. the backup is replaced: all weights, random states, optimizer state, and the history;
+    3. the pending model becomes `best.keras`, and `history.csv` is written from the history.
+
+    A kill before 2 repeats the epoch; a kill after 2 is completed on resume. The best epoch and the
+    early-stopping patience are derived from the history, never stored.
+
+    Args:
+        run: The Run.
+        monitor: History column that chooses the best epoch.
+        mode: "min" or "max".
+        patience: Epochs without improvement before training stops; None trains to the end.
+    """
+
+    def __init__(self, run, monitor="val_loss", mode="min", patience=None):
+        super().__init__()
+        self.run = run
+        self.monitor = monitor
+        self.sign = {"min": 1.0, "max": -1.0}[mode]
+        self.patience = patience
+        self.history = []
+        self.backup_file = run.path("backup/state.npz")
+        self.pending_file = run.path("best.pending.keras")
+        self.best_file = run.path("best.keras")
+
+    @property
+    def epochs_done(self):
+        """Epochs completed, over all sessions."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self):
+        """The best epoch so far, 1-based; the earliest one of equals; None before the first."""
+        if not self.history:
+            return None
+        scores = [self.sign * float(row[self.monitor]) for row in self.history]
+        return 1 + min(range(len(scores)), key=scores.__getitem__)
+
+    @property
+    def exhausted(self):
+        """Whether early stopping ends the training here."""
+        return self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience
+
+    def _variables(self):
+        # Random states (dropout) are among the model's variables.
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def restore(self, model):
+        """Continues from the backup, if there is one: weights, optimizer, random states, history.
+
+        Raises:
+            RecipeError: The backup cannot be read or belongs to another model.
+        """
+        self.set_model(model)
+        model.optimizer.build(model.trainable_variables)
+        if not self.backup_file.exists():
+            for leftover in (self.pending_file, self.best_file):
+                leftover.unlink(missing_ok=True)
+            return
+        try:
+            with np.load(self.backup_file, allow_pickle=False) as backup:
+                state = json.loads(str(backup["state"]))
+                arrays = [backup[f"v{index}"] for index in range(state["count"])]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise RecipeError(
+                f"the backup {self.backup_file} is damaged ({error}); --overwrite starts again"
+            ) from error
+        variables = self._variables()
+        if [list(array.shape) for array in arrays] != [list(v.shape) for v in variables]:
+            raise RecipeError(
+                f"the backup {self.backup_file} was made by another version of this model; "
+                "--overwrite starts again"
+            )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+        self.history = state["history"]
+        if self.pending_file.exists():
+            if self.best_epoch == self.epochs_done:
+                os.replace(self.pending_file, self.best_file)
+            else:
+                self.pending_file.unlink()
+        self._write_history()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append(row)
+        improved = self.best_epoch == self.epochs_done
+        if improved:
+            with atomic_path(self.pending_file) as temporary:
+                self.model.save(temporary)
+        self._write_backup()
+        if improved:
+            os.replace(self.pending_file, self.best_file)
+        self._write_history()
+        if self.exhausted:
+            self.model.stop_training = True
+
+    def _write_backup(self):
+        arrays = [keras.ops.convert_to_numpy(variable.value) for variable in self._variables()]
+        state = json.dumps({"count": len(arrays), "history": self.history})
+        with atomic_path(self.backup_file) as temporary:
+            np.savez(temporary, state=state, **{f"v{i}": array for i, array in enumerate(arrays)})
+
+    def _write_history(self):
+        names = list(dict.fromkeys(name for row in self.history for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.history)
+        write_text_atomic(self.run.path("history.csv"), text.getvalue())
+
+
+class Meter(keras.callbacks.Callback):
+    """Adds learning rate, wall and CPU seconds and examples per second to each epoch's logs.
+
+    Comes before RunKeeper, which stores the logs. Seconds include validation, as a user waits for it;
+    the throughput does not.
+
+    Args:
+        examples: Training examples per epoch.
+    """
+
+    def __init__(self, examples):
+        super().__init__()
+        self.examples = examples
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.wall = time.perf_counter()
+        self.cpu = cpu_seconds()
+        self.training = None
+
+    def on_test_begin(self, logs=None):
+        self.training = time.perf_counter() - self.wall
+
+    def on_epoch_end(self, epoch, logs=None):
+        wall = time.perf_counter() - self.wall
+        optimizer = self.model.optimizer
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        logs["seconds"] = round(wall, 3)
+        logs["cpu_seconds"] = round(cpu_seconds() - self.cpu, 3)
+        logs["examples_per_second"] = round(self.examples / (self.training or wall), 1)
+
+
+def cpu_seconds():
+    """Returns user plus system seconds that this process has used, over all its threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops the run at the first loss that is NaN or infinite; the last good model is kept.
+
+    Raises:
+        NonFiniteLoss: With the epoch, the step and what usually causes it.
+    """
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The logged loss is a running mean over the epoch: once not finite it stays so.
+        self._check(logs, "loss", f"at step {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Comes before RunKeeper: a model that has diverged is not written as the best one.
+        self._check(logs, "val_loss", "on the validation split")
+
+    def _check(self, logs, name, where):
+        value = float((logs or {}).get(name, 0.0))
+        if not math.isfinite(value):
+            kept = "the best model so far is kept in best.keras" if self.epoch else "no model was kept"
+            raise NonFiniteLoss(
+                f"the loss is {value} {where} of epoch {self.epoch + 1}. Likely causes: a learning "
+                "rate that is too high, inputs that are not scaled or not finite, or no gradient "
+                f"clipping in a recurrent network. Run folder: {self.run.directory} ({kept})"
+            )
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the whole training with the time left, and a line per epoch.
+
+    Where the output is no terminal only the lines are written.
+
+    Args:
+        epochs: Epochs of the whole training.
+        steps: Batches per epoch.
+        stream: Where to write (default: standard output).
+    """
+
+    def __init__(self, epochs, steps, stream=None):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.stream = stream or sys.stdout
+        self.bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.bar is not None:
+            return
+        import tqdm
+
+        self.start_time, self.start_epoch = time.perf_counter(), epoch
+        self.bar = tqdm.tqdm(
+            total=self.epochs * self.steps,
+            initial=epoch * self.steps,
+            file=self.stream,
+            disable=not self.stream.isatty(),
+            unit="batch",
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self.bar.disable:
+            epoch = self.bar.n // self.steps + 1
+            self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+            self.bar.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        per_epoch = (time.perf_counter() - self.start_time) / (epoch + 1 - self.start_epoch)
+        left = per_epoch * (self.epochs - epoch - 1)
+        line = (
+            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4f}  "
+            f"accuracy {logs['accuracy']:.4f}  val_loss {logs['val_loss']:.4f}  "
+            f"val_accuracy {logs['val_accuracy']:.4f}  {logs['seconds']:.0f} s"
+            f"{f'  {duration(left)} left' if left else ''}"
+        )
+        self.bar.write(line, file=self.stream)
+        self.stream.flush()
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Removes the bar; also called when the training is interrupted."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class SetEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch it is: their order and augmentation depend on it."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.set_epoch(epoch)
+
+
+def duration(seconds):
+    """Returns seconds as a person says them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"

@@ -1,0 +1,393 @@
+"""The console script `recipes`, also `python -m recipes` and every `recipes/<name>/train.py`.
+
+Each command is a function of the remaining words that returns an exit code: 0 done, 1 a RecipeError
+(data, files, divergence), 2 a usage error, 130 interrupted. Keras is imported inside the commands
+that need it, after the command line has been checked.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+from common import config as configuration
+from common import registry
+from common.errors import RecipeError, UsageError, near_match
+
+USAGE = """\
+Deep-learning recipes that a person can run, read, tune and trust.
+
+usage: recipes COMMAND ...
+
+  list                      every recipe, its presets and its measured result
+  train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags)
+  evaluate RUN              score a run's model again on its validation and test split
+  predict RUN FILE...       classify images or text files ('-': standard input)
+  export RUN --format F     savedmodel, onnx or litert, checked against the model
+  report RUN                write report.html again
+  compare RUN RUN...        runs side by side, with paired tests
+  results NAME              train the presets over seeds and write results.json
+
+Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+
+def main(argv=None):
+    """Runs one command.
+
+    Args:
+        argv: Words after `recipes`; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    return _guarded(_command, words)
+
+
+def run_script(file, argv=None):
+    """Trains the recipe whose `train.py` is `file`; what a recipe script calls.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return _guarded(_train, [Path(file).resolve().parent.name, *words])
+
+
+def _guarded(function, words):
+    debug = "--debug" in words
+    try:
+        return function(words) or 0
+    except SystemExit as stop:  # tyro's --help
+        return stop.code or 0
+    except RecipeError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`recipes list | head`): not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"error: {type(error).__name__}: {error} (--debug shows the traceback)", file=sys.stderr
+        )
+        return 1
+
+
+def _command(words):
+    commands = {
+        "list": _list,
+        "train": _train,
+        "evaluate": _evaluate,
+        "predict": _predict,
+        "export": _export,
+        "report": _report,
+        "compare": _compare,
+        "results": _results,
+    }
+    if words[0] not in commands:
+        raise UsageError(
+            f"unknown command '{words[0]}'{near_match(words[0], commands)} (`recipes --help`)"
+        )
+    return commands[words[0]](words[1:])
+
+
+def _arguments(name, doc, words, **fields):
+    """Parses `words` into an object; each field is `name=(type, default, help)`."""
+    import typing
+
+    import tyro
+
+    specification = [("debug", bool, dataclasses.field(default=False))]
+    for field, (hint, default, text) in fields.items():
+        hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
+        if default is ...:
+            specification.insert(0, (field, tyro.conf.Positional[hint]))
+        else:
+            specification.append((field, hint, dataclasses.field(default=default)))
+    cls = dataclasses.make_dataclass(name.capitalize(), specification)
+    return configuration.parse(cls, words, prog=f"recipes {name}", description=doc)
+
+
+def _list(words):
+    arguments = _arguments(
+        "list", "Lists every recipe.", words, json=(bool, False, "Print JSON.")
+    )
+    from common import results
+
+    rows = []
+    for name in registry.names():
+        module = registry.load(name)
+        rows.append(
+            {
+                "name": name,
+                "summary": registry.summary(name),
+                "presets": list(module.PRESETS),
+                "results": results.summaries(name),
+            }
+        )
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['name']:<16} {row['summary']}")
+        for preset in row["presets"]:
+            measured = row["results"].get(preset)
+            print(f"{'':<16}   --preset {preset:<10} {measured or 'not measured yet'}")
+
+
+def _train(words):
+    if not words or words[0].startswith("-"):
+        if words and words[0] not in ("-h", "--help"):
+            raise UsageError("recipes train needs the name of a recipe first (`recipes list`)")
+        print("usage: recipes train NAME [flags]\n\nNAME is one of:")
+        for name in registry.names():
+            print(f"  {name:<16} {registry.summary(name)}")
+        print("\n`recipes train NAME --help` shows the flags of a recipe.")
+        return 0
+    from common.run import Options, Run
+
+    name, words = registry.check(words[0]), words[1:]
+    module = registry.load(name)
+    file = configuration.split_option(words, "--config")
+    preset = configuration.split_option(words, "--preset", Options.preset)
+    base = configuration.preset(module.PRESETS, preset)
+    if file is not None:
+        base = configuration.read_config_file(file, module.Config, name)
+    cls = dataclasses.make_dataclass(
+        "Arguments", [("options", Options), ("hyperparameters", module.Config)]
+    )
+    arguments = configuration.parse(
+        cls,
+        words,
+        prog=f"recipes train {name}",
+        description=(module.__doc__ or "").strip()
+        + f"\n\nPresets: {', '.join(module.PRESETS)}. Flags change single fields of the preset.",
+        default=cls(options=Options(preset=preset), hyperparameters=base),
+    )
+    config, options = arguments.hyperparameters, arguments.options
+    run = Run(name, config, options, preset=preset_name(module, config))
+    return train(module, run)
+
+
+def preset_name(module, config):
+    """Returns the name of the preset that a Config is, whatever its seed, or "custom"."""
+    for name, value in module.PRESETS.items():
+        if dataclasses.replace(value, seed=config.seed) == config:
+            return name
+    return "custom"
+
+
+def train(module, run):
+    """Trains a recipe in a run folder, prints the result and writes the report.
+
+    Returns:
+        The exit code.
+    """
+    from common import backend
+
+    run.open()
+    backend.start()
+    print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
+    try:
+        results = module.train(run.config, run)
+    except KeyboardInterrupt:
+        print(
+            f"\nInterrupted. Finished epochs are kept; the same command continues, or: "
+            f"recipes train {run.recipe} --config {run.path('config.json')} "
+            f"--data {run.options.data} --run-dir {run.directory}",
+            file=sys.stderr,
+        )
+        return 130
+    from common import training
+
+    if run.options.report:
+        from common.report import write_report
+
+        write_report(run.directory, module.load_data(run.config, run.source))
+    print(training.finish_line(results, run))
+    return 0
+
+
+def _open(path):
+    from common import backend
+    from common.run import open_finished
+
+    opened = open_finished(path)
+    backend.start()
+    return opened
+
+
+def _encoder(module, run):
+    """Returns the recipe's function from raw inputs to model inputs (the identity for images)."""
+    encode = getattr(module, "encode", None)
+    return (lambda x: encode(run, x)) if encode else (lambda x: x)
+
+
+def _evaluate(words):
+    arguments = _arguments(
+        "evaluate",
+        "Scores a run's best model on the validation and test split of its data, or on your own.",
+        words,
+        run=(Path, ..., "Run folder."),
+        data=(str | None, None, "Other data with the same classes: a path (default: the run's)."),
+        data_dir=(Path | None, None, "Folder of TensorFlow Datasets."),
+        json=(bool, False, "Print JSON."),
+    )
+    run, module = _open(arguments.run)
+    from common import batches, metrics
+    from common.data import Source
+    from common.files import read_json
+    from common.loading import load_model
+
+    source = Source(
+        data=arguments.data or run.source.data,
+        data_dir=arguments.data_dir or run.source.data_dir,
+    )
+    splits = module.load_data(run.config, source)
+    trained = tuple(read_json(run.path("environment.json"), "environment")["data"]["class_names"])
+    if splits.info.class_names != trained:
+        raise RecipeError(
+            f"the model knows the classes {', '.join(trained)}; "
+            f"the data has {', '.join(splits.info.class_names)}"
+        )
+    model, encode = load_model(run.path("best.keras")), _encoder(module, run)
+    outputs = {}
+    for name, split in (("val", splits.val), ("test", splits.test)):
+        inputs = batches.inference_batches(encode(split.x))
+        outputs[f"{name}_probabilities"] = batches.predict(model, inputs)
+        outputs[f"{name}_labels"] = split.y
+    scores = metrics.summarise(**outputs)
+    if arguments.json:
+        print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
+        return
+    print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
+    if splits.info.note:
+        print(splits.info.note)
+    for name, score in scores.items():
+        interval = score.get("accuracy_interval")
+        spread = f"  (95 % {interval[0]:.2%} to {interval[1]:.2%})" if interval else ""
+        print(
+            f"{name:<11} accuracy {score['accuracy']:.2%}{spread}  loss {score['loss']:.4f}  "
+            f"ECE {score['ece']:.4f}  {score['count']:,} examples"
+        )
+
+
+def _predict(words):
+    arguments = _arguments(
+        "predict",
+        "Classifies files with a run's best model: images, or text files, as the recipe needs.",
+        words,
+        run=(Path, ..., "Run folder."),
+        files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
+        top=(int, 3, "Classes to print per file."),
+        json=(bool, False, "Print JSON with the probabilities of all classes."),
+    )
+    if not arguments.files:
+        raise UsageError("recipes predict needs a file to classify after the run folder")
+    run, module = _open(arguments.run)
+    from common import batches, prediction
+    from common.files import read_json
+    from common.loading import load_model
+
+    data = read_json(run.path("environment.json"), "environment")["data"]
+    raw = prediction.read_inputs(arguments.files, data["kind"], run)
+    model, encode = load_model(run.path("best.keras")), _encoder(module, run)
+    probabilities = batches.predict(model, batches.inference_batches(encode(raw(model))))
+    rows = []
+    for file, row in zip(arguments.files, probabilities, strict=True):
+        order = row.argsort()[::-1]
+        rows.append(
+            {
+                "file": file,
+                "class": data["class_names"][order[0]],
+                "probabilities": {data["class_names"][i]: float(row[i]) for i in order},
+            }
+        )
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        best = list(row["probabilities"].items())[: max(arguments.top, 1)]
+        print(f"{row['file']}: " + ", ".join(f"{name} {value:.1%}" for name, value in best))
+
+
+def _export(words):
+    arguments = _arguments(
+        "export",
+        "Exports a run's best model and checks it against the model on 100 test inputs.",
+        words,
+        run=(Path, ..., "Run folder."),
+        format=(str, "savedmodel", "savedmodel, onnx or litert."),
+        output=(Path | None, None, "Where to write (default: in the run folder)."),
+        overwrite=(bool, False, "Replace an existing export."),
+    )
+    from common.export import FORMATS, default_output, export
+
+    if arguments.format not in FORMATS:
+        raise UsageError(
+            f"unknown format '{arguments.format}'{near_match(arguments.format, FORMATS)} "
+            f"(there are: {', '.join(FORMATS)})"
+        )
+    run, module = _open(arguments.run)
+    splits = module.load_data(run.config, run.source)
+    inputs = _encoder(module, run)(splits.test.x[:100])
+    result = export(
+        run.path("best.keras"),
+        arguments.format,
+        arguments.output or default_output(run.directory, arguments.format),
+        inputs,
+        overwrite=arguments.overwrite,
+    )
+    print(
+        f"Wrote {result.path} ({result.format}, {result.bytes / 1e6:.2f} MB, exported by "
+        f"{result.backend}). Largest difference of a probability from the model's on "
+        f"{result.count} test inputs: {result.max_difference:.2e}."
+    )
+
+
+def _report(words):
+    arguments = _arguments(
+        "report", "Writes a run's report.html again.", words, run=(Path, ..., "Run folder.")
+    )
+    run, module = _open(arguments.run)
+    if not run.finished:
+        raise RecipeError(
+            f"{run.directory} is not finished (no metrics.json): the command that started it continues it"
+        )
+    from common.report import write_report
+
+    path = write_report(run.directory, module.load_data(run.config, run.source))
+    print(f"Report: {Path(path).resolve()}")
+
+
+def _compare(words):
+    arguments = _arguments(
+        "compare",
+        "Prints runs side by side: scores, settings that differ, paired tests on the same examples.",
+        words,
+        runs=(tuple[Path, ...], ..., "Run folders."),
+    )
+    if len(arguments.runs) < 2:
+        raise UsageError("recipes compare needs two run folders or more")
+    from common.compare import compare
+
+    print(compare(arguments.runs))
+
+
+def _results(words):
+    from common import results
+
+    return results.command(words)

@@ -1,0 +1,207 @@
+"""One frozen dataclass per recipe is its command line, its JSON file, its tuner space and its notebook.
+
+A recipe's `Config` has a default and a docstring for every field; `PRESETS` maps names to values of
+it. Nothing here imports NumPy or Keras, so that a wrong flag is answered at once.
+"""
+
+import dataclasses
+import hashlib
+import json
+import typing
+from pathlib import Path
+
+from common.errors import UsageError, near_match
+
+
+def require(config, minimum=None, maximum=None, below=None, above=None, **values):
+    """Checks bounds of fields, called by a Config's `__post_init__`.
+
+    Args:
+        config: The Config; named in the error.
+        minimum: Least allowed value, inclusive.
+        maximum: Greatest allowed value, inclusive.
+        below: Upper bound, exclusive.
+        above: Lower bound, exclusive.
+        **values: `field=value` pairs. A tuple is checked item by item; None is allowed.
+
+    Raises:
+        UsageError: A value is out of bounds.
+    """
+    bounds = (
+        (minimum, "at least", lambda value, bound: value >= bound),
+        (maximum, "at most", lambda value, bound: value <= bound),
+        (below, "below", lambda value, bound: value < bound),
+        (above, "above", lambda value, bound: value > bound),
+    )
+    for name, value in values.items():
+        items = value if isinstance(value, tuple) else (value,)
+        for item in items:
+            if item is None:
+                continue
+            for bound, words, holds in bounds:
+                # `not holds` rather than the opposite comparison: NaN fails every bound.
+                if bound is not None and not holds(item, bound):
+                    raise UsageError(f"{name} must be {words} {bound}, got {item}")
+
+
+def field_names(cls):
+    """Returns the names of a dataclass's fields, in order."""
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def to_dict(config):
+    """Returns a Config as a dict that JSON can hold (tuples become lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(cls, values):
+    """Makes a Config from a dict, as read from JSON.
+
+    Args:
+        cls: The Config class.
+        values: Field values. Fields that are absent take their defaults.
+
+    Raises:
+        UsageError: An unknown key (the near match is named), a value of the wrong type, or one that
+            the Config itself refuses.
+    """
+    import typeguard
+
+    hints = typing.get_type_hints(cls)
+    checked = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise UsageError(f"unknown key '{name}' in the configuration{near_match(name, hints)}")
+        if isinstance(value, list):
+            value = tuple(value)
+        if hints[name] is float and type(value) is int:
+            value = float(value)
+        try:
+            if isinstance(value, bool) and hints[name] in (int, float):
+                raise TypeError("a boolean is not a number")
+            typeguard.check_type(value, hints[name])
+        except (typeguard.TypeCheckError, TypeError) as error:
+            wanted = getattr(hints[name], "__name__", str(hints[name]))
+            raise UsageError(f"{name} must be of type {wanted}, got {value!r}") from error
+        checked[name] = value
+    return cls(**checked)
+
+
+def read_config_file(path, cls, recipe):
+    """Reads a Config from a JSON file: a run's `config.json`, a tuner's `best.json`, or bare fields.
+
+    Raises:
+        UsageError: The file is absent or not JSON, belongs to another recipe, or holds a bad value.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"no configuration file at {path}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path} is not a readable JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    if content.get("recipe", recipe) != recipe:
+        raise UsageError(f"{path} is a configuration of {content['recipe']}, not of {recipe}")
+    return from_dict(cls, content.get("config", content))
+
+
+def differences(old, new):
+    """Returns a line per field that differs between two dicts: `epochs: 20 -> 3`."""
+    return [
+        f"{name}: {old.get(name, '(absent)')} -> {new.get(name, '(absent)')}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def short_hash(value):
+    """Returns eight hex digits that identify a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def preset(presets, name):
+    """Returns the preset of that name.
+
+    Raises:
+        UsageError: There is none; the message lists those that exist.
+    """
+    if name not in presets:
+        raise UsageError(
+            f"unknown preset '{name}'{near_match(name, presets)} (there are: {', '.join(presets)})"
+        )
+    return presets[name]
+
+
+def flag(name):
+    """Returns the command-line flag of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def parse(cls, args, *, prog, description, default=None):
+    """Parses a command line into a dataclass with tyro; every mistake is one line and exit code 2.
+
+    Args:
+        cls: The dataclass. A field whose type is a dataclass contributes its fields without prefix.
+        args: Words after the program's name.
+        prog: What to call the program in the help.
+        description: Text above the flags in the help.
+        default: Instance that supplies the defaults.
+
+    Raises:
+        UsageError: An unknown flag (the near match is named) or a bad value.
+    """
+    import contextlib
+    import io
+    import re
+
+    import tyro
+
+    known = {"--help"}
+    for name, hint in typing.get_type_hints(cls).items():
+        for leaf in field_names(hint) if dataclasses.is_dataclass(hint) else [name]:
+            known |= {flag(leaf), "--no-" + leaf.replace("_", "-")}
+    for word in args:
+        name = word.split("=")[0].replace("_", "-")
+        if word.startswith("--") and name not in known:
+            raise UsageError(f"unknown flag '{word.split('=')[0]}'{near_match(name, sorted(known))}")
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(
+                cls,
+                args=list(args),
+                prog=prog,
+                description=description,
+                default=default,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        # tyro draws a box with the message first, then a rule and the flag's help: keep the message.
+        lines = [line.strip(" │╭╮╰╯─") for line in errors.getvalue().splitlines()[1:]]
+        message = []
+        for line in lines:
+            if not line and message:
+                break
+            message.append(line)
+        text = re.sub(r"\s+", " ", " ".join(message)).strip()
+        raise UsageError(f"{text} (see {prog} --help)") from None
+
+
+def split_option(args, name, fallback=None):
+    """Returns the value of `--name VALUE` or `--name=VALUE` in `args`, or the fallback.
+
+    Presets and configuration files set the defaults of all other flags, so they are read first.
+    """
+    for index, word in enumerate(args):
+        if word == name:
+            if index + 1 == len(args):
+                raise UsageError(f"{name} needs a value")
+            return args[index + 1]
+        if word.startswith(name + "="):
+            return word.split("=", 1)[1]
+    return fallback
+

@@ -1,0 +1,237 @@
+"""Decoded arrays on disk, opened as memory maps: a later start takes milliseconds.
+
+    <cache>/<name>/<version>-<fingerprint>/
+      meta.json                          what it is, and a checksum of each array
+      train_x.npy train_y.npy            images uint8 and labels int32, or
+      train_x.npy train_offsets.npy ...  texts as one UTF-8 uint8 blob and int64 offsets
+      test_...                           the same
+
+An entry is written into a temporary folder and renamed into place, so it is whole or absent. Two
+processes may write the same one at once: the first rename wins and both read it.
+"""
+
+import atexit
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from common.data.types import Split
+from common.errors import RecipeError
+
+FORMAT = 1
+"""Raised when the layout changes; entries of another format are written anew."""
+
+PARTIAL = ".partial-"
+ABANDONED_SECONDS = 3600
+"""A temporary folder this old belongs to a process that was killed: writing takes seconds."""
+
+
+def root():
+    """Returns the cache folder: KERAS_RECIPE_BOX_CACHE, else ~/.cache/keras-recipe-box."""
+    named = os.environ.get("KERAS_RECIPE_BOX_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "keras-recipe-box"
+
+
+class Entry:
+    """An opened cache entry.
+
+    All arrays are mapped when it is opened (which reads nothing but checksums), so that a run
+    does not lose its test split when somebody clears the cache meanwhile.
+
+    Args:
+        folder: The entry's folder.
+
+    Raises:
+        ValueError: The entry is damaged or of another format.
+        OSError: It is absent or unreadable.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.meta = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+        if not isinstance(self.meta, dict) or self.meta.get("format") != FORMAT:
+            raise ValueError("another cache format")
+        self._arrays = {}
+        for name, checksum in self.meta["checksums"].items():
+            array = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if _checksum(array) != checksum:
+                raise ValueError(f"{name}.npy does not match its checksum")
+            self._arrays[name] = array
+        if not {"train_x", "train_y", "test_x", "test_y"} <= set(self._arrays):
+            raise ValueError("arrays are missing")
+
+    def count(self, split):
+        """Returns the number of examples of a split."""
+        return len(self._arrays[f"{split}_y"])
+
+    def split(self, name):
+        """Returns a Split: images as a memory map, texts as an object array of str."""
+        x = self._arrays[f"{name}_x"]
+        y = np.array(self._arrays[f"{name}_y"])
+        if self.meta["kind"] == "text":
+            x = unpack_texts(x, self._arrays[f"{name}_offsets"])
+        return Split(x, y)
+
+
+def get(name, version, fingerprint, build):
+    """Returns the entry of a data set; builds it where it is absent or damaged.
+
+    Args:
+        name: Name of the data set.
+        version: Its version.
+        fingerprint: SHA-256 of its files, hexadecimal.
+        build: Function of a folder that writes the arrays into it and returns a dictionary with
+            `kind` and whatever else `meta.json` should hold.
+
+    Returns:
+        Entry.
+
+    Raises:
+        RecipeError: The disk is full, or `build` raised it.
+    """
+    folder = root() / name / f"{version}-{fingerprint[:16]}"
+    entry = _open(folder, fingerprint)
+    if entry is not None:
+        return entry
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
+    except OSError as error:
+        print(
+            f"note: the cache folder {root()} cannot be written ({error.strerror}), so the data is "
+            "decoded again at every start; KERAS_RECIPE_BOX_CACHE names another folder",
+            file=sys.stderr,
+        )
+        temporary = Path(tempfile.mkdtemp(prefix="keras-recipe-box-"))
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        folder, partial = temporary / "entry", temporary / "partial"
+        partial.mkdir()
+    try:
+        meta = build(partial)
+        _seal(partial, {**meta, "name": name, "version": version, "fingerprint": fingerprint})
+        entry = _move_into_place(partial, folder, fingerprint)
+    except OSError as error:
+        raise RecipeError(
+            f"could not write the array cache in {folder.parent}: {error.strerror or error}. "
+            "Free some space, or name another folder in KERAS_RECIPE_BOX_CACHE"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _remove_abandoned(folder.parent)
+    return entry
+
+
+def find(name):
+    """Returns all whole entries of a data set (list of Entry)."""
+    try:
+        folders = sorted(path for path in (root() / name).iterdir() if path.is_dir())
+    except OSError:
+        return []
+    entries = (_open(path) for path in folders if not path.name.startswith("."))
+    return [entry for entry in entries if entry is not None]
+
+
+def write_split(folder, split, x, y):
+    """Writes one split into the folder of an entry under construction.
+
+    Args:
+        folder: What `build` was given.
+        split: `"train"` or `"test"`.
+        x: uint8 images `(n, h, w, c)`, or a sequence of str or UTF-8 bytes.
+        y: Integer labels `(n,)`.
+    """
+    folder = Path(folder)
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint8:
+        x, offsets = pack_texts(x)
+        np.save(folder / f"{split}_offsets.npy", offsets)
+    np.save(folder / f"{split}_x.npy", x)
+    np.save(folder / f"{split}_y.npy", np.asarray(y, np.int32))
+
+
+def pack_texts(texts):
+    """Returns `(uint8 UTF-8 blob, int64 offsets (n + 1,))` of a sequence of str or bytes."""
+    encoded = [text.encode("utf-8") if isinstance(text, str) else text for text in texts]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+
+def unpack_texts(blob, offsets):
+    """Returns the object array of str `(n,)` that `pack_texts` packed."""
+    data, bounds = blob.tobytes(), offsets.tolist()
+    texts = np.empty(len(bounds) - 1, object)
+    for row in range(len(texts)):
+        texts[row] = data[bounds[row] : bounds[row + 1]].decode("utf-8")
+    return texts
+
+
+def _checksum(array):
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
+def _open(folder, fingerprint=None):
+    try:
+        entry = Entry(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return None
+    if fingerprint is not None and entry.meta.get("fingerprint") != fingerprint:
+        return None
+    return entry
+
+
+def _seal(folder, meta):
+    """Writes meta.json, and makes sure that everything is on the disk before the rename."""
+    paths = sorted(folder.glob("*.npy"))
+    checksums = {path.stem: _checksum(np.load(path, mmap_mode="r")) for path in paths}
+    text = json.dumps({"format": FORMAT, **meta, "checksums": checksums}, indent=2)
+    (folder / "meta.json").write_text(text + "\n", encoding="utf-8")
+    for path in [*paths, folder / "meta.json"]:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    # mkdtemp makes folders private; give this one the mode an ordinary mkdir would have.
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+
+
+def _move_into_place(partial, folder, fingerprint):
+    for _ in range(50):
+        try:
+            os.replace(partial, folder)
+        except FileNotFoundError:
+            pass  # Ours is in place already; another process is just exchanging it for its own.
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        entry = _open(folder, fingerprint)
+        if entry is not None:
+            return entry
+        if partial.exists():
+            _move_aside(folder)
+        else:
+            time.sleep(0.1)
+    raise RecipeError(f"the cache entry {folder} is being changed by other programs; try again")
+
+
+def _move_aside(folder):
+    """Takes a damaged entry out of the way; another process may do so at the same moment."""
+    aside = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(folder, aside / "damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_abandoned(parent):
+    for path in parent.glob(f"{PARTIAL}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,245 @@
+"""The real data sets, from TensorFlow Datasets (TFDS) through the array cache.
+
+TFDS and TensorFlow run in a process of their own and only once (`tfds_worker.py`): a JAX or
+PyTorch run loads no TensorFlow, and TensorFlow cannot take a GPU's memory from it.
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from common.data import cache
+from common.data.types import Dataset
+from common.errors import RecipeError
+
+CONNECT_SECONDS = 3
+"""TFDS takes minutes to give up without a network; so ask first, and briefly."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A data set we know how to read."""
+
+    label: str
+    kind: str
+    host: str
+    """The server its first download comes from."""
+    config: str = ""
+
+
+DATA_SETS = {
+    "mnist": Known("MNIST", "image", "storage.googleapis.com"),
+    "cifar10": Known("CIFAR-10", "image", "www.cs.toronto.edu"),
+    "imdb_reviews": Known("IMDB reviews", "text", "ai.stanford.edu", config="plain_text"),
+}
+
+
+def load(name, data_dir=None):
+    """Loads a real data set.
+
+    Args:
+        name: Key of DATA_SETS.
+        data_dir: TFDS folder; None: TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Returns:
+        Dataset.
+
+    Raises:
+        RecipeError: It is neither on this machine nor to be had from the network.
+    """
+    entry = prepare(name, data_dir)
+    known, meta = DATA_SETS[name], entry.meta
+    label, note = known.label, ""
+    if meta.get("encoding") == "jpeg":
+        label = f"{known.label}, JPEG copy"
+        note = (
+            f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
+            "originals: figures are not comparable with those published for the lossless set."
+        )
+    return Dataset(
+        name=name,
+        version=meta["version"],
+        source="full",
+        fingerprint=meta["fingerprint"],
+        kind=known.kind,
+        class_names=meta["class_names"],
+        label=label,
+        note=note,
+        train=entry.split("train"),
+        load_test=lambda: entry.split("test"),
+        test_count=entry.count("test"),
+    )
+
+
+def prepare(name, data_dir=None):
+    """Returns the cache entry of a real data set; decodes or downloads it first where needed.
+
+    Args and Raises: as for `load`.
+    """
+    folder, named = _tfds_folder(data_dir)
+    files = _find_files(name, folder)
+    if files is None:
+        # A machine that only has the cache folder trains all the same. A folder that was named
+        # must hold the data: anything else would train on other files than the user asked for.
+        entries = [] if named else cache.find(name)
+        if len(entries) == 1:
+            return entries[0]
+        _download(name, folder, len(entries))
+        files = _find_files(name, folder)
+        if files is None:
+            raise RecipeError(f"TensorFlow Datasets left no complete {name} in {folder}")
+    fingerprint = _fingerprint(files)
+
+    def build(partial):
+        started = time.perf_counter()
+        print(f"decoding {DATA_SETS[name].label} from {files[0].parent}, once", file=sys.stderr)
+        _run_worker(name, "decode", files[0].parent, partial, DATA_SETS[name].kind)
+        print(f"decoded in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+        meta_file = partial / "decoded.json"
+        meta = json.loads(meta_file.read_text(encoding="utf-8"))
+        meta_file.unlink()
+        return meta
+
+    return cache.get(name, files[0].parent.name, fingerprint, build)
+
+
+def _tfds_folder(data_dir):
+    """Returns the TFDS folder, and whether somebody named it."""
+    named = data_dir or os.environ.get("TFDS_DATA_DIR")
+    return Path(named or "~/tensorflow_datasets").expanduser(), bool(named)
+
+
+def _find_files(name, folder):
+    """Returns the files of the newest complete version, sorted by name; None if there is none."""
+    parent = folder / name / DATA_SETS[name].config
+    versions = []
+    if parent.is_dir():
+        for path in parent.iterdir():
+            if re.fullmatch(r"\d+\.\d+\.\d+", path.name):
+                versions.append((tuple(map(int, path.name.split("."))), path))
+    for _, path in sorted(versions, reverse=True):
+        splits = [_shards(path, name, split) for split in ("train", "test")]
+        if all(splits) and (path / "dataset_info.json").is_file():
+            described = [*path.glob("*.json"), *path.glob("*.labels.txt")]
+            return sorted([*described, *splits[0], *splits[1]])
+    return None
+
+
+def _shards(path, name, split):
+    """Returns the files of a split, or an empty list when one is missing."""
+    shards = sorted(path.glob(f"{name}-{split}.*-of-*"))
+    if not shards or len(shards) != int(shards[0].name.rpartition("-of-")[2]):
+        return []
+    return shards
+
+
+def _fingerprint(files):
+    """Returns the SHA-256 over names and bytes: what a result quotes as the data it is for."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _download(name, folder, cached):
+    advice = (
+        "use `--data sample` (built in, no network), name the folder that holds it with "
+        "`--data-dir` or TFDS_DATA_DIR, or run `make data` where there is a network"
+    )
+    absent = f"no prepared files of {name} in {folder}"
+    if cached:
+        absent += f" and {cached} versions of it in the cache {cache.root()}"
+    missing = _missing_packages()
+    if missing:
+        raise RecipeError(
+            f"{absent}, and {missing} (needed to download) is not installed; {advice}"
+        )
+    if not online(DATA_SETS[name].host):
+        raise RecipeError(f"{absent}, and {DATA_SETS[name].host} cannot be reached; {advice}")
+    print(f"downloading {DATA_SETS[name].label} to {folder}", file=sys.stderr)
+    config = DATA_SETS[name].config
+    _run_worker(name, "download", f"{name}/{config}" if config else name, folder, quiet=False)
+
+
+def online(host):
+    """Returns whether a TCP connection to a host (or the HTTPS proxy) succeeds within seconds."""
+    address = (host, 443)
+    proxy = urllib.request.getproxies().get("https")
+    if proxy and not urllib.request.proxy_bypass(host):
+        parts = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        address = (parts.hostname, parts.port or 80)
+    reached = threading.Event()
+
+    def connect():
+        try:
+            socket.create_connection(address, timeout=CONNECT_SECONDS).close()
+        except Exception:  # Whatever stops us, we are offline.
+            return
+        reached.set()
+
+    # In a thread: looking a name up has no time limit of its own.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    return reached.is_set()
+
+
+def _missing_packages():
+    for package in ("tensorflow_datasets", "tensorflow"):
+        try:
+            found = importlib.util.find_spec(package) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            return package.replace("_", "-")
+    return None
+
+
+def _run_worker(name, *arguments, quiet=True):
+    missing = _missing_packages()
+    if missing:
+        raise RecipeError(
+            f"decoding {name} for the first time needs {missing}, which is not installed; "
+            f"install it, copy the array cache ({cache.root()}) from a machine that has it, "
+            "or use `--data sample`"
+        )
+    project = str(Path(__file__).parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")])),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-m", "common.data.tfds_worker", *map(str, arguments)]
+    # A download shows its progress; a decoding is silent unless it fails.
+    stderr = subprocess.PIPE if quiet else None
+    result = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
+    if result.returncode != 0:
+        lines = (result.stdout + (result.stderr or "")).strip().splitlines()
+        reason = next((line[7:] for line in lines if line.startswith("error: ")), None)
+        reason = reason or (lines[-1] if lines else f"exit code {result.returncode}")
+        if arguments[0] == "decode":
+            raise RecipeError(
+                f"could not read {name} in {arguments[1]}: {reason}. Where the files are damaged, "
+                "remove that folder and run `make data`"
+            )
+        raise RecipeError(
+            f"could not download {name} to {arguments[2]}: {reason}. Try again, or use "
+            "`--data sample`, or name a prepared folder with `--data-dir`"
+        )

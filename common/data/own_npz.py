@@ -1,0 +1,155 @@
+"""The user's own .npz files: arrays of images or texts, checked before they are believed."""
+
+import dataclasses
+import zipfile
+import zlib
+
+import numpy as np
+
+from common.data.types import Split
+from common.errors import RecipeError
+
+KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_names if you like)"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """What an .npz file holds; `test` is None where it has no test split."""
+
+    kind: str
+    class_names: list
+    train: Split
+    test: Split | None
+
+
+def read(path):
+    """Reads and checks an .npz file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Arrays, with images as uint8 `(n, h, w, c)` in their own size, texts as str.
+
+    Raises:
+        RecipeError: It is damaged, holds pickled objects, lacks keys, or its arrays do not fit.
+    """
+    arrays = _load(path)
+    pairs = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+    if "x" in arrays and "y" in arrays:
+        pairs = {"train": ("x", "y")}
+    missing = [key for pair in pairs.values() for key in pair if key not in arrays]
+    if missing:
+        found = ", ".join(arrays) or "nothing"
+        raise RecipeError(
+            f"{path}: expected {KEYS_EXPECTED}; {missing[0]} is missing, found {found}"
+        )
+    kinds, inputs, labels = {}, {}, {}
+    for part, (x_key, y_key) in pairs.items():
+        kinds[part], inputs[part] = _inputs(path, x_key, arrays[x_key])
+        labels[part] = _labels(path, y_key, arrays[y_key], len(inputs[part]), x_key)
+    if len(set(kinds.values())) > 1:
+        raise RecipeError(f"{path}: x_train holds {kinds['train']}s and x_test {kinds['test']}s")
+    class_names, labels = _classes(path, arrays.get("class_names"), labels)
+    splits = {part: Split(inputs[part], labels[part]) for part in pairs}
+    return Arrays(kinds["train"], class_names, splits["train"], splits.get("test"))
+
+
+def _load(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise RecipeError(
+                    f"{path} is a single array, not an .npz file; expected {KEYS_EXPECTED}"
+                )
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error) and "Object arrays" in str(error):
+            raise RecipeError(
+                f"{path} holds pickled Python objects, which could run code and are not read. Save "
+                "plain arrays: images as uint8, texts as np.array(list_of_str)"
+            ) from error
+        reason = "it is cut short or is not an .npz file" if "pickle" in str(error) else error
+        raise RecipeError(f"{path} cannot be read as .npz: {reason}") from error
+
+
+def _inputs(path, key, x):
+    if x.dtype.kind in "US":
+        if x.ndim != 1:
+            raise RecipeError(f"{path}: texts in {key} must have shape (n,), got {x.shape}")
+        texts = np.empty(len(x), object)
+        try:
+            texts[:] = [text.decode("utf-8") if x.dtype.kind == "S" else str(text) for text in x]
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path}: {key} is not UTF-8 text: {error}") from error
+        empty = [row for row, text in enumerate(texts) if not text.strip()]
+        if empty:
+            raise RecipeError(f"{path}: {key}[{empty[0]}] is an empty text; remove it")
+        return "text", texts
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:3]:
+        raise RecipeError(
+            f"{path}: {key} must be images (n, height, width) or (n, height, width, 1 or 3), or "
+            f"texts (n,); got shape {x.shape}, dtype {x.dtype}"
+        )
+    return "image", _to_uint8(path, key, x)
+
+
+def _to_uint8(path, key, x):
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind not in "fiu":
+        raise RecipeError(f"{path}: {key} must be uint8 or float in 0..1, got dtype {x.dtype}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise RecipeError(
+            f"{path}: {key} holds pixels that are NaN or infinite; repair or drop them"
+        )
+    low, high = (x.min(), x.max()) if x.size else (0, 0)
+    limit = 1 if x.dtype.kind == "f" else 255
+    if low < 0 or high > limit:
+        raise RecipeError(
+            f"{path}: {key} has dtype {x.dtype}, so its pixels must lie in 0..{limit}; found "
+            f"{low:g}..{high:g}. Scale them, or store uint8"
+        )
+    return np.round(x * 255.0).astype(np.uint8) if limit == 1 else x.astype(np.uint8)
+
+
+def _labels(path, key, y, count, x_key):
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]  # Keras' own CIFAR-10 arrays have this shape.
+    if y.dtype.kind not in "iu":
+        raise RecipeError(
+            f"{path}: labels in {key} must be integers, got dtype {y.dtype}; names of the classes "
+            "go into class_names"
+        )
+    if y.ndim != 1 or len(y) != count:
+        raise RecipeError(
+            f"{path}: {key} must have one label per example of {x_key}, shape ({count},); "
+            f"got {y.shape}"
+        )
+    return y
+
+
+def _classes(path, names, labels):
+    """Returns the class names, and the labels as int32 indices into them."""
+    present = np.unique(labels["train"])
+    if names is None:
+        class_names = [str(value) for value in present]
+    else:
+        if names.ndim != 1 or names.dtype.kind not in "US":
+            raise RecipeError(f"{path}: class_names must be an array of strings (k,)")
+        class_names = [str(name) for name in names.astype("U")]
+        if not np.array_equal(present, np.arange(len(class_names))):
+            raise RecipeError(
+                f"{path}: class_names lists {len(class_names)} classes, so labels must be 0 to "
+                f"{len(class_names) - 1} and each occur in train; found {present[:20].tolist()}"
+            )
+        if len(set(class_names)) < len(class_names):
+            raise RecipeError(f"{path}: class_names holds a name twice")
+    for part, y in labels.items():
+        unknown = np.setdiff1d(y, present)
+        if len(unknown):
+            raise RecipeError(f"{path}: label {unknown[0]} in y_{part} does not occur in y_train")
+    indices = {part: np.searchsorted(present, y).astype(np.int32) for part, y in labels.items()}
+    return class_names, indices

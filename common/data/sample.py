@@ -1,0 +1,181 @@
+"""Built-in samples, for a first run without a network: small, real where possible, not trivial.
+
+They stand in for a data set in form (size, channels, texts), never in name: results on them are
+labelled SAMPLE DATA everywhere. Everything is drawn from RandomState, whose stream NumPy keeps
+fixed for ever.
+"""
+
+import hashlib
+
+import numpy as np
+
+from common.data.images import convert
+from common.data.split import stratified_cut
+from common.data.types import Dataset, Split
+
+VERSION = "1"
+"""Raised when a generator changes, so that results of two versions are told apart."""
+
+NOTE = "Built-in sample data: scores say that the program works, not how good the recipe is."
+
+SHAPES = (
+    "circle",
+    "square",
+    "triangle",
+    "ring",
+    "cross",
+    "horizontal stripes",
+    "vertical stripes",
+    "diagonal stripes",
+    "checkerboard",
+    "dots",
+)
+
+
+def load_images(name, image_size, channels):
+    """Returns the Dataset that stands in for `"mnist"` or `"cifar10"`.
+
+    Args:
+        name: Name of the data set it stands in for.
+        image_size: `(height, width)` in pixels.
+        channels: 1 or 3.
+    """
+    if name == "mnist":
+        images, labels = _digits()
+        rows, test_rows = stratified_cut(labels, 360 / len(labels), seed=0)
+        splits = [(images[chosen], labels[chosen]) for chosen in (rows, test_rows)]
+        short, label = "sample-digits", "SAMPLE DATA: scikit-learn digits"
+        class_names = [str(digit) for digit in range(10)]
+        image_arrays = [(_frame(x, image_size), y) for x, y in splits]
+    else:
+        image_arrays = [_shapes(2000, seed=1), _shapes(500, seed=2)]
+        short, label = "sample-shapes", "SAMPLE DATA: generated shapes"
+        class_names = list(SHAPES)
+    train, test = (Split(convert(x, image_size, channels), y) for x, y in image_arrays)
+    return _dataset(short, label, "image", class_names, train, test)
+
+
+def load_texts(name):
+    """Returns the Dataset that stands in for `"imdb_reviews"`.
+
+    Args:
+        name: Name of the data set it stands in for.
+    """
+    from common.data.sample_reviews import generate
+
+    train, test = (Split(*generate(count, seed)) for count, seed in ((2000, 1), (500, 2)))
+    label = "SAMPLE DATA: generated reviews"
+    return _dataset("sample-reviews", label, "text", ["neg", "pos"], train, test)
+
+
+def _dataset(name, label, kind, class_names, train, test):
+    digest = hashlib.sha256()
+    for split in (train, test):
+        x = split.x if kind == "image" else np.array("\0".join(split.x).encode())
+        digest.update(np.ascontiguousarray(x).tobytes() + split.y.tobytes())
+    return Dataset(
+        name=name,
+        version=VERSION,
+        source="sample",
+        fingerprint=digest.hexdigest(),
+        kind=kind,
+        class_names=class_names,
+        label=label,
+        note=NOTE,
+        train=train,
+        load_test=lambda: test,
+        test_count=len(test),
+    )
+
+
+def _digits():
+    """Returns scikit-learn's 1,797 digits (UCI): uint8 `(n, 8, 8, 1)` and int32 labels."""
+    import importlib.util
+    from pathlib import Path
+
+    # The file itself where it is: importing scikit-learn takes longer than all else together.
+    package = importlib.util.find_spec("sklearn")
+    path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package else None
+    if path is not None and path.exists():
+        table = np.loadtxt(path, delimiter=",")
+        pixels, labels = table[:, :-1], table[:, -1]
+    else:
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+    # Intensities are 0 to 16.
+    images = np.round(pixels.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
+    return images, labels.astype(np.int32)
+
+
+def _frame(images, image_size):
+    """Enlarges digits to 20/28 of the size and centres them on black, as MNIST does."""
+    height, width = image_size
+    inner = (max(1, round(height * 20 / 28)), max(1, round(width * 20 / 28)))
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    framed = np.zeros((len(images), height, width, 1), np.uint8)
+    framed[:, top : top + inner[0], left : left + inner[1]] = convert(images, inner, 1)
+    return framed
+
+
+def _shapes(count, seed):
+    """Draws `count` 32x32 RGB images of the classes in SHAPES, equally many of each.
+
+    Foreground and background colour, position, scale, angle, phase, noise, shading and a covering
+    patch are random and the same for all classes: neither the colours nor a single pixel tell the
+    class, only the form does.
+    """
+    random = np.random.RandomState(seed)
+    labels = random.permutation(np.arange(count) % len(SHAPES)).astype(np.int32)
+
+    def draw(low, high):
+        return random.uniform(low, high, (count, 1, 1))
+
+    rows, columns = np.mgrid[0:32, 0:32]
+    y = rows - draw(11, 20)
+    x = columns - draw(11, 20)
+    angle = draw(-0.2, 0.2)
+    u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
+    radius = draw(7, 12)
+    distance = np.hypot(u, v)
+    # Stripes and dots: half a period is 2.5 to 4.5 pixels; the sign gives both diagonals.
+    half = draw(2.5, 4.5)
+    diagonal = (u + np.where(draw(0, 1) < 0.5, 1, -1) * v) / np.sqrt(2)
+    width = radius * draw(0.25, 0.4)
+
+    def stripes(position):
+        return np.floor(position / half) % 2 == 0
+
+    forms = np.stack(
+        [
+            distance < radius,
+            np.maximum(abs(u), abs(v)) < 0.85 * radius,
+            (v < 0.7 * radius) & (v > 1.8 * abs(u) - radius),
+            (distance < radius) & (distance > radius - width),
+            (np.minimum(abs(u), abs(v)) < 0.6 * width) & (np.maximum(abs(u), abs(v)) < radius),
+            stripes(v),
+            stripes(u),
+            stripes(diagonal),
+            stripes(u) ^ stripes(v),
+            np.hypot(u % (2 * half) - half, v % (2 * half) - half) < 0.7 * half,
+        ]
+    )
+    mask = forms[labels, np.arange(count)][..., None]
+
+    background = random.randint(0, 256, (count, 1, 1, 3))
+    # The other colour differs by 80 to 176 levels in every channel, up or down.
+    step = random.randint(80, 177, (count, 1, 1, 3))
+    foreground = (background + step * random.choice([-1, 1], (count, 1, 1, 3))) % 256
+    images = np.where(mask, foreground, background).astype(np.float64)
+    images += (draw(-2, 2) * (rows - 16) + draw(-2, 2) * (columns - 16))[..., None]
+    images += random.randint(-30, 31, images.shape)
+    # Half of the images are partly covered by a rectangle of one colour.
+    top, left, height, breadth = (
+        draw(0, 26),
+        draw(0, 26),
+        draw(5, 12),
+        draw(5, 12) * (draw(0, 1) < 0.5),
+    )
+    covered = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + breadth)
+    images = np.where(covered[..., None], random.randint(0, 256, (count, 1, 1, 3)), images)
+    return np.clip(np.round(images), 0, 255).astype(np.uint8), labels

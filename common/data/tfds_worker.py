@@ -1,0 +1,105 @@
+"""The only module that imports TFDS: run by `full.py` in a process of its own.
+
+python -m common.data.tfds_worker decode FOLDER OUT KIND
+python -m common.data.tfds_worker download NAME DATA_DIR
+"""
+
+import io
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from common.data import cache
+
+BATCH = 1000
+
+
+def decode(folder, out, kind):
+    """Decodes the train and test splits of a prepared data set to .npy files.
+
+    Args:
+        folder: A TFDS version folder.
+        out: Folder to write the arrays and `decoded.json` to.
+        kind: `"image"` or `"text"`.
+    """
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    builder = tfds.builder_from_directory(folder)
+    out = Path(out)
+    meta = {"kind": kind, "class_names": list(builder.info.features["label"].names)}
+    if kind == "image":
+        meta.update(_encoding(builder, tfds))
+    for split in ("train", "test"):
+        count = builder.info.splits[split].num_examples
+        batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH))
+        if kind == "image":
+            shape = (count, *builder.info.features["image"].shape)
+            x = np.lib.format.open_memmap(out / f"{split}_x.npy", "w+", np.uint8, shape)
+        else:
+            x = np.empty(count, object)
+        y = np.empty(count, np.int32)
+        start = 0
+        for batch in batches:
+            stop = start + len(batch["label"])
+            x[start:stop] = batch[kind]
+            y[start:stop] = batch["label"]
+            start = stop
+        if start != count:
+            raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
+        if kind == "image":
+            x.flush()
+            np.save(out / f"{split}_y.npy", y)
+        else:
+            cache.write_split(out, split, x.tolist(), y)
+    (out / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _encoding(builder, tfds):
+    """Returns how the images are stored, looked up in the bytes of the first one.
+
+    `features.json` does not say it: TFDS decodes PNG and JPEG alike.
+    """
+    dataset = builder.as_dataset(split="train[:1]", decoders={"image": tfds.decode.SkipDecoding()})
+    encoded = next(iter(tfds.as_numpy(dataset)))["image"]
+    if not encoded.startswith(b"\xff\xd8\xff"):
+        return {"encoding": "png" if encoded.startswith(b"\x89PNG") else "other"}
+    from PIL import Image, JpegImagePlugin
+
+    picture = Image.open(io.BytesIO(encoded))
+    details = []
+    for quality in range(1, 101):
+        candidate = io.BytesIO()
+        Image.new(picture.mode, (16, 16)).save(candidate, "JPEG", quality=quality)
+        if Image.open(candidate).quantization == picture.quantization:
+            details.append(f"quality {quality}")
+            break
+    sampling = JpegImagePlugin.get_sampling(picture)
+    details += [name for code, name in enumerate(["4:4:4", "4:2:2", "4:2:0"]) if code == sampling]
+    return {"encoding": "jpeg", "encoding_detail": ", ".join(details) or "quality unknown"}
+
+
+def download(name, data_dir):
+    """Downloads and prepares a data set with TFDS; shows its progress."""
+    import tensorflow_datasets as tfds
+
+    tfds.builder(name, data_dir=data_dir).download_and_prepare()
+
+
+def main(arguments):
+    """Runs one of the two; an error is one line on standard output, which `full.py` reads."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        {"decode": decode, "download": download}[arguments[0]](*arguments[1:])
+    except Exception as error:  # TFDS raises many kinds; the caller needs one line.
+        reason = " ".join(str(error).split())[:500] or type(error).__name__
+        print(f"error: {reason}", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

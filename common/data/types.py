@@ -1,0 +1,106 @@
+"""What a data set is made of."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the data comes from; the command line builds it from `--data` and `--data-dir`."""
+
+    data: str = "full"
+    """'full' (the real data set), 'sample' (built in, no network), or a path to the user's own."""
+    data_dir: Path | None = None
+    """Folder of TensorFlow Datasets; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Examples and their labels.
+
+    Args:
+        x: uint8 `(n, height, width, channels)`, or an object array of str `(n,)`.
+        y: int32 `(n,)`, indices into the class names.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self):
+        return len(self.y)
+
+    def take(self, rows):
+        """Returns the Split of the given rows (integer indices), in their order."""
+        return Split(np.asarray(self.x[rows]), np.asarray(self.y[rows]))
+
+
+@dataclasses.dataclass(frozen=True)
+class DataInfo:
+    """What was trained on, as it is recorded beside every result."""
+
+    name: str
+    """Short name, e.g. 'cifar10'; samples are 'sample-...'."""
+    version: str
+    """Version of the data set or of the sample's generator; '' for the user's own data."""
+    source: str
+    """'full', 'sample' or 'own'."""
+    fingerprint: str
+    """SHA-256 in hexadecimal: of the files for 'full' and 'own', of the arrays for 'sample'."""
+    kind: str
+    """'image' or 'text'."""
+    class_names: tuple[str, ...]
+    """Names of the classes; a label is an index into them."""
+    label: str
+    """Name for tables and titles, e.g. 'CIFAR-10, JPEG copy'."""
+    note: str
+    """A sentence on why figures differ from published ones, or ''."""
+    counts: dict
+    """Examples in 'train', 'validation' and 'test'."""
+
+    def to_dict(self):
+        """Returns a dictionary that JSON can hold."""
+        return {**dataclasses.asdict(self), "class_names": list(self.class_names)}
+
+
+class Splits:
+    """The three splits of a data set.
+
+    Args:
+        train: Split.
+        val: Split, cut from the training data.
+        test: Split, or a function that returns it. It is called when `.test` is first read: a
+            hyperparameter search never does.
+        info: DataInfo.
+    """
+
+    def __init__(self, train, val, test, info):
+        self.train = train
+        self.val = val
+        self.info = info
+        self._test = test
+
+    @functools.cached_property
+    def test(self):
+        """The test split, loaded on first use."""
+        return self._test() if callable(self._test) else self._test
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set before validation is cut; what each source hands to `common.data`."""
+
+    name: str
+    version: str
+    source: str
+    fingerprint: str
+    kind: str
+    class_names: list
+    label: str
+    note: str
+    train: Split
+    load_test: Callable[[], Split]
+    test_count: int

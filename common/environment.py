@@ -1,0 +1,87 @@
+"""What a run ran on: versions, machine, commit. Written beside every result."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
+
+
+def versions():
+    """Returns the installed versions of the packages a result depends on, without importing them."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_name():
+    """Returns the processor's model name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cpu_count():
+    """Returns the number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def commit():
+    """Returns the commit the code is at, with `+` when tracked files differ from it, or None."""
+    folder = Path(__file__).parent.parent
+
+    def git(*args):
+        return subprocess.run(
+            ["git", "-C", str(folder), *args], capture_output=True, text=True, timeout=10
+        )
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        # Results are written while a series runs; they do not change the code that made them.
+        changed = git("status", "--porcelain", "-uno", "--", "*.py", "constraints.txt")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if head.returncode != 0:
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def describe(seed, data):
+    """Returns what `environment.json` holds.
+
+    Args:
+        seed: The training seed.
+        data: `DataInfo.to_dict()` of the data trained on.
+    """
+    import keras
+
+    from common.backend import accelerators
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpu_count": cpu_count(),
+        "accelerators": accelerators(),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "commit": commit(),
+        "seed": seed,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data": data,
+    }

@@ -1,0 +1,213 @@
+"""A run folder: what a training reads, writes, resumes from, and refuses to overwrite.
+
+    runs/<recipe>/<name>/
+      config.json        recipe, preset and every field: `--config` reads it back
+      source.json        the data the run was started on
+      environment.json   versions, machine, commit, data fingerprint, command
+      backup/state.npz   everything an interrupted training continues from (common/callbacks.py)
+      history.csv        one row per epoch
+      best.keras         the epoch with the best validation score; final.keras: the last epoch
+      predictions.npz    class probabilities for the validation and test splits
+      metrics.json       written last: its presence means that the run is finished
+      timing.json        wall and CPU seconds
+      report.html        the same for a person, figures/ beside it
+"""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from common import config as configuration
+from common.errors import RecipeError, UsageError
+from common.files import read_json, write_json_atomic
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How and where a run takes place; what does not change its result."""
+
+    preset: str = "best"
+    """Named configuration to start from; all other flags change single fields of it."""
+    config: Path | None = None
+    """JSON file to start from instead: a run's config.json or a tuner's best.json."""
+    data: str = "full"
+    """'full' (the real data set), 'sample' (built in, small, no network), or a path to your own data:
+    a folder of class folders of images, a CSV with columns text and label, or an .npz file."""
+    data_dir: Path | None = None
+    """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
+    run_dir: Path | None = None
+    """Folder of the run; the same folder resumes (default: runs/<recipe>/<preset>-<data>-seed<n>)."""
+    overwrite: bool = False
+    """Delete what the run folder holds and start again."""
+    deterministic: bool = False
+    """Bitwise repeatable on one machine; slower on some backends."""
+    tensorboard: bool = False
+    """Write TensorBoard logs to the run folder."""
+    report: bool = True
+    """Write report.html at the end."""
+    debug: bool = False
+    """Show tracebacks of errors."""
+
+
+class Run:
+    """One training in one folder.
+
+    Args:
+        recipe: Name of the recipe.
+        config: The recipe's Config.
+        options: Options.
+        preset: Name of the preset, for the record.
+    """
+
+    def __init__(self, recipe, config, options=None, preset="custom"):
+        self.recipe = recipe
+        self.config = config
+        self.options = options or Options()
+        from common.data import Source
+
+        self.preset = preset
+        self.source = Source(data=self.options.data, data_dir=self.options.data_dir)
+        self.directory = Path(self.options.run_dir or self._default_directory())
+
+    def _default_directory(self):
+        # A field changed by a flag gets a folder of its own: the plain name is the plain preset.
+        data = self.options.data
+        if data not in ("full", "sample"):
+            resolved = Path(data).resolve()
+            data = f"{resolved.stem}-{configuration.short_hash(str(resolved))}"
+        name = f"{self.preset}-{data}-seed{self.config.seed}"
+        if self.preset == "custom":
+            fields = configuration.to_dict(self.config)
+            name += f"-{configuration.short_hash(fields)}"
+        return Path("runs") / self.recipe / name
+
+    def path(self, name):
+        """Returns the path of a file in the run folder."""
+        return self.directory / name
+
+    @property
+    def finished(self):
+        """Whether metrics.json, which is written last, is there."""
+        return self.path("metrics.json").exists()
+
+    def open(self):
+        """Creates the folder, or checks that what it holds is this very run.
+
+        Raises:
+            UsageError: The folder holds a finished run, another recipe's run, a run of another
+                configuration or other data (the message says what differs), or files that no run
+                wrote.
+            RecipeError: The folder cannot be written.
+        """
+        config_file = self.path("config.json")
+        fields = configuration.to_dict(self.config)
+        # A path is recorded whole, so that `recipes report` finds the data from any directory.
+        data = self.options.data
+        source = {"data": data if data in ("full", "sample") else str(Path(data).resolve())}
+        source["data_dir"] = str(Path(self.source.data_dir).resolve()) if self.source.data_dir else None
+        if self.directory.exists() and not self.directory.is_dir():
+            raise UsageError(f"{self.directory} is a file, not a run folder")
+        if self.directory.is_dir() and any(self.directory.iterdir()):
+            if not config_file.exists():
+                raise UsageError(
+                    f"{self.directory} is not empty and holds no run (no config.json); "
+                    "choose another --run-dir"
+                )
+            held = read_json(config_file, "run configuration")
+            if held.get("recipe") != self.recipe:
+                raise UsageError(
+                    f"{self.directory} holds a run of {held.get('recipe')}, not of {self.recipe}; "
+                    "choose another --run-dir"
+                )
+            if self.options.overwrite:
+                self._clear()
+            else:
+                self._check_same(held.get("config", {}), fields, source)
+        write_json_atomic(
+            config_file, {"recipe": self.recipe, "preset": self.preset, "config": fields}
+        )
+        write_json_atomic(self.path("source.json"), source)
+        return self
+
+    def _clear(self):
+        try:
+            shutil.rmtree(self.directory)
+        except OSError as error:
+            raise RecipeError(f"could not clear {self.directory}: {error.strerror}") from error
+
+    def _check_same(self, held, fields, source):
+        changed = configuration.differences(held, fields)
+        held_source = read_json(self.path("source.json"), "data source")
+        # The folder the data set lies in may change between machines; the data set may not.
+        if held_source.get("data") != source["data"]:
+            changed.append(f"data: {held_source.get('data')} -> {source['data']}")
+        if changed:
+            raise UsageError(
+                f"{self.directory} holds a run with another configuration ({'; '.join(changed)}); "
+                "choose another --run-dir, or --overwrite to start again"
+            )
+        if self.finished:
+            raise UsageError(
+                f"{self.directory} holds a finished run; --overwrite starts again, "
+                f"`recipes report {self.directory}` shows it"
+            )
+
+    def record_environment(self, info):
+        """Writes environment.json; `info` is the DataInfo of the data trained on.
+
+        Raises:
+            RecipeError: The run was started on data with another fingerprint.
+        """
+        from common import environment
+
+        path = self.path("environment.json")
+        if path.exists():
+            held = read_json(path, "environment").get("data", {}).get("fingerprint")
+            if held != info.fingerprint:
+                raise RecipeError(
+                    f"the data changed since {self.directory} was started "
+                    f"(fingerprint {held} -> {info.fingerprint}); --overwrite starts again"
+                )
+            return
+        write_json_atomic(path, environment.describe(self.config.seed, info.to_dict()))
+
+
+def open_finished(directory, recipe_module=None):
+    """Opens the folder of an existing run for evaluate, predict, export, report.
+
+    Args:
+        directory: The run folder.
+        recipe_module: Called with the recipe's name, returns its `train` module
+            (default: `common.registry.load`).
+
+    Returns:
+        Tuple of the Run and the recipe's module.
+
+    Raises:
+        RecipeError: It is not a run folder, or has no trained model yet.
+    """
+    from common import registry
+
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UsageError(f"no run folder at {directory}")
+    if not (directory / "config.json").exists():
+        raise UsageError(f"{directory} is not a run folder: it has no config.json")
+    held = read_json(directory / "config.json", "run configuration")
+    module = (recipe_module or registry.load)(held.get("recipe"))
+    config = configuration.read_config_file(
+        directory / "config.json", module.Config, held.get("recipe")
+    )
+    source = read_json(directory / "source.json", "data source")
+    options = Options(
+        data=source["data"],
+        data_dir=Path(source["data_dir"]) if source.get("data_dir") else None,
+        run_dir=directory,
+    )
+    run = Run(held["recipe"], config, options, preset=held.get("preset", "custom"))
+    if not run.path("best.keras").exists():
+        raise RecipeError(
+            f"{directory} has no trained model yet (no best.keras): "
+            f"finish it with `recipes train {run.recipe} --run-dir {directory}`"
+        )
+    return run, module

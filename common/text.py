@@ -1,0 +1,145 @@
+"""Words to integers: a vocabulary by frequency, fixed-length rows of ids, plain NumPy."""
+
+import itertools
+import re
+from collections import Counter
+
+import numpy as np
+
+from common.errors import RecipeError, UsageError
+from common.files import read_json, write_json_atomic
+
+PADDING = 0
+UNKNOWN = 1
+SPECIAL = 2
+"""Ids below this one are not words."""
+
+UNKNOWN_WORD = "[UNK]"
+
+# A tag starts with a letter, so that "a < b" stays what it is.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+# Words of any alphabet, with inner apostrophes: "don't" is one word and not "don" and "t".
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+def tokenise(text):
+    """Returns the words of a text: lower case, without punctuation and HTML tags (list of str)."""
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
+
+
+class TextEncoder:
+    """Turns texts into rows of word ids, padded at the end.
+
+    0 is padding, 1 is any word outside the vocabulary, 2 and above are the words of the training
+    texts by falling frequency (equally frequent ones in alphabetical order, so that the same texts
+    always give the same ids).
+
+    Args:
+        words: Words in the order of their ids, from id 2.
+        vocabulary_size: Number of ids a model's embedding needs: at most
+            `vocabulary_size - 2` words. At least 3.
+        max_tokens: Length of a row, in tokens. At least 1.
+        keep: `"last"` or `"first"`: which end of a longer text is kept. Reviews end with their
+            verdict, so the last tokens say more.
+    """
+
+    def __init__(self, words, vocabulary_size, max_tokens, keep="last"):
+        if vocabulary_size < SPECIAL + 1:
+            raise UsageError(f"vocabulary_size must be at least 3, got {vocabulary_size}")
+        if max_tokens < 1:
+            raise UsageError(f"max_tokens must be at least 1, got {max_tokens}")
+        if keep not in ("last", "first"):
+            raise UsageError(f"keep must be 'last' or 'first', got '{keep}'")
+        self.words = list(words)[: vocabulary_size - SPECIAL]
+        self.vocabulary_size = vocabulary_size
+        self.max_tokens = max_tokens
+        self.keep = keep
+        self._ids = {word: index for index, word in enumerate(self.words, SPECIAL)}
+
+    @classmethod
+    def fit(cls, texts, vocabulary_size, max_tokens, keep="last"):
+        """Makes an encoder of the most frequent words of the training texts.
+
+        Args:
+            texts: Iterable of str. Training texts only: words of the others are unknown to it.
+            vocabulary_size: As above.
+            max_tokens: As above.
+            keep: As above.
+        """
+        counts = Counter()
+        for text in texts:
+            counts.update(tokenise(text))
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return cls([word for word, _ in ranked], vocabulary_size, max_tokens, keep)
+
+    def __len__(self):
+        """Number of ids in use: padding, unknown, and the words."""
+        return SPECIAL + len(self.words)
+
+    def encode(self, texts):
+        """Encodes texts.
+
+        Args:
+            texts: Sequence of str `(n,)`.
+
+        Returns:
+            int32 `(n, max_tokens)`. A text without any word becomes a single unknown one, so that
+            no row is empty for a mask.
+        """
+        rows = []
+        for text in texts:
+            words = tokenise(text)
+            if len(words) > self.max_tokens:
+                tail = slice(-self.max_tokens, None)
+                words = words[tail if self.keep == "last" else slice(self.max_tokens)]
+            rows.append(list(map(self._ids.get, words, itertools.repeat(UNKNOWN))) or [UNKNOWN])
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids = np.full((len(rows), self.max_tokens), PADDING, np.int32)
+        # Boolean assignment fills row by row, which is the order of the flat ids.
+        mask = np.arange(self.max_tokens) < lengths[:, None]
+        flat = itertools.chain.from_iterable(rows)
+        ids[mask] = np.fromiter(flat, np.int32, int(lengths.sum()))
+        return ids
+
+    @staticmethod
+    def lengths(ids):
+        """Returns the number of tokens of each row, without padding: int32 `(n,)`."""
+        return np.count_nonzero(np.asarray(ids), axis=1).astype(np.int32)
+
+    def decode(self, ids):
+        """Returns the words of a row of ids as one str, or a list of str for many rows."""
+        ids = np.asarray(ids)
+        if ids.ndim > 1:
+            return [self.decode(row) for row in ids]
+        known = [UNKNOWN_WORD, *self.words]
+        return " ".join(known[index - UNKNOWN] for index in ids.tolist() if index != PADDING)
+
+    def save(self, path):
+        """Writes `vocabulary.json`."""
+        write_json_atomic(
+            path,
+            {
+                "vocabulary_size": self.vocabulary_size,
+                "max_tokens": self.max_tokens,
+                "keep": self.keep,
+                "words": self.words,
+            },
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+            RecipeError: The file is absent or not a vocabulary.
+        """
+        held = read_json(path, "vocabulary")
+        try:
+            words = held["words"]
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise TypeError("words is not a list of strings")
+            return cls(words, int(held["vocabulary_size"]), int(held["max_tokens"]), held["keep"])
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise RecipeError(f"{path} is not a vocabulary: {error!r}") from error

@@ -1,0 +1,172 @@
+"""`fit`: Keras' own fit with what every run needs around it: resume, best model, progress, NaN stop."""
+
+import keras
+import numpy as np
+
+from common import batches as batching
+from common import callbacks as cb
+from common.errors import RecipeError
+from common.files import atomic_path, write_json_atomic
+
+
+def fit(
+    model,
+    run,
+    train,
+    validation,
+    *,
+    epochs,
+    monitor="val_loss",
+    mode="min",
+    patience=None,
+    callbacks=(),
+):
+    """Trains a compiled model, resuming where the run folder's backup left off.
+
+    Args:
+        model: Compiled keras.Model, built the same way on every start.
+        run: The Run, opened.
+        train: ArrayBatches with a seed.
+        validation: ArrayBatches without one.
+        epochs: Epochs in total, those of earlier sessions included.
+        monitor: History column that chooses the best epoch.
+        mode: "min" or "max".
+        patience: Epochs without improvement before stopping; None trains to the end.
+        callbacks: More keras callbacks, called before the epoch's state is stored.
+
+    Returns:
+        The RunKeeper, whose `history` and `best_epoch` describe the training. The model holds the
+        weights of the best epoch; `final.keras` those of the last.
+
+    Raises:
+        NonFiniteLoss: The loss became NaN or infinite.
+        RecipeError: Files cannot be written or read.
+    """
+    keeper = cb.RunKeeper(run, monitor=monitor, mode=mode, patience=patience)
+    keeper.restore(model)
+    if keeper.epochs_done:
+        print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
+    if keeper.epochs_done < epochs and not keeper.exhausted:
+        progress = cb.Progress(epochs, train.num_batches)
+        extra = []
+        if run.options.tensorboard:
+            extra.append(_tensorboard(run))
+        try:
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=epochs,
+                initial_epoch=keeper.epochs_done,
+                verbose=0,
+                callbacks=[
+                    cb.SetEpoch(train),
+                    cb.StopOnNonFinite(run),
+                    cb.Meter(len(train.y)),
+                    *callbacks,
+                    *extra,
+                    keeper,
+                    progress,
+                ],
+            )
+        finally:
+            progress.close()
+    with atomic_path(run.path("final.keras")) as temporary:
+        model.save(temporary)
+    if keeper.best_epoch != keeper.epochs_done:
+        from common.loading import load_model
+
+        # Assigned variable by variable: the custom parts of the model stay the objects they are.
+        model.set_weights(load_model(run.path("best.keras")).get_weights())
+    return keeper
+
+
+def _tensorboard(run):
+    try:
+        return keras.callbacks.TensorBoard(log_dir=str(run.path("tensorboard")))
+    except ImportError as error:
+        raise RecipeError(
+            f"TensorBoard logs need tensorflow and tensorboard, which are not installed ({error}); "
+            "install them or leave --tensorboard out"
+        ) from error
+
+
+def finish(model, run, splits, keeper, *, encode=None, baselines=None):
+    """Scores the chosen model on validation and test, and writes the run's results.
+
+    The test split is used here, once, after everything has been chosen.
+
+    Args:
+        model: Model with the weights of the best epoch.
+        run: The Run.
+        splits: The Splits trained on.
+        keeper: What `fit` returned.
+        encode: Turns the x of a split into model inputs, e.g. texts into token ids; None where the
+            model takes x as it is.
+        baselines: Function of the outputs (probabilities and labels of both splits) that returns
+            dicts for metrics.json, e.g. of a linear model on the same data.
+
+    Returns:
+        The content of metrics.json.
+    """
+    import time
+
+    from common import metrics
+
+    start = time.perf_counter()
+    outputs = {}
+    for name, split in (("val", splits.val), ("test", splits.test)):
+        inputs = encode(split.x) if encode else split.x
+        outputs[f"{name}_probabilities"] = batching.predict(
+            model, batching.inference_batches(inputs)
+        )
+        outputs[f"{name}_labels"] = np.asarray(split.y, "int32")
+    evaluate_seconds = time.perf_counter() - start
+    with atomic_path(run.path("predictions.npz")) as temporary:
+        np.savez_compressed(temporary, **outputs)
+    history = keeper.history
+    write_json_atomic(
+        run.path("timing.json"),
+        {
+            "train_wall_seconds": round(sum(row["seconds"] for row in history), 1),
+            "train_cpu_seconds": round(sum(row["cpu_seconds"] for row in history), 1),
+            "evaluate_wall_seconds": round(evaluate_seconds, 1),
+            "examples_per_second": round(
+                float(np.median([row["examples_per_second"] for row in history])), 1
+            ),
+        },
+    )
+    info = splits.info.to_dict()
+    results = {
+        "recipe": run.recipe,
+        "preset": run.preset,
+        "data": {
+            name: info[name]
+            for name in ("source", "label", "name", "version", "fingerprint", "note")
+        },
+        "seed": run.config.seed,
+        "parameters": int(model.count_params()),
+        "epochs": keeper.epochs_done,
+        "best_epoch": keeper.best_epoch,
+        **metrics.summarise(**outputs),
+        "baselines": baselines(outputs) if baselines else [],
+    }
+    write_json_atomic(run.path("metrics.json"), results)
+    return results
+
+
+def finish_line(results, run):
+    """Returns what a training prints at its end."""
+    test, data = results["test"], results["data"]
+    low, high = test["accuracy_interval"]
+    lines = [
+        f"Test accuracy {test['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}, "
+        f"{test['count']:,} examples) on {data['label']}, from epoch {results['best_epoch']} "
+        f"of {results['epochs']}, chosen on validation ({results['validation']['accuracy']:.2%})."
+    ]
+    for baseline in results["baselines"]:
+        lines.append(f"Baseline, {baseline['name']}: {baseline['accuracy']:.2%}.")
+    if data["source"] == "sample":
+        lines.append("This is sample data: the figure says nothing about the real data set.")
+    if run.path("report.html").exists():
+        lines.append(f"Report: {run.path('report.html').resolve()}")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""Two small convolutional networks for 32 x 32 colour images."""
+
+import keras
+from keras import layers, ops
+
+
+def build_model(config, num_classes=10):
+    """Builds the network, uncompiled.
+
+    Args:
+        config: The recipe's Config; `architecture` chooses between the two networks.
+        num_classes: Size of the softmax.
+
+    Returns:
+        keras.Model from uint8 images `(n, 32, 32, 3)`, values 0 to 255, to probabilities
+        `(n, num_classes)`.
+    """
+    inputs = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = ops.cast(inputs, "float32") / 255.0
+    if config.architecture == "plain":
+        x = _plain(x, config)
+    else:
+        x = _blocks(x, config)
+    outputs = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="cifar10_cnn")
+
+
+def _plain(x, config):
+    """The documents' network: a convolution and a pooling per block, flatten, a dense layer."""
+    for filters in config.filters:
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(config.dense_units, activation="relu")(x)
+    return layers.Dropout(config.dropout_rate)(x)
+
+
+def _blocks(x, config):
+    """A cheap stem, then blocks that halve the image first and convolve the small one twice.
+
+    Pooling before the second convolution is what makes this affordable: at half the resolution a
+    convolution costs a quarter.
+    """
+    x = _convolution(x, config.stem_filters)
+    for filters in config.filters:
+        x = _convolution(x, filters, pool=True)
+        x = _convolution(x, filters)
+    x = layers.GlobalMaxPooling2D()(x)
+    return layers.Dropout(config.dropout_rate)(x)
+
+
+def _convolution(x, filters, pool=False):
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    if pool:
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.Activation("gelu")(x)

@@ -1,0 +1,186 @@
+"""ResNet on CIFAR-10: the residual networks of He et al. 2015, and the plain ones beside them.
+
+    recipes train cifar10_resnet                              ResNet-20, short one-cycle schedule
+    recipes train cifar10_resnet --preset article             ResNet-20, the paper's 64,000 steps
+    recipes train cifar10_resnet --blocks-per-stage 9 --no-residual    plain-56, short schedule
+    recipes train cifar10_resnet --preset sample --data sample         generated images
+
+Depth is 6 n + 2: n = 3, 5, 7, 9, 18 make ResNet-20, 32, 44, 56 and 110. With --no-residual the same
+network without shortcuts shows the degradation that the paper is about: deeper and worse. Measured
+accuracy and time, with the spread over seeds: README.md beside this file.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from common.config import require
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyperparameters. The defaults are He et al.'s for ResNet-20 (preset `article`)."""
+
+    seed: int = 0
+    """Seed of initial weights, order of examples and augmentation."""
+    validation_fraction: float = 0.1
+    """Share of the training split set aside, stratified: the paper's 45,000 / 5,000."""
+    blocks_per_stage: int = 3
+    """n; the depth is 6 n + 2."""
+    residual: bool = True
+    """Shortcuts; without them the plain network of the same depth."""
+    shortcut: Literal["A", "B"] = "A"
+    """Where shapes differ: A pads with zeros (no parameters), B projects with a 1 x 1 convolution."""
+    zero_gamma: bool = False
+    """Start the last batch normalisation of each block at 0: every block begins as the identity."""
+    weight_decay: float = 1e-3
+    """Decay of kernels per step, as a share of the learning rate. The paper's L2 penalty of 1e-4
+    passes through the momentum, which multiplies it by 1 / (1 - 0.9): decoupled, it is 1e-3."""
+    flip: bool = True
+    """Augmentation: mirror each image left to right with probability 1/2."""
+    shift: int = 4
+    """Augmentation: pad by this many zero pixels and crop at random."""
+    label_smoothing: float = 0.0
+    """Probability mass spread evenly over all classes."""
+    schedule: Literal["drops", "one_cycle"] = "drops"
+    """drops: divided by 10 at 1/2 and 3/4 of the epochs; one_cycle: warm-up, then a cosine to 0."""
+    learning_rate: float = 0.1
+    """First learning rate of SGD with momentum 0.9; with one_cycle its peak."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    warmup_steps: int = 0
+    """Steps at a tenth of the learning rate first (drops only); the paper needs 400 for depth 110."""
+    batch_size: int = 128
+    """Examples per step."""
+    epochs: int = 182
+    """Passes over the training split: 182 x 352 steps are the paper's 64,000."""
+
+    def __post_init__(self):
+        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
+        require(
+            self,
+            minimum=1,
+            blocks_per_stage=self.blocks_per_stage,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+        )
+        require(self, minimum=0, below=1, label_smoothing=self.label_smoothing)
+        require(self, minimum=0, maximum=16, shift=self.shift)
+        require(
+            self,
+            minimum=0,
+            seed=self.seed,
+            weight_decay=self.weight_decay,
+            warmup_steps=self.warmup_steps,
+        )
+        require(self, above=0, learning_rate=self.learning_rate)
+
+
+SHORT = Config(
+    validation_fraction=0.05,
+    zero_gamma=True,
+    weight_decay=5e-3,
+    schedule="one_cycle",
+    learning_rate=0.2,
+    nesterov=True,
+    epochs=12,
+)
+PRESETS = {
+    "best": SHORT,
+    "article": Config(),
+    "article_32": Config(blocks_per_stage=5),
+    "article_44": Config(blocks_per_stage=7),
+    "article_56": Config(blocks_per_stage=9),
+    "article_110": Config(blocks_per_stage=18, warmup_steps=400),
+    "plain_20": Config(residual=False),
+    "plain_56": Config(residual=False, blocks_per_stage=9),
+    "sample": replace(SHORT, validation_fraction=0.1, batch_size=32, epochs=3, learning_rate=0.05),
+}
+
+
+def load_data(config, source):
+    """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
+    from common import data
+
+    return data.load_images(
+        "cifar10",
+        source,
+        image_size=(32, 32),
+        channels=3,
+        validation_fraction=config.validation_fraction,
+    )
+
+
+def learning_rate(config, steps_per_epoch):
+    """Returns the learning-rate schedule."""
+    from common.schedules import drops, one_cycle
+
+    if config.schedule == "one_cycle":
+        return one_cycle(config.learning_rate, config.epochs * steps_per_epoch, 0.25)
+    # Halves and three quarters of 64,000 steps are the paper's 32,000 and 48,000.
+    epochs = [config.epochs // 2, config.epochs * 3 // 4]
+    return drops(config.learning_rate, epochs, steps_per_epoch, config.warmup_steps)
+
+
+def train(config, run):
+    """Trains, and scores the best epoch on the test split.
+
+    Args:
+        config: Config.
+        run: common.run.Run, opened.
+
+    Returns:
+        The content of the run's metrics.json.
+    """
+    import keras
+
+    from common.augment import random_flip, random_shift
+    from common.backend import jit_compile, seed_everything
+    from common.batches import ArrayBatches
+    from common.training import finish, fit
+
+    from .model import build_model
+
+    splits = load_data(config, run.source)
+    run.record_environment(splits.info)
+    seed_everything(config.seed, run.options.deterministic)
+
+    def augment(images, random):
+        if config.flip:
+            images = random_flip(images, random)
+        if config.shift:
+            images = random_shift(images, random, config.shift, mode="constant")
+        return images
+
+    classes = len(splits.info.class_names)
+    train_batches = ArrayBatches(
+        splits.train.x,
+        splits.train.y,
+        batch_size=config.batch_size,
+        num_classes=classes,
+        seed=config.seed,
+        augment=augment,
+    )
+    validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
+
+    model = build_model(config, classes)
+    optimizer = keras.optimizers.SGD(
+        learning_rate(config, train_batches.num_batches),
+        momentum=0.9,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay or None,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=jit_compile(),
+    )
+    keeper = fit(model, run, train_batches, validation, epochs=config.epochs)
+    return finish(model, run, splits, keeper)
+
+
+if __name__ == "__main__":
+    from common.cli import run_script
+
+    raise SystemExit(run_script(__file__))

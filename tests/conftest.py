@@ -1,0 +1,88 @@
+"""What all tests share: no network, a cache of their own, markers that say why they skip."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NO_NETWORK = Path(__file__).parent / "no_network"
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Small networks gain nothing from a GPU, and a shared one makes results vary.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(NO_NETWORK), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "real_data" in item.keywords and not os.environ.get("TFDS_DATA_DIR"):
+            item.add_marker(pytest.mark.skip(reason="real data: TFDS_DATA_DIR names no folder"))
+        if "slow" in item.keywords and not os.environ.get("RUN_SLOW"):
+            item.add_marker(pytest.mark.skip(reason="slow: run with make test-all"))
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory):
+    """A folder for decoded arrays, shared by the tests of a session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache_folder, monkeypatch):
+    monkeypatch.setenv("KERAS_RECIPE_BOX_CACHE", str(cache_folder))
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """Runs the test in an empty folder: runs/ is made there."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def recipes_command(tmp_path, cache_folder):
+    """Returns a function that runs `recipes WORDS...` as a process of its own."""
+
+    def run(*words, cwd=tmp_path, env=None, **kwargs):
+        return subprocess.run(
+            [sys.executable, "-m", "recipes", *map(str, words)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}", **(env or {})},
+            **kwargs,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """Returns paths of tiny data sets by kind: images of any size, texts."""
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("tiny")
+    random = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    # A bright spot whose place is the class: learnable at every image size and number of channels.
+    x = random.integers(0, 90, (120, 32, 32, 3), dtype=np.uint8)
+    for index, label in enumerate(y):
+        x[index, 4:14, 2 + 10 * label : 10 + 10 * label] = random.integers(180, 255)
+    test_x, test_y = x[:37], y[:37]
+    np.savez(folder / "images.npz", x_train=x[37:], y_train=y[37:], x_test=test_x, y_test=test_y)
+    words = [["dull", "awful", "boring"], ["great", "superb", "moving"]]
+    rows = ["text,label"]
+    for index in range(120):
+        label = index % 2
+        filler = " ".join(random.choice(["the", "film", "was", "a", "plot"], random.integers(2, 30)))
+        rows.append(f"{filler} {random.choice(words[label])} {filler},{['neg', 'pos'][label]}")
+    (folder / "texts.csv").write_text("\n".join(rows) + "\n")
+    return {"image": folder / "images.npz", "text": folder / "texts.csv"}

@@ -1,0 +1,77 @@
+"""Functions that several tests use."""
+
+import dataclasses
+import types
+import typing
+
+import numpy as np
+
+from common import registry
+from common.data import Source
+from common.run import Options, Run
+
+
+def tiny_config(name, **changes):
+    """Returns a Config of a recipe that trains in seconds: its first documented preset, cut short."""
+    presets = registry.load(name).PRESETS
+    base = presets.get("article", next(iter(presets.values())))
+    return dataclasses.replace(
+        base, **{"epochs": 2, "batch_size": 16, "validation_fraction": 0.25, **changes}
+    )
+
+
+def kind_of(name):
+    """Returns the kind of data a recipe reads: "image" or "text"."""
+    return registry.load(name).load_data(tiny_config(name), Source("sample")).info.kind
+
+
+def train_tiny(name, data, directory, **changes):
+    """Trains a recipe in this process on a tiny data set; returns (run, metrics)."""
+    module = registry.load(name)
+    options = Options(data=str(data), run_dir=directory, deterministic=True, report=False)
+    run = Run(name, tiny_config(name, **changes), options).open()
+    return run, module.train(run.config, run)
+
+
+def other_value(cls, field):
+    """Yields values of a field's type that differ from its default."""
+    hint, value = typing.get_type_hints(cls)[field.name], field.default
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        yield from (choice for choice in typing.get_args(hint) if choice != value)
+    elif origin is types.UnionType:
+        yield None if value is not None else 3
+        yield 2 if value != 2 else 4
+    elif origin is tuple:
+        yield (*value, value[-1])
+    elif hint is bool:
+        yield not value
+    elif hint is int:
+        yield from (value + 1, value - 1)
+    elif hint is float:
+        yield from (value * 0.5, value + 0.25, 0.5)
+    else:
+        yield f"{value}x"
+
+
+def as_words(field, value):
+    """Returns the command-line words that set a field to a value."""
+    flag = "--" + field.name.replace("_", "-")
+    if isinstance(value, bool):
+        return [flag if value else "--no-" + flag[2:]]
+    if isinstance(value, tuple):
+        return [flag, *map(str, value)]
+    return [flag, str(value)]
+
+
+def weights(path):
+    """Returns the weights of a saved model."""
+    from common.loading import load_model
+
+    return load_model(path).get_weights()
+
+
+def assert_equal_weights(first, second):
+    """Checks that two saved models hold bitwise equal weights."""
+    for one, other in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,112 @@
+"""Batches: every example once, repeatable by (seed, epoch), short batches kept, buckets tight."""
+
+import numpy as np
+import pytest
+
+from common.batches import ArrayBatches, BucketBatches, inference_batches, predict
+
+
+def labels_of(batches):
+    return np.concatenate([np.argmax(batches[i][1], 1) for i in range(batches.num_batches)])
+
+
+def test_every_example_is_seen_once_and_no_batch_is_dropped():
+    x, y = np.arange(23)[:, None], np.arange(23)
+    batches = ArrayBatches(x, y, batch_size=5, num_classes=23, seed=0)
+    assert batches.num_batches == 5
+    assert [len(batches[i][0]) for i in range(5)] == [5, 5, 5, 5, 3]
+    assert sorted(labels_of(batches)) == list(range(23))
+
+
+def test_order_depends_on_seed_and_epoch_only():
+    x, y = np.arange(40)[:, None], np.arange(40)
+    first = ArrayBatches(x, y, batch_size=7, num_classes=40, seed=3)
+    second = ArrayBatches(x, y, batch_size=7, num_classes=40, seed=3)
+    epoch0 = labels_of(first)
+    first.set_epoch(1)
+    epoch1 = labels_of(first)
+    assert not np.array_equal(epoch0, epoch1)
+    second.set_epoch(1)
+    assert np.array_equal(labels_of(second), epoch1)
+    other = ArrayBatches(x, y, batch_size=7, num_classes=40, seed=4)
+    assert not np.array_equal(labels_of(other), epoch0)
+
+
+def test_augmentation_is_repeatable_per_batch_and_off_without_a_seed():
+    x, y = np.zeros((10, 2), "uint8"), np.zeros(10, int)
+
+    def augment(batch, random):
+        return batch + random.integers(0, 255, batch.shape, dtype=np.uint8)
+
+    batches = ArrayBatches(x, y, batch_size=4, num_classes=1, seed=0, augment=augment)
+    assert np.array_equal(batches[1][0], batches[1][0])
+    assert not np.array_equal(batches[0][0], batches[1][0])
+    plain = ArrayBatches(x, y, batch_size=4, num_classes=1, augment=augment)
+    assert not plain[0][0].any()
+
+
+def test_one_hot_and_sigmoid_labels():
+    y = np.array([2, 0, 1])
+    batches = ArrayBatches(np.zeros((3, 1)), y, batch_size=3, num_classes=3)
+    assert np.array_equal(batches[0][1], np.eye(3, dtype="float32")[y])
+    batches = ArrayBatches(np.zeros((3, 1)), y, batch_size=3, num_classes=1)
+    assert batches[0][1].shape == (3, 1)
+    assert batches[0][1].dtype == np.float32
+
+
+@pytest.fixture
+def ids():
+    random = np.random.default_rng(0)
+    lengths = random.integers(1, 101, 137)
+    rows = np.zeros((137, 100), "int32")
+    for row, length in zip(rows, lengths, strict=True):
+        row[:length] = random.integers(1, 50, length)
+    return rows
+
+
+def test_buckets_see_every_text_once_and_cut_no_word(ids):
+    batches = BucketBatches(
+        ids, np.arange(137), batch_size=10, num_classes=137, seed=1, width=8, group=4
+    )
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        seen = labels_of(batches)
+        assert sorted(seen) == list(range(137))
+        tokens = sum(int((batches[i][0] != 0).sum()) for i in range(batches.num_batches))
+        assert tokens == int((ids != 0).sum())
+        assert [len(batches[i][0]) for i in range(batches.num_batches)] == [10] * 13 + [7]
+
+
+def test_buckets_save_padding(ids):
+    batches = BucketBatches(ids, np.arange(137), batch_size=10, num_classes=137, seed=1, width=1)
+    computed = sum(batches[i][0].size for i in range(batches.num_batches))
+    assert computed < 0.75 * ids.size
+    widths = {batches[i][0].shape[1] for i in range(batches.num_batches)}
+    assert len(widths) > 3
+
+
+def test_first_two_batches_differ_in_length(ids):
+    # Keras on TensorFlow takes the shape of all batches from the first two: equal lengths would be
+    # taken as fixed.
+    batches = BucketBatches(ids, np.arange(137), batch_size=10, num_classes=137, seed=1, width=8)
+    for epoch in range(20):
+        batches.set_epoch(epoch)
+        assert batches[0][0].shape[1] != batches[1][0].shape[1]
+    plain = BucketBatches(ids, np.arange(137), batch_size=10, num_classes=137, width=8)
+    assert plain[0][0].shape[1] != plain[1][0].shape[1]
+
+
+def test_predict_restores_the_order_of_the_data(ids):
+    class Model:
+        """Returns the number of words of each text as its probability."""
+
+        def predict_on_batch(self, x):
+            return (x != 0).sum(1, keepdims=True) / 100
+
+    batches = inference_batches(ids, batch_size=9)
+    assert isinstance(batches, BucketBatches)
+    expected = ((ids != 0).sum(1) / 100).astype("float32")
+    probabilities = predict(Model(), batches)
+    assert probabilities.shape == (137, 2)
+    np.testing.assert_allclose(probabilities[:, 1], expected, rtol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)

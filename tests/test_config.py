@@ -1,0 +1,127 @@
+"""Config: bounds, JSON, presets, command line."""
+
+import dataclasses
+import json
+from typing import Literal
+
+import pytest
+
+from common import config as configuration
+from common.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A Config for these tests."""
+
+    batch_size: int = 8
+    """Examples per step."""
+    learning_rate: float = 0.1
+    """Learning rate."""
+    filters: tuple[int, ...] = (4, 8)
+    """Filters."""
+    padding: Literal["same", "valid"] = "same"
+    """Border."""
+    patience: int | None = 2
+    """Patience."""
+    flip: bool = False
+    """Mirror."""
+
+    def __post_init__(self):
+        configuration.require(self, minimum=1, batch_size=self.batch_size, filters=self.filters)
+        configuration.require(self, above=0, below=1, learning_rate=self.learning_rate)
+
+
+def parse(*words, default=None):
+    return configuration.parse(Config, words, prog="test", description="", default=default)
+
+
+def test_json_round_trip_keeps_every_field():
+    config = Config(batch_size=3, filters=(1, 2, 3), patience=None, flip=True)
+    text = json.dumps(configuration.to_dict(config))
+    assert configuration.from_dict(Config, json.loads(text)) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batchsize": 3}, "unknown key 'batchsize'.*did you mean 'batch_size'"),
+        ({"batch_size": "3"}, "batch_size must be of type int, got '3'"),
+        ({"batch_size": True}, "batch_size must be of type int"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"filters": [4, 0]}, "filters must be at least 1, got 0"),
+        ({"learning_rate": 1.0}, "learning_rate must be below 1"),
+        ({"learning_rate": float("nan")}, "learning_rate must be"),
+        ({"padding": "full"}, "padding must be of type"),
+    ],
+)
+def test_from_dict_refuses(values, message):
+    with pytest.raises(UsageError, match=message):
+        configuration.from_dict(Config, values)
+
+
+def test_an_integer_will_do_for_a_float():
+    assert configuration.from_dict(Config, {"learning_rate": 0.5}).learning_rate == 0.5
+    with pytest.raises(UsageError, match="below 1"):
+        configuration.from_dict(Config, {"learning_rate": 1})
+
+
+def test_flags_change_single_fields_of_the_default():
+    base = Config(batch_size=5, flip=True)
+    config = parse("--filters", "1", "2", "3", "--no-flip", "--patience", "None", default=base)
+    assert config == dataclasses.replace(base, filters=(1, 2, 3), flip=False, patience=None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batchsize", "3"], "unknown flag '--batchsize'; did you mean '--batch-size'"),
+        (["--batch-size", "x"], "batch-size.*'x'"),
+        (["--padding", "full"], "invalid choice 'full'"),
+        (["stray"], "Unrecognized.*stray"),
+        (["--batch-size=0"], "batch_size must be at least 1"),
+    ],
+)
+def test_command_line_mistakes_are_one_line(words, message):
+    with pytest.raises(UsageError, match=message) as error:
+        parse(*words)
+    assert "\n" not in str(error.value)
+    assert "─" not in str(error.value)
+
+
+def test_underscores_will_do_in_flags():
+    assert parse("--batch_size", "9").batch_size == 9
+
+
+def test_config_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"recipe": "a", "preset": "best", "config": {"batch_size": 4}}))
+    assert configuration.read_config_file(path, Config, "a") == Config(batch_size=4)
+    with pytest.raises(UsageError, match="is a configuration of a, not of b"):
+        configuration.read_config_file(path, Config, "b")
+    path.write_text('{"batch_size": 6}')
+    assert configuration.read_config_file(path, Config, "b") == Config(batch_size=6)
+    for content in ("{", "[1]", ""):
+        path.write_text(content)
+        with pytest.raises(UsageError, match="JSON"):
+            configuration.read_config_file(path, Config, "a")
+    with pytest.raises(UsageError, match="no configuration file"):
+        configuration.read_config_file(tmp_path / "absent.json", Config, "a")
+
+
+def test_differences_name_the_field_and_both_values():
+    old, new = {"a": 1, "b": 2, "gone": 3}, {"a": 1, "b": 5, "new": 4}
+    assert configuration.differences(old, new) == [
+        "b: 2 -> 5",
+        "gone: 3 -> (absent)",
+        "new: (absent) -> 4",
+    ]
+
+
+def test_split_option():
+    split = configuration.split_option
+    assert split(["--x", "1"], "--x") == "1"
+    assert split(["--y", "--x=2"], "--x") == "2"
+    assert split([], "--x", "3") == "3"
+    with pytest.raises(UsageError, match="--x needs a value"):
+        split(["--x"], "--x")
