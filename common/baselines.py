@@ -35,7 +35,7 @@ class BinaryNgrams:
         """Learns the features of `texts` (sequence of n str); returns CSR float32 (n, features)."""
         self.words = {}
         rows, codes = self._codes(texts, learn=True)
-        # np.unique would hash here, at ten times the cost of sorting.
+        # np.unique would hash here, at several times the cost of sorting.
         ordered = np.sort(codes)
         self.features = ordered[np.diff(ordered, prepend=-1) > 0]
         return self._matrix(rows, codes, len(texts))

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 import resource
 import sys
 import time
@@ -106,7 +105,7 @@ class RunKeeper(keras.callbacks.Callback):
         self.history = state["history"]
         if self.pending_file.exists():
             if self.best_epoch == self.epochs_done:
-                os.replace(self.pending_file, self.best_file)
+                self._promote()
             else:
                 self.pending_file.unlink()
         self._write_history()
@@ -120,10 +119,13 @@ class RunKeeper(keras.callbacks.Callback):
                 self.model.save(temporary)
         self._write_backup()
         if improved:
-            os.replace(self.pending_file, self.best_file)
+            self._promote()
         self._write_history()
         if self.exhausted:
             self.model.stop_training = True
+
+    def _promote(self):
+        self.pending_file.replace(self.best_file)
 
     def _write_backup(self):
         arrays = [keras.ops.convert_to_numpy(variable.value) for variable in self._variables()]

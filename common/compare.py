@@ -6,7 +6,7 @@ from pathlib import Path
 from common.errors import RecipeError, UsageError
 from common.files import read_json
 
-ABSENT = "–"
+ABSENT = "-"
 VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table leaves the screen
 
 
@@ -32,7 +32,7 @@ def compare(run_dirs):
     for run, name in zip(runs, _short_names([run["path"] for run in runs]), strict=True):
         run["name"] = name
     blocks = [_overview(runs), *_warnings(runs), _differences(runs), _paired_tests(runs)]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return "\n\n".join(block for block in blocks if block)
 
 
 def _read_run(path):

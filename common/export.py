@@ -438,14 +438,17 @@ def _savedmodel(model, artifact, example_shape, reasons):
         # The worker sees no GPU; without this the file would run on CPUs only.
         options["jax2tf_kwargs"] = {"native_serialization_platforms": ("cpu", "cuda")}
     model.export(artifact, format="tf_saved_model", verbose=False, **options)
-    serve = tf.saved_model.load(str(artifact)).serve
-    yield tuple(model.inputs[0].shape), lambda batch: serve(batch).numpy()
+    # The variables live only as long as the loaded object is held.
+    loaded = tf.saved_model.load(str(artifact))
+    yield tuple(model.inputs[0].shape), lambda batch: loaded.serve(batch).numpy()
 
 
 def _onnx(model, artifact, example_shape, reasons):
+    import numpy as np
     import onnxruntime
 
-    # On the PyTorch backend the exporter converts only a model that was called.
+    # The exporter refuses a model that was loaded and never called.
+    model(np.ones((1, *example_shape[1:]), model.inputs[0].dtype))
     model.export(artifact, format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

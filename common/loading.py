@@ -31,6 +31,24 @@ _VALUE_CLASSES = {
     "__ellipsis__",
     "__slice__",
 }
+# The parts of Keras that networks are made of. The others (utils, config, saving, datasets, ...) hold
+# functions that read files, open connections or switch safe mode off.
+_MODELLING = {
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "quantizers",
+    "random",
+    "regularizers",
+    "src",  # internal names; Keras itself accepts layers and operations only
+}
 _WEIGHTS_NAMES = ("model.weights.h5", "model.weights.npz")
 # Keras stores the parts uncompressed. One that swells far beyond the file is a decompression bomb.
 _MAXIMUM_EXPANSION = 100
@@ -162,16 +180,18 @@ def _check(path, config):
             continue
         # "builtins" is Keras' word for its own functions known by name (relu, glorot_uniform): it
         # looks them up among its own only, never among Python's.
-        root = module.split(".", 1)[0] if isinstance(module, str) else None
-        if root == "keras" or (root == "builtins" and value["class_name"] == "function"):
+        path_in_keras = module.split(".") if isinstance(module, str) else [None]
+        if module == "keras" or (path_in_keras[0] == "keras" and path_in_keras[1] in _MODELLING):
+            continue
+        if module == "builtins" and value["class_name"] == "function":
             continue
         raise _unknown(path, f"{module}.{name}" if isinstance(module, str) else registered)
 
 
 def _unknown(path, name):
     return RecipeError(
-        f"{path} needs {name!r}, which is neither part of Keras nor registered here, and is refused. "
-        "Nothing was run. If it is a class of a recipe, register it with "
+        f"{path} needs {name!r}, which is neither a part of Keras that networks are made of nor "
+        "registered here, and is refused. Nothing was run. If it is a class of a recipe, register it with "
         "@keras.saving.register_keras_serializable() and load the file through that recipe."
     )
 
@@ -185,6 +205,8 @@ def _damaged(path):
 
 
 def _first_line(error, length=200):
-    """Returns an exception's first line, short enough for a message of one line."""
-    text = re.sub(r"\s+", " ", str(error).strip().split("\n\n")[0]) or type(error).__name__
+    """Returns the reason in an exception's message, short enough for a message of one line."""
+    # Keras wraps the reason once per nested layer, each time behind the layer's configuration.
+    text = str(error).rsplit("Exception encountered: ", 1)[-1].split("Full object config", 1)[0]
+    text = re.sub(r"\s+", " ", text.strip().split("\n\n")[0]) or type(error).__name__
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -100,9 +100,8 @@ def confusion_matrix(labels, predictions, classes):
     labels, predictions = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)
     if labels.shape != predictions.shape:
         raise RecipeError(f"got {predictions.shape} predictions for {labels.shape} labels")
-    if labels.size and not 0 <= min(labels.min(), predictions.min()) <= max(
-        labels.max(), predictions.max()
-    ) < classes:
+    both = np.concatenate([labels, predictions])
+    if both.size and (both.min() < 0 or both.max() >= classes):
         raise RecipeError(f"expected classes from 0 to {classes - 1}, got one outside")
     pairs = np.bincount(labels * classes + predictions, minlength=classes * classes)
     return pairs.reshape(classes, classes)

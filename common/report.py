@@ -16,6 +16,7 @@ from common import metrics, report_figures
 from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 
+DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 MISTAKES_SHOWN = 24
 CLASSES_SHOWN = 100
 TEXT_HEAD, TEXT_TAIL = 320, 280  # characters; long reviews say what they mean at both ends
@@ -40,7 +41,8 @@ def write_report(run_dir, splits=None, encode=None):
             None: the mistakes are listed without them.
         encode: Function from a batch of raw test examples (as in `splits.test.x`) to what is
             shown in their place: images (n, height, width[, channels]) or n strings, e.g. the
-            part of a text that the model reads. None: the raw examples are shown.
+            part of a text that the model reads. Where it returns neither (token ids), and for
+            None, the raw examples are shown.
 
     Returns:
         Path of the report.
@@ -74,6 +76,7 @@ def write_report(run_dir, splits=None, encode=None):
         "curves_problem": history_problem,
         "predictions_problem": predictions_problem,
         "time": _time(timing, history),
+        "timed": bool(timing),
         "config": {key: _plain(value) for key, value in (config.get("config") or {}).items()},
         "environment": _environment(environment),
         "versions": environment.get("versions") or {},
@@ -96,8 +99,8 @@ def write_report(run_dir, splits=None, encode=None):
 
 
 def percent(value, digits=2):
-    """Returns a fraction as text, e.g. "99.53 %"; "–" for None."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    """Returns a fraction as text, e.g. "99.53 %"; a dash for None."""
+    return DASH if value is None else f"{100 * value:.{digits}f} %"
 
 
 def p_value(value):
@@ -108,7 +111,7 @@ def p_value(value):
 def duration(seconds):
     """Returns a time as text, e.g. "0.84 s", "3 min 20 s" or "2 h 05 min"."""
     if seconds is None:
-        return "–"
+        return DASH
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole = round(seconds)
@@ -148,9 +151,9 @@ def _plain(value):
 
 
 def _number(value):
-    """Groups the digits of whole numbers and keeps the rest as text; "–" for None."""
+    """Groups the digits of whole numbers and keeps the rest as text; a dash for None."""
     if value is None:
-        return "–"
+        return DASH
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -186,9 +189,9 @@ def _headline(summary, timing):
     tiles = [
         ("validation accuracy", percent(validation.get("accuracy"), digits)),
         ("test loss, nats", _number(test.get("loss"))),
-        ("chosen epoch", f"{summary.get('best_epoch', '–')} of {_number(epochs)}"),
+        ("chosen epoch", f"{summary.get('best_epoch', DASH)} of {_number(epochs)}"),
         ("parameters", _number(summary.get("parameters"))),
-        ("seed", str(summary.get("seed", "–"))),
+        ("seed", str(summary.get("seed", DASH))),
     ]
     if timing.get("train_wall_seconds") is not None:
         tiles.insert(4, ("training time", duration(timing["train_wall_seconds"])))
@@ -212,7 +215,7 @@ def _baselines(summary):
         {
             "name": "this model",
             "accuracy": percent(test["accuracy"]),
-            "interval": "–".join(f"{100 * end:.2f}" for end in test["accuracy_interval"]),
+            "interval": DASH.join(f"{100 * end:.2f}" for end in test["accuracy_interval"]),
             "count": test["count"],
             "difference": "",
             "verdict": "",
@@ -232,9 +235,9 @@ def _baselines(summary):
             {
                 "name": baseline["name"],
                 "accuracy": percent(baseline["accuracy"]),
-                "interval": "–".join(f"{100 * end:.2f}" for end in ends),
+                "interval": DASH.join(f"{100 * end:.2f}" for end in ends),
                 "count": count,
-                "difference": f"{points:+.2f}".replace("-", "−"),
+                "difference": f"{points:+.2f}".replace("-", MINUS),
                 "verdict": verdict,
                 "model": False,
             }
@@ -331,12 +334,13 @@ def _classes(matrix, names):
     rows = []
     for score in metrics.per_class_scores(matrix):
         row = {"name": names[score["class"]], "support": score["support"], "f1": score["f1"]}
-        row["f1_text"] = "–" if score["f1"] is None else f"{100 * score['f1']:.1f}"
+        row["f1_text"] = DASH if score["f1"] is None else f"{100 * score['f1']:.1f}"
         for kind in ("recall", "precision"):
             low, high = score[f"{kind}_interval"]
             value = score[kind]
             row[kind] = None if value is None else f"{100 * value:.1f}"
-            row[f"{kind}_interval"] = "" if value is None else f"{100 * low:.1f}–{100 * high:.1f}"
+            interval = f"{100 * low:.1f}{DASH}{100 * high:.1f}"
+            row[f"{kind}_interval"] = "" if value is None else interval
             row[f"{kind}_ends"] = (100 * low, 100 * high, 100 * (value or 0))
         rows.append(row)
     rows.sort(key=lambda row: (row["f1"] is None, row["f1"] if row["f1"] is not None else 0))
@@ -418,8 +422,13 @@ def _raw_examples(chosen, labels, splits, encode):
         )
     if not len(chosen):
         return None, None
-    raw = test.x[chosen]
-    return list(raw if encode is None else encode(raw)), None
+    raw = list(test.x[chosen])
+    if encode is not None:
+        encoded = list(encode(test.x[chosen]))
+        # Token ids mean nothing to a reader; a text is replaced by a text only.
+        if not isinstance(raw[0], str) or isinstance(encoded[0], str):
+            raw = encoded
+    return raw, None
 
 
 def _trim(text):

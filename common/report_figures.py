@@ -124,7 +124,6 @@ def confusion(matrix, class_names, *, title):
     Returns:
         PNG bytes.
     """
-    import matplotlib
     from matplotlib.colors import PowerNorm
 
     classes = len(matrix)
@@ -136,9 +135,9 @@ def confusion(matrix, class_names, *, title):
     support = matrix.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         share = np.where(support > 0, matrix / support, np.nan)
-    colours = matplotlib.colormaps["Blues"].copy()
-    colours.set_bad("#eeeeee")
-    image = axes.imshow(share, cmap=colours, norm=PowerNorm(0.5, 0.0, 1.0), aspect="equal")
+    # Rows of classes that are absent from the data have no share: grey, not zero.
+    axes.set_facecolor("#eeeeee")
+    image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0), aspect="equal")
     bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02, ticks=[0, 0.01, 0.1, 0.5, 1])
     bar.ax.set_yticklabels(["0 %", "1 %", "10 %", "50 %", "100 %"], fontsize=8, color=MUTED)
     bar.set_label("share of the true class", fontsize=9, color=INK)

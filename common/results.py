@@ -5,7 +5,6 @@ files. `recipes results NAME` makes the runs; `python -m common.results` writes 
 """
 
 import dataclasses
-import json
 import math
 import statistics
 import subprocess
@@ -315,4 +314,3 @@ def write_tables():
 
 if __name__ == "__main__":
     write_tables()
-    print(json.dumps({str(path.name): len(section) for path, section in readmes()}))

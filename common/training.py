@@ -90,6 +90,11 @@ def _tensorboard(run):
         ) from error
 
 
+def parameter_count(model):
+    """Returns the number of trainable parameters, as papers count them."""
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
 def finish(model, run, splits, keeper, *, encode=None, baselines=None):
     """Scores the chosen model on validation and test, and writes the run's results.
 
@@ -144,7 +149,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
             for name in ("source", "label", "name", "version", "fingerprint", "note")
         },
         "seed": run.config.seed,
-        "parameters": int(model.count_params()),
+        "parameters": parameter_count(model),
         "epochs": keeper.epochs_done,
         "best_epoch": keeper.best_epoch,
         **metrics.summarise(**outputs),

@@ -38,7 +38,9 @@ def test_log_loss_of_a_certain_mistake_is_finite():
 def test_confusion_matrix_has_true_classes_in_rows_and_keeps_absent_ones():
     confusion = metrics.confusion_matrix([0, 0, 2], [1, 1, 2], classes=5)
     assert confusion.shape == (5, 5)
-    assert confusion[0, 1] == 2 and confusion[2, 2] == 1 and confusion.sum() == 3
+    assert confusion[0, 1] == 2
+    assert confusion[2, 2] == 1
+    assert confusion.sum() == 3
     with pytest.raises(RecipeError, match="0 to 4"):
         metrics.confusion_matrix([0, 5], [0, 1], classes=5)
 
@@ -66,11 +68,15 @@ def test_scores_of_absent_and_never_predicted_classes():
     scores = metrics.per_class_scores(metrics.confusion_matrix([0, 2, 0], [0, 3, 0], 4))
     assert scores[1]["precision"] is scores[1]["recall"] is scores[1]["f1"] is None
     assert scores[1]["recall_interval"] == (0.0, 1.0)
-    assert scores[2]["precision"] is None and scores[2]["recall"] == 0 and scores[2]["f1"] == 0
-    assert scores[3]["recall"] is None and scores[3]["precision"] == 0 and scores[3]["f1"] == 0
+    assert scores[2]["precision"] is None
+    assert scores[2]["recall"] == 0
+    assert scores[2]["f1"] == 0
+    assert scores[3]["recall"] is None
+    assert scores[3]["precision"] == 0
+    assert scores[3]["f1"] == 0
 
 
-@pytest.mark.parametrize("successes, n", [(0, 7), (7, 7), (3, 11), (9950, 10000), (1, 1)])
+@pytest.mark.parametrize(("successes", "n"), [(0, 7), (7, 7), (3, 11), (9950, 10000), (1, 1)])
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_wilson_interval_agrees_with_scipy(successes, n, confidence):
     from scipy.stats import binomtest
@@ -138,7 +144,8 @@ def test_mcnemar_exact_by_hand():
     assert (result["only_a_right"], result["only_b_right"]) == (5, 1)
     assert (result["both_right"], result["both_wrong"]) == (4, 1)
     # Two-sided: 2 * (1 + 6) / 2**6.
-    assert result["test"] == "exact binomial" and result["p"] == pytest.approx(14 / 64)
+    assert result["test"] == "exact binomial"
+    assert result["p"] == pytest.approx(14 / 64)
     assert metrics.mcnemar(labels, a, a)["p"] == 1.0
 
 
@@ -170,7 +177,8 @@ def test_summary_has_the_shape_of_metrics_json_and_is_reproducible():
         "ece_calibrated",
         "temperature",
     ]
-    assert summary["validation"]["count"] == 83 and summary["test"]["count"] == 301
+    assert summary["validation"]["count"] == 83
+    assert summary["test"]["count"] == 301
     low, high = summary["test"]["accuracy_interval"]
     assert low < summary["test"]["accuracy"] < high
     text = json.dumps(summary, allow_nan=False)
@@ -187,12 +195,13 @@ def test_summary_has_the_shape_of_metrics_json_and_is_reproducible():
 def test_summary_of_one_example_and_float32():
     one = np.array([[0.25, 0.75]], np.float32), np.array([0], np.int32)
     summary = metrics.summarise(*one, *one)
-    assert summary["test"]["accuracy"] == 0.0 and summary["test"]["count"] == 1
+    assert summary["test"]["accuracy"] == 0.0
+    assert summary["test"]["count"] == 1
     json.dumps(summary, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    "probabilities, labels, message",
+    ("probabilities", "labels", "message"),
     [
         ([[0.5, np.nan]], [0], "not finite"),
         ([[3.0, -1.0]], [0], "logits"),

@@ -22,7 +22,10 @@ from common.errors import RecipeError, UsageError, near_match
 TEST_FRACTION = 0.15
 TEST_SEED = 0
 
-IMAGE_SUFFIXES = ".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .jfif".split()
+IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm"),
+)
 IMAGES_EXPECTED = "a folder with one folder of images per class, or an .npz file of images"
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 
@@ -80,8 +83,9 @@ def _existing(path):
     path = Path(path).expanduser()
     if not written or not path.exists():
         raise UsageError(
-            f"no data at '{written}'{near_match(written, ['full', 'sample'])}; --data takes 'full', "
-            f"'sample', or the path of your own data ({IMAGES_EXPECTED}; {TEXTS_EXPECTED})"
+            f"no data at '{written}'{near_match(written, ['full', 'sample'])}; --data takes "
+            "'full', 'sample', or the path of your own data "
+            f"({IMAGES_EXPECTED}; {TEXTS_EXPECTED})"
         )
     return path
 

@@ -57,11 +57,10 @@ def read(path):
 
 def _load(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise RecipeError(
-                    f"{path} is a single array, not an .npz file; expected {KEYS_EXPECTED}"
-                )
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise RecipeError(f"{path} is a single array, not .npz; expected {KEYS_EXPECTED}")
+        with file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error) and "Object arrays" in str(error):

@@ -132,41 +132,21 @@ def _shapes(count, seed):
         return random.uniform(low, high, (count, 1, 1))
 
     rows, columns = np.mgrid[0:32, 0:32]
-    y = rows - draw(11, 20)
-    x = columns - draw(11, 20)
-    angle = draw(-0.2, 0.2)
+    y, x = rows - draw(11, 20), columns - draw(11, 20)
+    angle, radius = draw(-0.2, 0.2), draw(7, 12)
+    line, half, slant = draw(0.25, 0.4), draw(2.5, 4.5), np.where(draw(0, 1) < 0.5, 1, -1)
     u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
-    radius = draw(7, 12)
-    distance = np.hypot(u, v)
-    # Stripes and dots: half a period is 2.5 to 4.5 pixels; the sign gives both diagonals.
-    half = draw(2.5, 4.5)
-    diagonal = (u + np.where(draw(0, 1) < 0.5, 1, -1) * v) / np.sqrt(2)
-    width = radius * draw(0.25, 0.4)
-
-    def stripes(position):
-        return np.floor(position / half) % 2 == 0
-
-    forms = np.stack(
-        [
-            distance < radius,
-            np.maximum(abs(u), abs(v)) < 0.85 * radius,
-            (v < 0.7 * radius) & (v > 1.8 * abs(u) - radius),
-            (distance < radius) & (distance > radius - width),
-            (np.minimum(abs(u), abs(v)) < 0.6 * width) & (np.maximum(abs(u), abs(v)) < radius),
-            stripes(v),
-            stripes(u),
-            stripes(diagonal),
-            stripes(u) ^ stripes(v),
-            np.hypot(u % (2 * half) - half, v % (2 * half) - half) < 0.7 * half,
-        ]
-    )
-    mask = forms[labels, np.arange(count)][..., None]
+    mask = np.empty((count, 32, 32, 1), bool)
+    for label, shape in enumerate(SHAPES):
+        chosen = labels == label
+        parameters = (values[chosen] for values in (u, v, radius, line, half, slant))
+        mask[chosen, ..., 0] = _form(shape, *parameters)
 
     background = random.randint(0, 256, (count, 1, 1, 3))
     # The other colour differs by 80 to 176 levels in every channel, up or down.
     step = random.randint(80, 177, (count, 1, 1, 3))
     foreground = (background + step * random.choice([-1, 1], (count, 1, 1, 3))) % 256
-    images = np.where(mask, foreground, background).astype(np.float64)
+    images = np.where(mask, foreground, background).astype(np.float32)
     images += (draw(-2, 2) * (rows - 16) + draw(-2, 2) * (columns - 16))[..., None]
     images += random.randint(-30, 31, images.shape)
     # Half of the images are partly covered by a rectangle of one colour.
@@ -179,3 +159,44 @@ def _shapes(count, seed):
     covered = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + breadth)
     images = np.where(covered[..., None], random.randint(0, 256, (count, 1, 1, 3)), images)
     return np.clip(np.round(images), 0, 255).astype(np.uint8), labels
+
+
+def _form(shape, u, v, radius, line, half, slant):
+    """Returns which pixels a shape covers, bool `(n, 32, 32)`.
+
+    Args:
+        shape: One of SHAPES.
+        u: Column relative to the centre, in pixels, turned by the image's angle; `(n, 32, 32)`.
+        v: Row likewise.
+        radius: Half the size of a shape, in pixels; this and the rest `(n, 1, 1)`.
+        line: Thickness of lines as a share of the radius.
+        half: Half a period of stripes and dots, in pixels.
+        slant: 1 or -1, the direction of diagonals.
+    """
+    distance = np.hypot(u, v)
+    nearer, farther = np.minimum(abs(u), abs(v)), np.maximum(abs(u), abs(v))
+
+    def stripes(position):
+        return np.floor(position / half) % 2 == 0
+
+    match shape:
+        case "circle":
+            return distance < radius
+        case "square":
+            return farther < 0.85 * radius
+        case "triangle":
+            return (v < 0.7 * radius) & (v > 1.8 * abs(u) - radius)
+        case "ring":
+            return (distance < radius) & (distance > radius * (1 - line))
+        case "cross":
+            return (nearer < 0.6 * line * radius) & (farther < radius)
+        case "horizontal stripes":
+            return stripes(v)
+        case "vertical stripes":
+            return stripes(u)
+        case "diagonal stripes":
+            return stripes((u + slant * v) / np.sqrt(2))
+        case "checkerboard":
+            return stripes(u) ^ stripes(v)
+    # Dots on a square grid.
+    return np.hypot(u % (2 * half) - half, v % (2 * half) - half) < 0.7 * half

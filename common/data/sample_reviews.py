@@ -7,40 +7,46 @@ reading the negations a better one.
 
 import numpy as np
 
-GOOD = (
-    "good great wonderful brilliant moving funny clever charming superb excellent gripping lovely "
-    "touching beautiful fresh delightful memorable perfect powerful convincing witty elegant "
-    "thrilling impressive"
-).split()
-BAD = (
-    "bad awful terrible boring dull silly clumsy weak poor dreadful lifeless annoying messy "
-    "predictable stale ugly forgettable pointless painful wooden tedious shallow ridiculous "
-    "disappointing"
-).split()
-THINGS = (
-    "the acting|the plot|the script|the dialogue|the music|the ending|the pacing|the camera work|"
-    "the first half|the second act|the leading actor|the direction|the humour|the whole cast|"
-    "the editing|the story"
-).split("|")
-PLAIN = (
-    "{T} is {w}.|I found {t} {w}.|{T} was simply {w}.|What a {w} film!|For me, {t} felt {w}.|"
-    "{T} turned out to be {w}, start to finish.|A {w} piece of cinema.|Honestly, {t} is very {w}."
-).split("|")
-NEGATED = (
-    "{T} is not {w}.|I did not find {t} {w}.|{T} was hardly {w}.|{T} is far from {w}.|"
-    "{T} was never {w}, not once.|This is anything but a {w} film.|Nobody could call {t} {w}.|"
-    "{T} isn't {w} at all."
-).split("|")
-NEUTRAL = (
-    "The film was shot in {p} over {n} weeks.|I saw it with {r} on a {d}.|It is set in {p} in the "
-    "{n}0s.|{R} had read the book before.|It runs for about {n}5 minutes.|The story follows {r} "
-    "who moves to {p}.|There is a long scene on a train to {p}.|We watched the version with "
-    "subtitles.|The director made {n} films before this one.|It came out on a {d}, if I remember "
-    "correctly.|The credits list {n} editors."
-).split("|")
-PLACES = "Paris|Chicago|Lisbon|a small village|Tokyo|the desert|Glasgow|an old castle".split("|")
-PEOPLE = "my brother|a friend|two colleagues|my wife|an old teacher|our neighbour".split("|")
-DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday".split("|")
+
+def _listed(text):
+    return [item.strip() for item in text.replace("\n", " ").split("|")]
+
+
+GOOD = _listed(
+    """good|great|wonderful|brilliant|moving|funny|clever|charming|superb|excellent|gripping|lovely|
+    touching|beautiful|fresh|delightful|memorable|perfect|powerful|convincing|witty|elegant|
+    thrilling|impressive"""
+)
+BAD = _listed(
+    """bad|awful|terrible|boring|dull|silly|clumsy|weak|poor|dreadful|lifeless|annoying|messy|
+    predictable|stale|ugly|forgettable|pointless|painful|wooden|tedious|shallow|ridiculous|
+    disappointing"""
+)
+THINGS = _listed(
+    """the acting|the plot|the script|the dialogue|the music|the ending|the pacing|the direction|
+    the camera work|the first half|the second act|the leading actor|the humour|the whole cast|
+    the editing|the story"""
+)
+PLAIN = _listed(
+    """{T} is {w}.|I found {t} {w}.|{T} was simply {w}.|What {a} {w} film!|For me, {t} felt {w}.|
+    {T} turned out to be {w}, start to finish.|Here is {a} {w} piece of cinema.|
+    Honestly, {t} is very {w}."""
+)
+NEGATED = _listed(
+    """{T} is not {w}.|I did not find {t} {w}.|{T} was hardly {w}.|{T} is far from {w}.|
+    {T} was never {w}, not once.|This is anything but {a} {w} film.|Nobody could call {t} {w}.|
+    {T} isn't {w} at all."""
+)
+NEUTRAL = _listed(
+    """The film was shot in {p} over {n} weeks.|I saw it with {r} on a {d}.|
+    It is set in {p} in the {n}0s.|{R} had read the book before.|It runs for about {n}5 minutes.|
+    In the story, {r} and a dog move to {p}.|There is a long scene on a train to {p}.|
+    We watched the version with subtitles.|The director made {n} films before this one.|
+    It came out on a {d}, if I remember correctly.|The credits list {n} editors."""
+)
+PLACES = _listed("Paris|Chicago|Lisbon|a small village|Tokyo|the desert|Glasgow|an old castle")
+PEOPLE = _listed("my brother|a friend|two colleagues|my wife|an old teacher|our neighbour")
+DAYS = _listed("Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday")
 
 
 def generate(count, seed):
@@ -68,10 +74,10 @@ def _review(label, draws):
 
     opinions = pick([3, 4, 5, 6, 7])
     # The majority of the opinions always agrees with the label.
-    opposite = pick(range((opinions - 1) // 2 + 1))
+    opposite = min(pick(range((opinions - 1) // 2 + 1)), pick(range(4)))
     meanings = [1 - label] * opposite + [label] * (opinions - opposite)
     sentences = [_opinion(meaning, pick, next(draws)) for meaning in meanings]
-    for _ in range(pick([1, 2, 3, 4])):
+    for _ in range(pick([2, 3, 4, 5, 6])):
         people = pick(PEOPLE)
         sentences.append(
             pick(NEUTRAL).format(
@@ -91,8 +97,9 @@ def _review(label, draws):
 
 
 def _opinion(meaning, pick, draw):
-    negated = draw < 0.25
+    negated = draw < 0.2
     thing = pick(THINGS)
     word = pick((BAD, GOOD)[meaning != negated])
     template = pick(NEGATED if negated else PLAIN)
-    return template.format(T=thing.capitalize(), t=thing, w=word)
+    article = "an" if word[0] in "aeiou" else "a"
+    return template.format(T=thing.capitalize(), t=thing, w=word, a=article)

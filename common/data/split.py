@@ -52,7 +52,7 @@ def stratified_cut(labels, fraction, seed):
         raise RecipeError(f"class {rare} has one example: too few to cut validation from")
     quotas = counts * fraction
     sizes = np.floor(quotas).astype(int)
-    missing = int(round(fraction * len(labels))) - sizes.sum()
+    missing = round(fraction * len(labels)) - sizes.sum()
     sizes[np.argsort(sizes - quotas, kind="stable")[:missing]] += 1
     sizes = np.clip(sizes, 1, counts - 1)
     held_out = []

@@ -35,7 +35,8 @@ class Split:
 
     def take(self, rows):
         """Returns the Split of the given rows (integer indices), in their order."""
-        return Split(np.asarray(self.x[rows]), np.asarray(self.y[rows]))
+        # Indexing the plain array under a memory map is several times faster than the map itself.
+        return Split(np.asarray(self.x)[rows], np.asarray(self.y)[rows])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,228 @@
+"""Bad input: an exit code, one clear message, nothing lost, no traceback without --debug.
+
+Data files that cannot be read are in test_data.py, models that carry code in test_loading.py.
+"""
+
+import dataclasses
+import os
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from common import cli, registry
+from common.errors import RecipeError, UsageError
+from common.files import read_json, write_json_atomic, write_text_atomic
+from common.run import Options, Run
+from tests.helpers import tiny_config, train_tiny
+
+NAME = "mnist_cnn"
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_data, tmp_path_factory):
+    run, _ = train_tiny(NAME, tiny_data["image"], tmp_path_factory.mktemp("bad") / "run")
+    return run
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of a finished run that a test may damage."""
+    return shutil.copytree(finished.directory, tmp_path / "run")
+
+
+@pytest.fixture
+def fails(capsys):
+    """Returns a function that runs a command and gives its exit code and its only line."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        lines = captured.err.strip().splitlines()
+        assert len(lines) == 1, captured.err
+        assert lines[0].startswith("error: ")
+        return code, lines[0]
+
+    return run
+
+
+def test_offline_and_absent_data_names_the_ways_out(fails, in_tmp, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(in_tmp / "empty"))
+    monkeypatch.setenv("KERAS_RECIPE_BOX_CACHE", str(in_tmp / "cache"))
+    code, line = fails("train", NAME)
+    assert code == 1
+    for way in ("--data sample", "--data-dir", "make data"):
+        assert way in line
+
+
+def test_data_path_that_is_not_there(fails, in_tmp):
+    code, line = fails("train", NAME, "--data", "nowhere/digits")
+    assert code in (1, 2)
+    assert "nowhere/digits" in line
+
+
+def test_text_for_an_image_recipe(fails, in_tmp, tiny_data):
+    code, line = fails("train", NAME, "--data", tiny_data["text"])
+    assert code == 1
+    assert "image" in line
+
+
+def test_config_of_another_recipe(fails, in_tmp, finished):
+    code, line = fails("train", "cifar10_cnn", "--config", finished.path("config.json"))
+    assert code == 2
+    assert "of mnist_cnn, not of cifar10_cnn" in line
+
+
+def test_config_with_an_unknown_key_or_a_bad_value(fails, in_tmp):
+    write_json_atomic("config.json", {"recipe": NAME, "config": {"epoch": 3}})
+    code, line = fails("train", NAME, "--config", "config.json")
+    assert code == 2
+    assert "did you mean 'epochs'" in line
+    write_json_atomic("config.json", {"batch_size": 0})
+    code, line = fails("train", NAME, "--config", "config.json")
+    assert code == 2
+    assert "batch_size must be at least 1" in line
+
+
+def test_run_folder_of_another_recipe_or_config_or_data(finished, tiny_data):
+    options = Options(data=str(tiny_data["image"]), run_dir=finished.directory)
+    with pytest.raises(UsageError, match="finished run"):
+        Run(NAME, finished.config, options).open()
+    changed = dataclasses.replace(finished.config, epochs=9, dropout_rate=0.25)
+    with pytest.raises(UsageError, match=r"dropout_rate: 0.5 -> 0.25; epochs: 2 -> 9"):
+        Run(NAME, changed, options).open()
+    with pytest.raises(UsageError, match="data: .*images.npz -> sample"):
+        Run(NAME, finished.config, dataclasses.replace(options, data="sample")).open()
+    with pytest.raises(UsageError, match="holds a run of mnist_cnn, not of cifar10_cnn"):
+        Run("cifar10_cnn", tiny_config("cifar10_cnn"), options).open()
+    assert finished.path("best.keras").exists()
+
+
+def test_overwrite_spares_folders_that_no_run_wrote(tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not delete")
+    options = Options(data="sample", run_dir=tmp_path, overwrite=True)
+    with pytest.raises(UsageError, match="holds no run"):
+        Run(NAME, tiny_config(NAME), options).open()
+    assert (tmp_path / "thesis.txt").exists()
+    with pytest.raises(UsageError, match="is a file"):
+        Run(NAME, tiny_config(NAME), Options(run_dir=tmp_path / "thesis.txt")).open()
+
+
+def test_data_that_changed_since_the_run_started(tiny_data, tmp_path):
+    data = tmp_path / "data.npz"
+    shutil.copy(tiny_data["image"], data)
+    run, _ = train_tiny(NAME, data, tmp_path / "run")
+    run.path("metrics.json").unlink()
+    with np.load(data) as arrays:
+        changed = dict(arrays)
+    changed["x_train"][0] += 1
+    np.savez(data, **changed)
+    with pytest.raises(RecipeError, match="the data changed"):
+        train_tiny(NAME, data, tmp_path / "run")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report", "export", "predict"])
+def test_folder_that_is_no_run(command, fails, tmp_path):
+    words = [command, tmp_path, "file.png"] if command == "predict" else [command, tmp_path]
+    code, line = fails(*words)
+    assert code == 2
+    assert "is not a run folder" in line
+
+
+def test_run_without_a_model_yet(fails, copy):
+    (copy / "best.keras").unlink()
+    code, line = fails("evaluate", copy)
+    assert code == 1
+    assert "no trained model yet" in line
+
+
+def test_corrupt_model(fails, copy):
+    content = (copy / "best.keras").read_bytes()
+    (copy / "best.keras").write_bytes(content[: len(content) // 2])
+    code, line = fails("evaluate", copy)
+    assert code == 1
+    assert "best.keras" in line
+
+
+def test_corrupt_backup(copy, tiny_data, finished):
+    (copy / "metrics.json").unlink()
+    backup = copy / "backup/state.npz"
+    backup.write_bytes(backup.read_bytes()[:1000])
+    with pytest.raises(RecipeError, match=r"state.npz is damaged.*--overwrite"):
+        train_tiny(NAME, tiny_data["image"], copy)
+
+
+def test_backup_of_another_model(copy, tiny_data, monkeypatch):
+    (copy / "metrics.json").unlink()
+    model = registry.load_model_module(NAME)
+    original = model.build_model
+    monkeypatch.setattr(
+        model, "build_model", lambda config, n: original(dataclasses.replace(config, filters=(3,)), n)
+    )
+    with pytest.raises(RecipeError, match="another version of this model"):
+        train_tiny(NAME, tiny_data["image"], copy)
+
+
+def test_predict_of_what_is_no_image(fails, copy, tmp_path):
+    (tmp_path / "note.png").write_text("not a picture")
+    code, line = fails("predict", copy, tmp_path / "note.png")
+    assert code == 1
+    assert "note.png" in line
+    code, line = fails("predict", copy, tmp_path / "absent.png")
+    assert code == 1
+    assert "absent.png" in line
+
+
+def test_evaluate_on_data_with_other_classes(fails, copy):
+    code, line = fails("evaluate", copy, "--data", "sample")
+    assert code == 1
+    assert "classes" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/self/mounts"), reason="no root")
+def test_folder_that_cannot_be_written(fails, tmp_path):
+    # A file where a folder must be: refused for every user, root included.
+    (tmp_path / "file").write_text("")
+    code, line = fails("train", NAME, "--data", "sample", "--run-dir", tmp_path / "file" / "run")
+    assert code == 1
+    assert "could not write" in line
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_text_atomic(path, "old")
+    monkeypatch.setattr("tempfile.mkstemp", lambda **kwargs: _full(tmp_path))
+    with pytest.raises(RecipeError, match=r"could not write .*No space left.*unchanged"):
+        write_text_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def _full(folder):
+    link = folder / ".partial-full"
+    link.symlink_to("/dev/full")
+    return os.open(link, os.O_WRONLY), str(link)
+
+
+def test_loss_that_is_not_finite_stops_the_run(tiny_data, tmp_path):
+    with pytest.raises(RecipeError, match=r"the loss is (nan|inf).*epoch \d.*learning rate") as error:
+        train_tiny(NAME, tiny_data["image"], tmp_path / "run", learning_rate=1e30, epochs=4)
+    assert error.value.exit_code == 1
+    assert not (tmp_path / "run/metrics.json").exists()
+    assert not (tmp_path / "run/best.pending.keras").exists()
+
+
+def test_debug_shows_the_traceback(in_tmp):
+    with pytest.raises(UsageError):
+        cli.main(["train", NAME, "--config", "absent.json", "--debug"])
+
+
+def test_a_config_that_is_no_zip_or_json(copy):
+    assert zipfile.is_zipfile(copy / "best.keras")
+    (copy / "config.json").write_text("{")
+    with pytest.raises(RecipeError, match="config.json is not a readable JSON"):
+        read_json(copy / "config.json", "run configuration")

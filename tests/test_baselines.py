@@ -1,0 +1,86 @@
+"""The n-gram baseline: features by hand and against scikit-learn, and what it predicts."""
+
+import numpy as np
+import pytest
+
+from common.baselines import TOKEN, BinaryNgrams, majority_class, nbsvm
+from common.errors import RecipeError
+
+
+def reviews(count, seed=0):
+    """Returns made-up reviews whose verdict is in a word pair as often as in a word."""
+    generator = np.random.default_rng(seed)
+    neutral = ["the", "film", "was", "about", "a", "man", "and", "his", "dog", "with", "plot"]
+    texts, labels = [], generator.integers(0, 2, count)
+    for label in labels:
+        words = list(generator.choice(neutral, 12))
+        words[4:6] = [["not", "good"], ["not", "bad"]][label]
+        words[9:11] = [["very", "bad"], ["very", "good"]][label]
+        texts.append(" ".join(words))
+    return texts, labels
+
+
+def test_features_by_hand():
+    ngrams = BinaryNgrams()
+    train = ngrams.fit_transform(["good good film!", "", "Film good"])
+    # good, film, !, "good good", "good film", "film !", "film good"; no pair across two texts.
+    assert train.shape == (3, 7)
+    np.testing.assert_array_equal(np.asarray(train.sum(axis=1)).ravel(), [6, 0, 3])
+    assert set(train.data) == {1.0}
+    # An unknown word neither counts nor lets its neighbours touch.
+    assert ngrams.transform(["good great film"]).sum() == 2
+    assert ngrams.transform(["unheard of"]).nnz == 0
+
+
+def test_features_equal_those_of_scikit_learn():
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    texts, _ = reviews(37)
+    others, _ = reviews(11, seed=1)
+    others.append("an unseen word, good film")
+    reference = CountVectorizer(ngram_range=(1, 2), binary=True, token_pattern=TOKEN.pattern)
+    ngrams = BinaryNgrams()
+    expected, found = reference.fit_transform(texts), ngrams.fit_transform(texts)
+    assert found.shape == expected.shape
+    for ours, theirs in (
+        (found, expected),
+        (ngrams.transform(others), reference.transform(others)),
+    ):
+        # Columns are in another order; compare which texts share how many features.
+        np.testing.assert_array_equal((ours @ ours.T).toarray(), (theirs @ theirs.T).toarray())
+
+
+def test_word_pairs_decide():
+    train, test = reviews(301), reviews(83, seed=1)
+    probabilities, empty = nbsvm(*train, [test[0], []])
+    assert probabilities.shape == (83, 2)
+    assert empty.shape == (0, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    assert np.mean(probabilities.argmax(axis=1) == test[1]) > 0.98
+    again = nbsvm(*train, [test[0]])[0]
+    np.testing.assert_array_equal(probabilities, again)
+
+
+def test_more_than_two_classes_and_one_never_seen():
+    generator = np.random.default_rng(0)
+    signs = ["goal match team", "vote law party", "atom cell theory"]
+    labels = generator.integers(0, 3, 120)
+    texts = [" ".join(generator.permutation(signs[label].split())) for label in labels]
+    (probabilities,) = nbsvm(texts[:100], labels[:100], [texts[100:]], classes=5)
+    assert probabilities.shape == (20, 5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), labels[100:])
+    np.testing.assert_array_equal(probabilities[:, 3:], 0.0)
+
+
+def test_what_cannot_be_learned_is_refused():
+    with pytest.raises(RecipeError, match="at least two classes"):
+        nbsvm(["a b", "b c"], [1, 1], [["a"]])
+    with pytest.raises(RecipeError, match="2 training texts for 3 labels"):
+        nbsvm(["a b", "b c"], [0, 1, 1], [["a"]])
+
+
+def test_majority_class_comes_from_train():
+    assert majority_class([1, 1, 0], [0, 0, 0, 1]) == 0.25
+    with pytest.raises(RecipeError, match="at least one"):
+        majority_class([1], [])

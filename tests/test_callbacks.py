@@ -1,0 +1,153 @@
+"""RunKeeper's transaction, step by step, and the other callbacks."""
+
+import csv
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from common import callbacks
+from common.errors import RecipeError
+
+
+class FakeRun:
+    """What callbacks need of a Run."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def path(self, name):
+        return self.directory / name
+
+
+def model():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3,))
+    x = keras.layers.Dropout(0.5)(keras.layers.Dense(4)(inputs))
+    built = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    built.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy", metrics=["accuracy"])
+    return built
+
+
+def keeper_with(tmp_path, scores, patience=None, mode="min"):
+    """Returns a RunKeeper whose epochs had the given scores."""
+    keeper = callbacks.RunKeeper(FakeRun(tmp_path), patience=patience, mode=mode)
+    keeper.restore(model())
+    for epoch, score in enumerate(scores):
+        keeper.model.set_weights([weight + 1 for weight in keeper.model.get_weights()])
+        keeper.on_epoch_end(epoch, {"loss": 1.0, "val_loss": score})
+    return keeper
+
+
+def test_best_epoch_is_the_earliest_of_the_lowest(tmp_path):
+    keeper = keeper_with(tmp_path, [0.5, 0.3, 0.4, 0.3])
+    assert keeper.best_epoch == 2
+    best = keras.models.load_model(tmp_path / "best.keras", compile=False)
+    now = keeper.model.get_weights()
+    for weight, last in zip(best.get_weights(), now, strict=True):
+        np.testing.assert_allclose(weight, last - 2, atol=1e-5)
+
+
+def test_mode_max(tmp_path):
+    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], mode="max").best_epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "exhausted"),
+    [([3, 2, 1], False), ([1, 2], False), ([1, 2, 3], True), ([2, 3, 1, 5], False)],
+)
+def test_patience_counts_epochs_since_the_best(tmp_path, scores, exhausted):
+    keeper = keeper_with(tmp_path, scores, patience=2)
+    assert keeper.exhausted is exhausted
+    assert bool(keeper.model.stop_training) is exhausted
+    # A new process derives the same from the backup.
+    again = callbacks.RunKeeper(FakeRun(tmp_path), patience=2)
+    again.restore(model())
+    assert again.exhausted is exhausted
+    assert again.best_epoch == keeper.best_epoch
+
+
+def test_backup_restores_weights_optimizer_and_random_states(tmp_path):
+    first = model()
+    keeper = callbacks.RunKeeper(FakeRun(tmp_path))
+    keeper.restore(first)
+    x, y = np.ones((8, 3), "float32"), np.eye(2, dtype="float32")[[0, 1] * 4]
+    for epoch in range(3):
+        first.train_on_batch(x, y)
+        keeper.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 1.0})
+    second = model()
+    other = callbacks.RunKeeper(FakeRun(tmp_path))
+    other.restore(second)
+    assert int(second.optimizer.iterations) == 3
+    # Dropout draws the same masks from here on, so the losses stay equal.
+    for _ in range(3):
+        assert first.train_on_batch(x, y)[0] == second.train_on_batch(x, y)[0]
+    for one, two in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_kill_before_the_backup_repeats_the_epoch(tmp_path, monkeypatch):
+    keeper = keeper_with(tmp_path, [0.5])
+    content = (tmp_path / "best.keras").read_bytes()
+    monkeypatch.setattr(keeper, "_write_backup", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
+    assert (tmp_path / "best.pending.keras").exists()
+    again = callbacks.RunKeeper(FakeRun(tmp_path))
+    again.restore(model())
+    assert again.epochs_done == 1
+    assert not (tmp_path / "best.pending.keras").exists()
+    assert (tmp_path / "best.keras").read_bytes() == content
+
+
+def test_kill_after_the_backup_is_completed(tmp_path, monkeypatch):
+    keeper = keeper_with(tmp_path, [0.5])
+    monkeypatch.setattr(keeper, "_promote", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
+    monkeypatch.undo()
+    pending = (tmp_path / "best.pending.keras").read_bytes()
+    again = callbacks.RunKeeper(FakeRun(tmp_path))
+    again.restore(model())
+    assert (again.epochs_done, again.best_epoch) == (2, 2)
+    assert (tmp_path / "best.keras").read_bytes() == pending
+    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    assert [row["val_loss"] for row in rows] == ["0.5", "0.1"]
+
+
+def test_damaged_backup_is_named(tmp_path):
+    keeper_with(tmp_path, [0.5])
+    (tmp_path / "backup/state.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(RecipeError, match="is damaged"):
+        callbacks.RunKeeper(FakeRun(tmp_path)).restore(model())
+
+
+def test_progress_without_a_terminal_writes_a_line_per_epoch_with_the_time_left():
+    stream = io.StringIO()
+    progress = callbacks.Progress(3, 2, stream)
+    logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 2.0}
+    for epoch in range(3):
+        progress.on_epoch_begin(epoch)
+        progress.on_train_batch_end(0, logs)
+        progress.on_epoch_end(epoch, logs)
+    lines = stream.getvalue().strip().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("epoch 1/3  loss 0.5000  accuracy 0.7500")
+    assert "left" in lines[0]
+    assert "left" not in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7265, "2 h 01 min")],
+)
+def test_duration(seconds, text):
+    assert callbacks.duration(seconds) == text
+
+
+def test_history_is_json_before_it_is_csv(tmp_path):
+    keeper = keeper_with(tmp_path, [0.5, 0.25])
+    with np.load(tmp_path / "backup/state.npz") as backup:
+        assert json.loads(str(backup["state"]))["history"] == keeper.history

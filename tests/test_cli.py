@@ -1,0 +1,125 @@
+"""The commands on finished runs: evaluate, predict, export, report, compare, list."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common import cli
+from common.files import read_json
+from tests.helpers import train_tiny
+
+
+@pytest.fixture(scope="module")
+def image_run(tiny_data, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("cli") / "image"
+    return train_tiny("mnist_cnn", tiny_data["image"], directory)[0]
+
+
+@pytest.fixture(scope="module")
+def text_run(tiny_data, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("cli") / "text"
+    return train_tiny("imdb_bilstm", tiny_data["text"], directory)[0]
+
+
+@pytest.fixture
+def output(capsys):
+    """Returns a function that runs a command, checks that it succeeds, and gives what it prints."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert code == 0, captured.err
+        return captured.out
+
+    return run
+
+
+def test_train_prints_accuracy_and_report(output, in_tmp, tiny_data):
+    words = ["train", "mnist_cnn", "--preset", "article", "--data", tiny_data["image"]]
+    text = output(*words, "--epochs", "1", "--batch-size", "16", "--filters", "4", "8")
+    assert "Test accuracy" in text
+    assert "37 examples" in text
+    report = text.split("Report: ")[1].strip()
+    assert report.endswith("report.html")
+    assert "runs/mnist_cnn/custom-" in report.replace("\\", "/")
+
+
+def test_evaluate_gives_the_scores_of_the_run(output, image_run):
+    metrics = read_json(image_run.path("metrics.json"))
+    scores = json.loads(output("evaluate", image_run.directory, "--json"))
+    assert scores["test"]["accuracy"] == metrics["test"]["accuracy"]
+    assert scores["validation"]["accuracy"] == metrics["validation"]["accuracy"]
+    text = output("evaluate", image_run.directory)
+    assert f"{metrics['test']['accuracy']:.2%}" in text
+    assert "37 examples" in text
+
+
+def test_predict_images(output, image_run, tiny_data, tmp_path):
+    with np.load(tiny_data["image"]) as arrays:
+        images, labels = arrays["x_test"][:3], arrays["y_test"][:3]
+    files = []
+    for index, image in enumerate(images):
+        files.append(tmp_path / f"{index}.png")
+        Image.fromarray(image).save(files[-1])
+    rows = json.loads(output("predict", image_run.directory, *files, "--json"))
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    with np.load(image_run.path("predictions.npz")) as saved:
+        expected = saved["test_probabilities"][:3]
+    for row, probabilities in zip(rows, expected, strict=True):
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        for label, value in enumerate(probabilities):
+            assert row["probabilities"][str(label)] == pytest.approx(float(value), abs=1e-4)
+    assert len(labels) == 3
+    lines = output("predict", image_run.directory, files[0], "--top", "1").strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(str(files[0]))
+
+
+def test_predict_text_from_file_and_standard_input(output, text_run, tmp_path, monkeypatch):
+    file = tmp_path / "review.txt"
+    file.write_text("the film was superb , moving , great", encoding="utf-8")
+    content = io.TextIOWrapper(io.BytesIO(file.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", content)
+    rows = json.loads(output("predict", text_run.directory, file, "-", "--json"))
+    assert [row["file"] for row in rows] == [str(file), "-"]
+    assert rows[0]["probabilities"] == pytest.approx(rows[1]["probabilities"])
+    assert set(rows[0]["probabilities"]) == {"neg", "pos"}
+
+
+def test_text_run_has_the_linear_baseline(text_run):
+    names = [row["name"] for row in read_json(text_run.path("metrics.json"))["baselines"]]
+    assert len(names) == 2
+    assert "logistic regression" in names[0]
+    assert names[1].startswith("average")
+
+
+def test_export_prints_the_difference(output, image_run, tmp_path):
+    text = output("export", image_run.directory, "--format", "litert", "--output", tmp_path / "m.tflite")
+    assert "Largest difference" in text
+    assert (tmp_path / "m.tflite").stat().st_size > 1000
+
+
+def test_report_is_written_again(output, image_run):
+    text = output("report", image_run.directory)
+    assert image_run.path("report.html").exists()
+    assert "report.html" in text
+
+
+def test_compare(output, image_run, tiny_data, tmp_path):
+    other, _ = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "other", dropout_rate=0.25)
+    text = output("compare", image_run.directory, other.directory)
+    assert "dropout_rate" in text
+    assert "McNemar" in text
+
+
+def test_list_names_recipes_and_presets(output):
+    text = output("list")
+    rows = json.loads(output("list", "--json"))
+    for row in rows:
+        assert row["name"] in text
+        assert len(row["presets"]) >= 2

@@ -1,0 +1,70 @@
+"""recipes/README.md, followed to the letter: a copied folder is a recipe, and no list was edited."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import NO_NETWORK, ROOT
+
+NEW = "mnist_copy"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of the project in which mnist_cnn was copied under a new name."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("recipes", "common", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "Makefile"):
+        shutil.copy(ROOT / name, folder / name)
+    new = folder / "recipes" / NEW
+    shutil.copytree(folder / "recipes/mnist_cnn", new)
+    (new / "results.json").unlink(missing_ok=True)
+    readme = new / "README.md"
+    readme.write_text(readme.read_text().replace("mnist_cnn", NEW))
+    return folder
+
+
+def run(clone, *words):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{clone}"},
+    )
+
+
+def test_cli_lists_and_explains_it(clone):
+    rows = json.loads(run(clone, "-m", "recipes", "list", "--json").stdout)
+    assert NEW in [row["name"] for row in rows]
+    done = run(clone, "-m", "recipes", "train", NEW, "--help")
+    assert done.returncode == 0
+    assert f"recipes train {NEW}" in done.stdout
+
+
+def test_make_knows_it(clone):
+    done = subprocess.run(["make", "help"], cwd=clone, capture_output=True, text=True)
+    assert NEW in done.stdout
+    for target in (f"train-{NEW}", f"results-{NEW}"):
+        done = subprocess.run(["make", "-n", target], cwd=clone, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert NEW in done.stdout
+
+
+def test_table_row_appears(clone):
+    done = run(clone, "-m", "common.results")
+    assert done.returncode == 0, done.stderr
+    assert f"[{NEW}](recipes/{NEW}/README.md)" in (clone / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_contract_tests_run_over_it(clone):
+    done = run(clone, "-m", "pytest", "-q", "tests/test_contract.py", "-k", NEW)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "passed" in done.stdout

@@ -1,0 +1,97 @@
+"""What is particular to single recipes: sizes by hand, the paper's figures, masks."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from common import registry
+from common.training import parameter_count
+
+
+def build(name, preset="article", classes=10, **changes):
+    config = dataclasses.replace(registry.load(name).PRESETS[preset], **changes)
+    return registry.load_model_module(name).build_model(config, classes)
+
+
+def test_mnist_article_by_hand():
+    convolutions = (9 * 1 + 1) * 64 + (9 * 64 + 1) * 64 + (9 * 64 + 1) * 128 + (9 * 128 + 1) * 128
+    assert parameter_count(build("mnist_cnn")) == convolutions + 129 * 10
+
+
+def test_cifar10_article_by_hand():
+    convolutions = (9 * 3 + 1) * 32 + (9 * 32 + 1) * 64
+    dense = (8 * 8 * 64 + 1) * 128 + 129 * 10
+    assert parameter_count(build("cifar10_cnn")) == convolutions + dense
+
+
+def test_imdb_article_by_hand():
+    lstm = 4 * (64 + 64 + 1) * 64
+    assert parameter_count(build("imdb_bilstm", classes=2)) == 10_000 * 64 + 2 * lstm + 129
+
+
+@pytest.mark.parametrize(
+    ("blocks", "millions"), [(3, 0.27), (5, 0.46), (7, 0.66), (9, 0.85), (18, 1.7)]
+)
+def test_resnet_has_the_parameters_of_the_paper(blocks, millions):
+    model = build("cifar10_resnet", blocks_per_stage=blocks)
+    assert parameter_count(model) / 1e6 == pytest.approx(millions, rel=0.02)
+
+
+def test_resnet_20_by_hand():
+    convolutions = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64)
+    normalisations = 2 * (7 * 16 + 6 * 32 + 6 * 64)
+    assert parameter_count(build("cifar10_resnet")) == convolutions + normalisations + 65 * 10
+    plain = build("cifar10_resnet", residual=False)
+    assert parameter_count(plain) == parameter_count(build("cifar10_resnet"))
+    projections = (16 + 2) * 32 + (32 + 2) * 64
+    option_b = build("cifar10_resnet", shortcut="B")
+    assert parameter_count(option_b) == parameter_count(plain) + projections
+
+
+@pytest.mark.parametrize("blocks", [3, 9])
+def test_resnet_depth_is_6n_plus_2(blocks):
+    model = build("cifar10_resnet", blocks_per_stage=blocks)
+    layers = [
+        layer for layer in model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+    ]
+    assert len(layers) == 6 * blocks + 2
+    sizes = [layer.output.shape[1] for layer in layers[:-1]]
+    assert sizes == [32] * (1 + 2 * blocks) + [16] * 2 * blocks + [8] * 2 * blocks
+
+
+def test_zero_gamma_makes_every_block_the_identity():
+    """Then ResNet-20 and ResNet-8 with the same first weights give the same output."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    outputs = []
+    for blocks in (1, 3):
+        model = build("cifar10_resnet", blocks_per_stage=blocks, zero_gamma=True)
+        ones = [keras.ops.ones(weight.shape) * 0.01 for weight in model.weights]
+        first = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][0]
+        first.set_weights([keras.ops.convert_to_numpy(ones[0])])
+        dense = model.get_layer("probabilities")
+        dense.set_weights([np.linspace(-1, 1, 640).reshape(64, 10), np.zeros(10)])
+        outputs.append(keras.ops.convert_to_numpy(model(images)))
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mean_max"])
+def test_imdb_padding_changes_nothing(pooling):
+    model = build("imdb_bilstm", classes=2, pooling=pooling)
+    ids = np.array([[5, 9, 3], [7, 0, 0]], "int32")
+    padded = np.pad(ids, ((0, 0), (0, 4)))
+    short, long = (keras.ops.convert_to_numpy(model(x)) for x in (ids, padded))
+    np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+def test_imdb_without_a_mask_padding_matters():
+    model = build("imdb_bilstm", classes=2, mask_padding=False)
+    ids = np.array([[5, 9, 3]], "int32")
+    short, long = (keras.ops.convert_to_numpy(model(x)) for x in (ids, np.pad(ids, ((0, 0), (0, 9)))))
+    assert not np.allclose(short, long, atol=1e-6)
+
+
+def test_imdb_more_than_two_classes_make_a_softmax():
+    assert build("imdb_bilstm", classes=4).output_shape == (None, 4)
+    assert build("imdb_bilstm", classes=2).output_shape == (None, 1)

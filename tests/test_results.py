@@ -1,0 +1,81 @@
+"""results.json and the tables: written by the program, equal to each other."""
+
+import pytest
+
+from common import registry, results
+from common.errors import RecipeError
+from common.files import write_json_atomic
+from tests.helpers import train_tiny
+
+
+@pytest.mark.parametrize(("path", "section"), list(results.readmes()), ids=lambda value: "")
+def test_tables_are_what_results_json_says(path, section):
+    text = path.read_text(encoding="utf-8")
+    assert results.replace_section(text, section) == text, f"{path} is stale: run `make tables`"
+
+
+def test_every_recorded_run_is_complete():
+    for name in registry.names():
+        for run in results.read(name):
+            assert run["data"]["source"] == "full"
+            assert run["commit"]
+            assert run["test_count"] > 5000
+            assert run["train_wall_seconds"] > 0
+            assert 0 < run["test_accuracy"] < 1
+
+
+def test_mean_and_sample_deviation():
+    assert results.mean_and_deviation([0.9]) == "90.00"
+    assert results.mean_and_deviation([0.90, 0.92, 0.97]) == "93.00 ± 3.61"
+
+
+def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):
+    monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
+    run, _ = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "run")
+    with pytest.raises(RecipeError, match="not trained on a real data set"):
+        results.record("mnist_cnn", run.directory)
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
+    for accuracy, seed in ((0.5, 0), (0.6, 1), (0.7, 0)):
+        directory = tmp_path / "run"
+        test = {"accuracy": accuracy, "count": 9, "loss": 1.0, "ece": 0.1, "ece_calibrated": 0.1}
+        data = {"source": "full", "label": "D", "name": "d", "version": "1", "note": ""}
+        write_json_atomic(
+            directory / "metrics.json",
+            {
+                "preset": "best",
+                "seed": seed,
+                "data": {**data, "fingerprint": "f" * 64},
+                "validation": {"accuracy": accuracy},
+                "test": test,
+                "baselines": [],
+                "parameters": 5,
+                "epochs": 2,
+                "best_epoch": 1,
+            },
+        )
+        environment = dict.fromkeys(
+            ("backend", "cpu", "cpu_count", "accelerators", "platform", "python", "started"), "x"
+        )
+        write_json_atomic(
+            directory / "environment.json", {**environment, "versions": {}, "commit": "abc"}
+        )
+        write_json_atomic(
+            directory / "timing.json", {"train_wall_seconds": 60.0, "train_cpu_seconds": 100.0}
+        )
+        write_json_atomic(directory / "config.json", {"config": {}})
+        results.record("mnist_cnn", directory)
+    assert [(run["seed"], run["test_accuracy"]) for run in results.read("mnist_cnn")] == [
+        (0, 0.7),
+        (1, 0.6),
+    ]
+
+
+def test_markers_are_needed():
+    with pytest.raises(RecipeError, match="lacks the lines"):
+        results.replace_section("no markers", "table")
+    text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
+    assert results.replace_section(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"

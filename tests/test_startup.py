@@ -1,0 +1,88 @@
+"""`--help`, `recipes list` and every usage error answer without importing Keras or a backend."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from common import registry
+from tests.conftest import NO_NETWORK, ROOT
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib", "scipy", "PIL", "pandas")
+FIRST = registry.names()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], 0),
+        (["--help"], 0),
+        (["list"], 0),
+        (["list", "--json"], 0),
+        (["train"], 0),
+        *[(["train", name, "--help"], 0) for name in registry.names()],
+        (["results", FIRST, "--help"], 0),
+        (["evaluate", "--help"], 0),
+        (["predict", "--help"], 0),
+        (["export", "--help"], 0),
+        (["compare", "--help"], 0),
+        (["nonsense"], 2),
+        (["train", "nonsense"], 2),
+        (["train", FIRST, "--nonsense", "3"], 2),
+        (["train", FIRST, "--preset", "nonsense"], 2),
+        (["train", FIRST, "--batch-size", "0"], 2),
+        (["train", FIRST, "--validation-fraction", "1.5"], 2),
+        (["train", FIRST, "--config", "nonsense.json"], 2),
+        (["evaluate", "nonsense"], 2),
+        (["export", "nonsense", "--format", "nonsense"], 2),
+        (["compare", "one"], 2),
+    ],
+)
+def test_answers_without_keras(words, code, tmp_path):
+    program = (
+        "import json, sys\n"
+        "from common.cli import main\n"
+        f"code = main({words!r})\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print('\\nRESULT ' + json.dumps([code, loaded]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    found, loaded = json.loads(done.stdout.split("RESULT ")[-1])
+    assert found == code
+    assert loaded == []
+    assert "Traceback" not in done.stderr
+    if code:
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_three_ways_to_run_a_recipe_from_any_directory(name, tmp_path):
+    script = registry.recipes_folder() / name / "train.py"
+    outputs = []
+    for command in (
+        [sys.executable, "-m", f"recipes.{name}.train"],
+        [sys.executable, str(script)],
+        [sys.executable, "-m", "recipes", "train", name],
+    ):
+        done = subprocess.run(
+            [*command, "--help"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert "--batch-size" in outputs[0]
+    assert "--preset" in outputs[0]
