@@ -105,19 +105,24 @@ def _command(words):
 
 
 def _arguments(name, doc, words, **fields):
-    """Parses `words` into an object; each field is `name=(type, default, help)`."""
+    """Parses `words` into an object; each field is `name=(type, default, help)`.
+
+    A default of `...` makes a positional argument.
+    """
     import typing
 
     import tyro
 
-    specification = [("debug", bool, dataclasses.field(default=False))]
+    positional, flags = [], []
     for field, (hint, default, text) in fields.items():
         hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
         if default is ...:
-            specification.insert(0, (field, tyro.conf.Positional[hint]))
+            positional.append((field, tyro.conf.Positional[hint]))
         else:
-            specification.append((field, hint, dataclasses.field(default=default)))
-    cls = dataclasses.make_dataclass(name.capitalize(), specification)
+            flags.append((field, hint, dataclasses.field(default=default)))
+    text = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
+    flags.append(("debug", text, dataclasses.field(default=False)))
+    cls = dataclasses.make_dataclass(name.capitalize(), positional + flags)
     return configuration.parse(cls, words, prog=f"recipes {name}", description=doc)
 
 
@@ -199,6 +204,8 @@ def train(module, run):
     from common import backend
 
     run.open()
+    # Before the backend, which takes seconds to start: absent or bad data is answered at once.
+    run.load(module.load_data)
     backend.start()
     print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
     try:
@@ -216,7 +223,7 @@ def train(module, run):
     if run.options.report:
         from common.report import write_report
 
-        write_report(run.directory, module.load_data(run.config, run.source))
+        write_report(run.directory, run.load(module.load_data))
     print(training.finish_line(results, run))
     return 0
 
@@ -303,9 +310,13 @@ def _predict(words):
     from common.loading import load_model
 
     data = read_json(run.path("environment.json"), "environment")["data"]
-    raw = prediction.read_inputs(arguments.files, data["kind"], run)
-    model, encode = load_model(run.path("best.keras")), _encoder(module, run)
-    probabilities = batches.predict(model, batches.inference_batches(encode(raw(model))))
+    model = load_model(run.path("best.keras"))
+    if data["kind"] == "text":
+        inputs = _encoder(module, run)(prediction.read_texts(arguments.files))
+    else:
+        height, width, channels = model.input_shape[1:]
+        inputs = prediction.read_images(arguments.files, (height, width), channels)
+    probabilities = batches.predict(model, batches.inference_batches(inputs))
     rows = []
     for file, row in zip(arguments.files, probabilities, strict=True):
         order = row.argsort()[::-1]

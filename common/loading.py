@@ -9,6 +9,7 @@ why; and Keras' own safe mode stays on while it loads.
 
 import json
 import re
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -83,7 +84,9 @@ def load_model(path):
     from keras.src.saving.serialization_lib import SafeModeScope
 
     try:
-        with SafeModeScope(True):
+        with SafeModeScope(True), warnings.catch_warnings():
+            # Keras only warns where a layer would keep its random initial weights.
+            warnings.filterwarnings("error", message="Skipping nested container")
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except MemoryError as error:
         raise RecipeError(f"{path} describes a model that does not fit into memory") from error
@@ -201,7 +204,9 @@ def _damaged(path):
     final = path.with_name("final.keras")
     if path.name != final.name and final.is_file():
         advice = f"take {final} instead, or train again"
-    return f"{path} is not a whole .keras file: it is damaged, cut short or something else; {advice}"
+    return (
+        f"{path} is not a whole .keras file: it is damaged, cut short or something else; {advice}"
+    )
 
 
 def _first_line(error, length=200):

@@ -9,50 +9,62 @@ import numpy as np
 from common.errors import RecipeError
 
 
-def read_inputs(files, kind, run):
-    """Reads files in the form the run's data had.
+class _StandardInput(io.BytesIO):
+    def __str__(self):
+        return "standard input"
+
+
+def read_images(files, image_size, channels):
+    """Reads image files, resized and converted as training images are.
 
     Args:
         files: Paths; "-" is standard input.
-        kind: "image" or "text".
-        run: The Run, for messages.
+        image_size: `(height, width)` wanted.
+        channels: 1 or 3.
 
     Returns:
-        A function of the model (whose input shape says the size of images) that returns the raw
-        inputs: uint8 `(n, h, w, c)` or an object array of strings `(n,)`.
+        uint8 `(n, height, width, channels)`.
 
     Raises:
-        RecipeError: A file is absent or is no image or text.
+        RecipeError: A file is absent or no image.
     """
-    contents = [_read(file) for file in files]
-    if kind == "text":
-        texts = np.empty(len(files), dtype=object)
-        for index, (file, content) in enumerate(zip(files, contents, strict=True)):
-            try:
-                texts[index] = content.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise RecipeError(
-                    f"{run.recipe} classifies text; {file} is not UTF-8 text ({error.reason})"
-                ) from error
-        return lambda model: texts
-    return lambda model: np.stack(
+    from common.data.images import read_image
+
+    return np.stack(
         [
-            _decode_image(file, content, *model.input_shape[1:])
-            for file, content in zip(files, contents, strict=True)
+            read_image(_StandardInput(_bytes("-")) if file == "-" else file, image_size, channels)
+            for file in files
         ]
     )
 
 
-def _read(file):
+def read_texts(files):
+    """Reads UTF-8 text files, one text a file.
+
+    Args:
+        files: Paths; "-" is standard input.
+
+    Returns:
+        Object array of str `(n,)`.
+
+    Raises:
+        RecipeError: A file is absent or no text.
+    """
+    texts = np.empty(len(files), dtype=object)
+    for index, file in enumerate(files):
+        try:
+            texts[index] = _bytes(file).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise RecipeError(
+                f"this model classifies text, and {file} is not UTF-8 text ({error.reason})"
+            ) from error
+    return texts
+
+
+def _bytes(file):
     if file == "-":
         return sys.stdin.buffer.read()
     try:
         return Path(file).read_bytes()
     except OSError as error:
         raise RecipeError(f"cannot read {file}: {error.strerror or error}") from error
-
-
-def _decode_image(file, content, height, width, channels):
-    from common.data.own import image_array
-
-    return image_array(io.BytesIO(content), file, (height, width), channels)

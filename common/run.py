@@ -67,6 +67,7 @@ class Run:
 
         self.preset = preset
         self.source = Source(data=self.options.data, data_dir=self.options.data_dir)
+        self._splits = None
         self.directory = Path(self.options.run_dir or self._default_directory())
 
     def _default_directory(self):
@@ -89,6 +90,12 @@ class Run:
     def finished(self):
         """Whether metrics.json, which is written last, is there."""
         return self.path("metrics.json").exists()
+
+    def load(self, load_data):
+        """Returns the run's Splits; `load_data(config, source)` is called the first time only."""
+        if self._splits is None:
+            self._splits = load_data(self.config, self.source)
+        return self._splits
 
     def open(self):
         """Creates the folder, or checks that what it holds is this very run.

@@ -16,7 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.data import Source, Split, Splits, cache, full, images, load_images, load_texts, sample
+from common.data import (
+    Source,
+    Split,
+    Splits,
+    cache,
+    full,
+    images,
+    load_images,
+    load_texts,
+    sample,
+    tfds_worker,
+)
 from common.data.__main__ import main as prepare_data
 from common.data.split import stratified_cut
 from common.errors import RecipeError, UsageError
@@ -696,6 +707,28 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(mnist_files, tmp_path, 
     with pytest.raises(RecipeError, match="No space left on device"):
         load_mnist("full")
     assert list((tmp_path / "cache" / "mnist").iterdir()) == []
+
+
+def test_a_full_disk_while_decoding_does_not_blame_the_data(tmp_path, monkeypatch, capsys):
+    def full_disk(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tfds_worker, "decode", full_disk)
+    code = tfds_worker.main(["decode", "folder", "out", "image"])
+    result = subprocess.CompletedProcess([], code, capsys.readouterr().out, "")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: result)
+    with pytest.raises(RecipeError, match=r"no space to write mnist.*KERAS_RECIPE_BOX_CACHE") as e:
+        full._run_worker("mnist", "decode", "folder", "out", "image")
+    assert "damaged" not in str(e.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"these are not records"])
+def test_damaged_records_are_one_clear_error(tmp_path, content):
+    folder = prepared(tmp_path, content=content)
+    with pytest.raises(RecipeError, match=r"could not read mnist in .*make data") as caught:
+        load_mnist(Source("full", tmp_path))
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def build_slowly(root, done):

@@ -174,9 +174,7 @@ def test_any_flipped_byte_is_a_message_or_harmless(saved):
     data = saved.read_bytes()
     refused = 0
     for position in range(7, len(data), max(1, len(data) // 40)):
-        saved.write_bytes(
-            data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
-        )
+        saved.write_bytes(data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :])
         try:
             load_model(saved)
         except RecipeError as error:

@@ -19,7 +19,7 @@ def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone")
     for name in ("recipes", "common", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "Makefile"):
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
     new = folder / "recipes" / NEW
     shutil.copytree(folder / "recipes/mnist_cnn", new)

@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 
 from common.data import cache
+from common.data.tfds_worker import NO_SPACE
 from common.data.types import Dataset
 from common.errors import RecipeError
 
@@ -234,6 +235,11 @@ def _run_worker(name, *arguments, quiet=True):
         lines = (result.stdout + (result.stderr or "")).strip().splitlines()
         reason = next((line[7:] for line in lines if line.startswith("error: ")), None)
         reason = reason or (lines[-1] if lines else f"exit code {result.returncode}")
+        if result.returncode == NO_SPACE:
+            raise RecipeError(
+                f"no space to write {name}: {reason}. Free some, or name another folder "
+                "(KERAS_RECIPE_BOX_CACHE for decoded arrays, --data-dir for downloads)"
+            )
         if arguments[0] == "decode":
             raise RecipeError(
                 f"could not read {name} in {arguments[1]}: {reason}. Where the files are damaged, "

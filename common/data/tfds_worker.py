@@ -4,6 +4,7 @@ python -m common.data.tfds_worker decode FOLDER OUT KIND
 python -m common.data.tfds_worker download NAME DATA_DIR
 """
 
+import errno
 import io
 import json
 import logging
@@ -15,6 +16,9 @@ import numpy as np
 from common.data import cache
 
 BATCH = 1000
+
+NO_SPACE = 3
+"""Exit code for a disk that is full: the data is sound and must not be blamed."""
 
 
 def decode(folder, out, kind):
@@ -36,11 +40,9 @@ def decode(folder, out, kind):
     for split in ("train", "test"):
         count = builder.info.splits[split].num_examples
         batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH))
-        if kind == "image":
-            shape = (count, *builder.info.features["image"].shape)
-            x = np.lib.format.open_memmap(out / f"{split}_x.npy", "w+", np.uint8, shape)
-        else:
-            x = np.empty(count, object)
+        # In memory first: a full disk then is an error, where a memory map would be a crash.
+        shape = (count, *builder.info.features["image"].shape) if kind == "image" else count
+        x = np.empty(shape, np.uint8 if kind == "image" else object)
         y = np.empty(count, np.int32)
         start = 0
         for batch in batches:
@@ -50,11 +52,7 @@ def decode(folder, out, kind):
             start = stop
         if start != count:
             raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
-        if kind == "image":
-            x.flush()
-            np.save(out / f"{split}_y.npy", y)
-        else:
-            cache.write_split(out, split, x.tolist(), y)
+        cache.write_split(out, split, x, y)
     (out / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
@@ -94,6 +92,9 @@ def main(arguments):
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         {"decode": decode, "download": download}[arguments[0]](*arguments[1:])
+    except OSError as error:
+        print(f"error: {error}", flush=True)
+        return NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 1
     except Exception as error:  # TFDS raises many kinds; the caller needs one line.
         reason = " ".join(str(error).split())[:500] or type(error).__name__
         print(f"error: {reason}", flush=True)

@@ -150,7 +150,7 @@ def train(config, run):
 
     from .model import build_model
 
-    splits = load_data(config, run.source)
+    splits = run.load(load_data)
     run.record_environment(splits.info)
     seed_everything(config.seed, run.options.deterministic)
 

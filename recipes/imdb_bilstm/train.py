@@ -129,7 +129,7 @@ def train(config, run):
 
     from .model import build_model
 
-    splits = load_data(config, run.source)
+    splits = run.load(load_data)
     run.record_environment(splits.info)
     encoder = TextEncoder.fit(splits.train.x, config.vocabulary_size, config.max_tokens)
     encoder.save(run.path("vocabulary.json"))
