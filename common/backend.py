@@ -69,7 +69,9 @@ def accelerators():
         import tensorflow
 
         return [
-            tensorflow.config.experimental.get_device_details(device).get("device_name", device.name)
+            tensorflow.config.experimental.get_device_details(device).get(
+                "device_name", device.name
+            )
             for device in tensorflow.config.list_physical_devices("GPU")
         ]
     if backend == "jax":

@@ -96,9 +96,9 @@ class BucketBatches(ArrayBatches):
                 part = order[start : start + size * self.group]
                 part[:] = part[np.argsort(self.lengths[part], kind="stable")]
             # The short last batch stays last: only full batches change places.
-            order[: full * size] = order[: full * size].reshape(full, size)[
-                random.permutation(full)
-            ].reshape(-1)
+            order[: full * size] = (
+                order[: full * size].reshape(full, size)[random.permutation(full)].reshape(-1)
+            )
         # Keras on TensorFlow takes the shapes of the first two batches for those of all, and a length
         # that both have for fixed: let the second be one of another length.
         blocks = order[: full * size].reshape(full, size)

@@ -68,7 +68,9 @@ class RunKeeper(keras.callbacks.Callback):
     @property
     def exhausted(self):
         """Whether early stopping ends the training here."""
-        return self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience
+        return (
+            self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience
+        )
 
     def _variables(self):
         # Random states (dropout) are among the model's variables.
@@ -205,7 +207,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def _check(self, logs, name, where):
         value = float((logs or {}).get(name, 0.0))
         if not math.isfinite(value):
-            kept = "the best model so far is kept in best.keras" if self.epoch else "no model was kept"
+            kept = (
+                "the best model so far is kept in best.keras" if self.epoch else "no model was kept"
+            )
             raise NonFiniteLoss(
                 f"the loss is {value} {where} of epoch {self.epoch + 1}. Likely causes: a learning "
                 "rate that is too high, inputs that are not scaled or not finite, or no gradient "

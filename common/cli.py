@@ -127,9 +127,7 @@ def _arguments(name, doc, words, **fields):
 
 
 def _list(words):
-    arguments = _arguments(
-        "list", "Lists every recipe.", words, json=(bool, False, "Print JSON.")
-    )
+    arguments = _arguments("list", "Lists every recipe.", words, json=(bool, False, "Print JSON."))
     from common import results
 
     rows = []

@@ -165,7 +165,9 @@ def parse(cls, args, *, prog, description, default=None):
     for word in args:
         name = word.split("=")[0].replace("_", "-")
         if word.startswith("--") and name not in known:
-            raise UsageError(f"unknown flag '{word.split('=')[0]}'{near_match(name, sorted(known))}")
+            raise UsageError(
+                f"unknown flag '{word.split('=')[0]}'{near_match(name, sorted(known))}"
+            )
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -204,4 +206,3 @@ def split_option(args, name, fallback=None):
         if word.startswith(name + "="):
             return word.split("=", 1)[1]
     return fallback
-

@@ -223,7 +223,7 @@ def _probes(inputs, shape):
 
 
 def _backends(format, current):
-    """Returns the backends that can export `format` here, current one first, and what others lack."""
+    """Returns the backends that can export `format`, current one first, and what others lack."""
     needs = _NEEDS[format]
     ready, missing = [], []
     for backend in sorted(needs, key=lambda name: name != current):
@@ -279,18 +279,22 @@ def _publish(artifact, output, workspace):
         artifact.replace(output)
 
 
-def _run_worker(backend, format, model_path, artifact, workspace):
-    """Converts and checks under `backend` in a process of its own; returns its report."""
-    report = artifact.parent / "report.json"
-    task = {
+def _task(format, model_path, artifact, workspace):
+    """Returns what the worker needs to know, as JSON values."""
+    return {
         "format": format,
         "model": str(model_path.resolve()),
         "artifact": str(artifact.resolve()),
         "probes": str((workspace / "probes.npz").resolve()),
-        "report": str(report.resolve()),
+        "report": str((artifact.parent / "report.json").resolve()),
         "modules": _registering_modules(),
         "sys_path": [str(Path(entry).resolve()) for entry in sys.path],
     }
+
+
+def _run_worker(backend, format, model_path, artifact, workspace):
+    """Converts and checks under `backend` in a process of its own; returns its report."""
+    task = _task(format, model_path, artifact, workspace)
     environment = dict(os.environ)
     environment.update(
         KERAS_BACKEND=backend,
@@ -313,6 +317,7 @@ def _run_worker(backend, format, model_path, artifact, workspace):
             stderr=subprocess.STDOUT,
             env=environment,
         )
+    report = Path(task["report"])
     if report.exists():
         return json.loads(report.read_text(encoding="utf-8"))
     tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
@@ -335,18 +340,22 @@ def _registering_modules():
 def _work():
     """Does the task that comes as JSON on standard input and writes a report."""
     task = json.load(sys.stdin)
+    Path(task["report"]).write_text(json.dumps(_report(task)), encoding="utf-8")
+
+
+def _report(task):
+    """Returns what came out of a task, or under "error" why nothing did."""
     try:
-        report = _convert_and_compare(task)
+        return _convert_and_compare(task)
     except RecipeError as error:
-        report = {"error": str(error)}
+        return {"error": str(error)}
     except Exception as error:
         # Converters raise anything. The traceback goes to the log, one line to the user.
         import traceback
 
         traceback.print_exc()
         text = " ".join(str(error).split())
-        report = {"error": f"{type(error).__name__}: {text[:200]}{'...' * (len(text) > 200)}"}
-    Path(task["report"]).write_text(json.dumps(report), encoding="utf-8")
+        return {"error": f"{type(error).__name__}: {text[:200]}{'...' * (len(text) > 200)}"}
 
 
 def _convert_and_compare(task):

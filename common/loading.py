@@ -32,8 +32,8 @@ _VALUE_CLASSES = {
     "__ellipsis__",
     "__slice__",
 }
-# The parts of Keras that networks are made of. The others (utils, config, saving, datasets, ...) hold
-# functions that read files, open connections or switch safe mode off.
+# The parts of Keras that networks are made of. The others (utils, config, saving, datasets, ...)
+# hold functions that read files, open connections or switch safe mode off.
 _MODELLING = {
     "activations",
     "constraints",
@@ -145,8 +145,8 @@ def _read_configuration(path):
 def _check(path, config):
     """Refuses a configuration that carries code or names anything but Keras' or registered objects.
 
-    Keras resolves `module` and `class_name` itself and refuses most of this too, layer by layer; here
-    the whole file is judged before anything is built, and the message can name the object.
+    Keras resolves `module` and `class_name` itself and refuses most of this too, layer by layer;
+    here the whole file is judged before anything is built, and the message can name the object.
     """
     from keras.saving import get_registered_object
 
@@ -194,8 +194,8 @@ def _check(path, config):
 def _unknown(path, name):
     return RecipeError(
         f"{path} needs {name!r}, which is neither a part of Keras that networks are made of nor "
-        "registered here, and is refused. Nothing was run. If it is a class of a recipe, register it with "
-        "@keras.saving.register_keras_serializable() and load the file through that recipe."
+        "registered here, and is refused. Nothing was run. If it is a class of a recipe, register "
+        "it with @keras.saving.register_keras_serializable() and load it through that recipe."
     )
 
 

@@ -5,7 +5,6 @@ files. `recipes results NAME` makes the runs; `python -m common.results` writes 
 """
 
 import dataclasses
-import math
 import statistics
 import subprocess
 import sys

@@ -1,16 +1,16 @@
 """A run folder: what a training reads, writes, resumes from, and refuses to overwrite.
 
-    runs/<recipe>/<name>/
-      config.json        recipe, preset and every field: `--config` reads it back
-      source.json        the data the run was started on
-      environment.json   versions, machine, commit, data fingerprint, command
-      backup/state.npz   everything an interrupted training continues from (common/callbacks.py)
-      history.csv        one row per epoch
-      best.keras         the epoch with the best validation score; final.keras: the last epoch
-      predictions.npz    class probabilities for the validation and test splits
-      metrics.json       written last: its presence means that the run is finished
-      timing.json        wall and CPU seconds
-      report.html        the same for a person, figures/ beside it
+runs/<recipe>/<name>/
+  config.json        recipe, preset and every field: `--config` reads it back
+  source.json        the data the run was started on
+  environment.json   versions, machine, commit, data fingerprint, command
+  backup/state.npz   everything an interrupted training continues from (common/callbacks.py)
+  history.csv        one row per epoch
+  best.keras         the epoch with the best validation score; final.keras: the last epoch
+  predictions.npz    class probabilities for the validation and test splits
+  metrics.json       written last: its presence means that the run is finished
+  timing.json        wall and CPU seconds
+  report.html        the same for a person, figures/ beside it
 """
 
 import dataclasses
@@ -111,7 +111,9 @@ class Run:
         # A path is recorded whole, so that `recipes report` finds the data from any directory.
         data = self.options.data
         source = {"data": data if data in ("full", "sample") else str(Path(data).resolve())}
-        source["data_dir"] = str(Path(self.source.data_dir).resolve()) if self.source.data_dir else None
+        source["data_dir"] = (
+            str(Path(self.source.data_dir).resolve()) if self.source.data_dir else None
+        )
         if self.directory.exists() and not self.directory.is_dir():
             raise UsageError(f"{self.directory} is a file, not a run folder")
         if self.directory.is_dir() and any(self.directory.iterdir()):

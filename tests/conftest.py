@@ -82,7 +82,9 @@ def tiny_data(tmp_path_factory):
     rows = ["text,label"]
     for index in range(120):
         label = index % 2
-        filler = " ".join(random.choice(["the", "film", "was", "a", "plot"], random.integers(2, 30)))
+        filler = " ".join(
+            random.choice(["the", "film", "was", "a", "plot"], random.integers(2, 30))
+        )
         rows.append(f"{filler} {random.choice(words[label])} {filler},{['neg', 'pos'][label]}")
     (folder / "texts.csv").write_text("\n".join(rows) + "\n")
     return {"image": folder / "images.npz", "text": folder / "texts.csv"}

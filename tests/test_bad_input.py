@@ -160,7 +160,9 @@ def test_backup_of_another_model(copy, tiny_data, monkeypatch):
     model = registry.load_model_module(NAME)
     original = model.build_model
     monkeypatch.setattr(
-        model, "build_model", lambda config, n: original(dataclasses.replace(config, filters=(3,)), n)
+        model,
+        "build_model",
+        lambda config, n: original(dataclasses.replace(config, filters=(3,)), n),
     )
     with pytest.raises(RecipeError, match="another version of this model"):
         train_tiny(NAME, tiny_data["image"], copy)
@@ -209,7 +211,9 @@ def _full(folder):
 
 
 def test_loss_that_is_not_finite_stops_the_run(tiny_data, tmp_path):
-    with pytest.raises(RecipeError, match=r"the loss is (nan|inf).*epoch \d.*learning rate") as error:
+    with pytest.raises(
+        RecipeError, match=r"the loss is (nan|inf).*epoch \d.*learning rate"
+    ) as error:
         train_tiny(NAME, tiny_data["image"], tmp_path / "run", learning_rate=1e30, epochs=4)
     assert error.value.exit_code == 1
     assert not (tmp_path / "run/metrics.json").exists()

@@ -141,7 +141,13 @@ def test_progress_without_a_terminal_writes_a_line_per_epoch_with_the_time_left(
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7265, "2 h 01 min")],
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3599, "59 min 59 s"),
+        (7265, "2 h 01 min"),
+    ],
 )
 def test_duration(seconds, text):
     assert callbacks.duration(seconds) == text

@@ -99,7 +99,9 @@ def test_text_run_has_the_linear_baseline(text_run):
 
 
 def test_export_prints_the_difference(output, image_run, tmp_path):
-    text = output("export", image_run.directory, "--format", "litert", "--output", tmp_path / "m.tflite")
+    text = output(
+        "export", image_run.directory, "--format", "litert", "--output", tmp_path / "m.tflite"
+    )
     assert "Largest difference" in text
     assert (tmp_path / "m.tflite").stat().st_size > 1000
 

@@ -172,15 +172,15 @@ def test_a_truncated_file(saved, kept):
 
 def test_any_flipped_byte_is_a_message_or_harmless(saved):
     data = saved.read_bytes()
-    refused = 0
+    messages = []
     for position in range(7, len(data), max(1, len(data) // 40)):
         saved.write_bytes(data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :])
         try:
             load_model(saved)
         except RecipeError as error:
-            assert "\n" not in str(error)
-            refused += 1
-    assert refused >= 30  # Bytes such as a part's date carry nothing and may change.
+            messages.append(str(error))
+    assert len(messages) >= 30  # Bytes such as a part's date carry nothing and may change.
+    assert not any("\n" in message for message in messages)
 
 
 @pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n junk", b"PK\x03\x04 junk", b"text"])
@@ -195,7 +195,7 @@ def test_parts_missing(tmp_path, parts):
     with zipfile.ZipFile(tmp_path / "best.keras", "w") as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
-    with pytest.raises(RecipeError, match="lacks config.json or the weights"):
+    with pytest.raises(RecipeError, match=r"lacks config\.json or the weights"):
         load_model(tmp_path / "best.keras")
 
 
@@ -281,7 +281,7 @@ def test_a_lambda_written_by_keras_is_refused(tmp_path, nothing_runs):
 
 
 def test_the_global_switch_does_not_open_it(tmp_path, nothing_runs, monkeypatch):
-    """Keras' own wall stands too when the first one is taken away, whatever the global switch says."""
+    """Keras' own wall stands when the first one is gone, whatever its global switch says."""
     from common import loading
 
     keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)]).save(
@@ -292,7 +292,7 @@ def test_the_global_switch_does_not_open_it(tmp_path, nothing_runs, monkeypatch)
 
     keras.config.enable_unsafe_deserialization()
     try:
-        with pytest.raises(RecipeError, match="(?i)lambda"):
+        with pytest.raises(RecipeError, match=r"(?i)lambda"):
             load_model(tmp_path / "best.keras")
     finally:
         global_state.set_global_attribute("safe_mode_saving", None)
@@ -300,7 +300,7 @@ def test_the_global_switch_does_not_open_it(tmp_path, nothing_runs, monkeypatch)
 
 def test_a_pickled_torch_module_is_refused(saved, nothing_runs):
     rewrite(saved, replace_layer(evil_torch()))
-    with pytest.raises(RecipeError, match="a pickled PyTorch module.*refused"):
+    with pytest.raises(RecipeError, match=r"a pickled PyTorch module.*refused"):
         load_model(saved)
 
 

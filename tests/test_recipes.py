@@ -54,7 +54,9 @@ def test_resnet_20_by_hand():
 def test_resnet_depth_is_6n_plus_2(blocks):
     model = build("cifar10_resnet", blocks_per_stage=blocks)
     layers = [
-        layer for layer in model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+        layer
+        for layer in model.layers
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
     ]
     assert len(layers) == 6 * blocks + 2
     sizes = [layer.output.shape[1] for layer in layers[:-1]]
@@ -62,14 +64,13 @@ def test_resnet_depth_is_6n_plus_2(blocks):
 
 
 def test_zero_gamma_makes_every_block_the_identity():
-    """Then ResNet-20 and ResNet-8 with the same first weights give the same output."""
+    """Then ResNet-20 and ResNet-8 with the same first and last weights give the same output."""
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     outputs = []
     for blocks in (1, 3):
         model = build("cifar10_resnet", blocks_per_stage=blocks, zero_gamma=True)
-        ones = [keras.ops.ones(weight.shape) * 0.01 for weight in model.weights]
-        first = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][0]
-        first.set_weights([keras.ops.convert_to_numpy(ones[0])])
+        first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+        first.set_weights([np.linspace(-1, 1, 432).reshape(3, 3, 3, 16)])
         dense = model.get_layer("probabilities")
         dense.set_weights([np.linspace(-1, 1, 640).reshape(64, 10), np.zeros(10)])
         outputs.append(keras.ops.convert_to_numpy(model(images)))
@@ -88,7 +89,9 @@ def test_imdb_padding_changes_nothing(pooling):
 def test_imdb_without_a_mask_padding_matters():
     model = build("imdb_bilstm", classes=2, mask_padding=False)
     ids = np.array([[5, 9, 3]], "int32")
-    short, long = (keras.ops.convert_to_numpy(model(x)) for x in (ids, np.pad(ids, ((0, 0), (0, 9)))))
+    short, long = (
+        keras.ops.convert_to_numpy(model(x)) for x in (ids, np.pad(ids, ((0, 0), (0, 9))))
+    )
     assert not np.allclose(short, long, atol=1e-6)
 
 

@@ -94,7 +94,9 @@ def main(arguments):
         {"decode": decode, "download": download}[arguments[0]](*arguments[1:])
     except OSError as error:
         print(f"error: {error}", flush=True)
-        return NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 1
+        # NumPy reports a short write without a number: "1000 requested and 10 written".
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return NO_SPACE if full or str(error).endswith(" written") else 1
     except Exception as error:  # TFDS raises many kinds; the caller needs one line.
         reason = " ".join(str(error).split())[:500] or type(error).__name__
         print(f"error: {reason}", flush=True)

@@ -17,10 +17,7 @@ def build_model(config, num_classes=10):
     """
     inputs = keras.Input((32, 32, 3), dtype="uint8", name="image")
     x = ops.cast(inputs, "float32") / 255.0
-    if config.architecture == "plain":
-        x = _plain(x, config)
-    else:
-        x = _blocks(x, config)
+    x = _plain(x, config) if config.architecture == "plain" else _blocks(x, config)
     outputs = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, outputs, name="cifar10_cnn")
 

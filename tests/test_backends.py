@@ -1,0 +1,102 @@
+"""The contract on the other Keras backends that are installed, each in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from common import registry
+from tests.conftest import ROOT
+from tests.helpers import train_tiny
+
+OTHERS = [
+    name
+    for name in ("tensorflow", "jax", "torch")
+    if name != os.environ.get("KERAS_BACKEND", "tensorflow")
+]
+
+
+def needs(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"the backend {backend} is not installed: make test EXTRAS={backend}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", OTHERS)
+def test_contract_on_another_backend(backend):
+    needs(backend)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_contract.py", "tests/test_callbacks.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "passed" in done.stdout
+
+
+# As if it were not installed: looking for it finds nothing.
+BLOCK_TENSORFLOW = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *args):
+        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            return None
+        return self.finder.find_spec(name, *args)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+from common.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("name", registry.names())
+def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_path):
+    needs(backend)
+    if name not in ("mnist_cnn", "imdb_bilstm") and not os.environ.get("RUN_SLOW"):
+        pytest.skip("slow: run with make test-all")
+    from tests.helpers import kind_of
+
+    data = tiny_data[kind_of(name)]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, "-c", BLOCK_TENSORFLOW, *map(str, words)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}{os.pathsep}{ROOT}"},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    words = ["--epochs", "1", "--batch-size", "16", "--validation-fraction", "0.25", "--no-report"]
+    run("train", name, "--preset", "article", "--data", data, "--run-dir", "run", *words)
+    assert "examples" in run("evaluate", "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_run_of_one_backend_is_read_by_another(backend, tiny_data, tmp_path):
+    needs(backend)
+    run, metrics = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", "evaluate", run.directory],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{metrics['test']['accuracy']:.2%}" in done.stdout
