@@ -57,6 +57,9 @@ def fit(
                 validation_data=validation,
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
+                # Keras would shuffle the batches by Python's global random state, which a resumed
+                # run does not share; they come in random order already.
+                shuffle=False,
                 verbose=0,
                 callbacks=[
                     cb.SetEpoch(train),
