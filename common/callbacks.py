@@ -36,16 +36,16 @@ class RunKeeper(keras.callbacks.Callback):
 
     Args:
         run: The Run.
-        monitor: History column that chooses the best epoch.
-        mode: "min" or "max".
+        monitor: History column that chooses the best epoch: the highest if it is an accuracy, else
+            the lowest.
         patience: Epochs without improvement before training stops; None trains to the end.
     """
 
-    def __init__(self, run, monitor="val_loss", mode="min", patience=None):
+    def __init__(self, run, monitor="val_loss", patience=None):
         super().__init__()
         self.run = run
         self.monitor = monitor
-        self.sign = {"min": 1.0, "max": -1.0}[mode]
+        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self.patience = patience
         self.history = []
         self.backup_file = run.path("backup/state.npz")

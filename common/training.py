@@ -17,7 +17,6 @@ def fit(
     *,
     epochs,
     monitor="val_loss",
-    mode="min",
     patience=None,
     callbacks=(),
 ):
@@ -29,8 +28,8 @@ def fit(
         train: ArrayBatches with a seed.
         validation: ArrayBatches without one.
         epochs: Epochs in total, those of earlier sessions included.
-        monitor: History column that chooses the best epoch.
-        mode: "min" or "max".
+        monitor: History column that chooses the best epoch: the highest if it is an accuracy, else
+            the lowest.
         patience: Epochs without improvement before stopping; None trains to the end.
         callbacks: More keras callbacks, called before the epoch's state is stored.
 
@@ -42,7 +41,7 @@ def fit(
         NonFiniteLoss: The loss became NaN or infinite.
         RecipeError: Files cannot be written or read.
     """
-    keeper = cb.RunKeeper(run, monitor=monitor, mode=mode, patience=patience)
+    keeper = cb.RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
     if keeper.epochs_done:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)

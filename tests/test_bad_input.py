@@ -162,7 +162,7 @@ def test_backup_of_another_model(copy, tiny_data, monkeypatch):
     monkeypatch.setattr(
         model,
         "build_model",
-        lambda config, n: original(dataclasses.replace(config, filters=(3,)), n),
+        lambda config, n: original(dataclasses.replace(config, filters=(3, 5)), n),
     )
     with pytest.raises(RecipeError, match="another version of this model"):
         train_tiny(NAME, tiny_data["image"], copy)

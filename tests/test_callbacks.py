@@ -31,13 +31,13 @@ def model():
     return built
 
 
-def keeper_with(tmp_path, scores, patience=None, mode="min"):
+def keeper_with(tmp_path, scores, patience=None, monitor="val_loss"):
     """Returns a RunKeeper whose epochs had the given scores."""
-    keeper = callbacks.RunKeeper(FakeRun(tmp_path), patience=patience, mode=mode)
+    keeper = callbacks.RunKeeper(FakeRun(tmp_path), patience=patience, monitor=monitor)
     keeper.restore(model())
     for epoch, score in enumerate(scores):
         keeper.model.set_weights([weight + 1 for weight in keeper.model.get_weights()])
-        keeper.on_epoch_end(epoch, {"loss": 1.0, "val_loss": score})
+        keeper.on_epoch_end(epoch, {"loss": 1.0, monitor: score})
     return keeper
 
 
@@ -50,8 +50,8 @@ def test_best_epoch_is_the_earliest_of_the_lowest(tmp_path):
         np.testing.assert_allclose(weight, last - 2, atol=1e-5)
 
 
-def test_mode_max(tmp_path):
-    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], mode="max").best_epoch == 2
+def test_an_accuracy_is_best_where_it_is_highest(tmp_path):
+    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], monitor="val_accuracy").best_epoch == 2
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ class Config:
     """Examples per step."""
     epochs: int = 182
     """Passes over the training split: 182 x 352 steps are the paper's 64,000."""
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
         require(self, above=0, below=1, validation_fraction=self.validation_fraction)
@@ -83,6 +85,7 @@ SHORT = Config(
     learning_rate=0.2,
     nesterov=True,
     epochs=12,
+    monitor="val_accuracy",
 )
 PRESETS = {
     "best": SHORT,
@@ -176,7 +179,9 @@ def train(config, run):
         metrics=["accuracy"],
         jit_compile=jit_compile(),
     )
-    keeper = fit(model, run, train_batches, validation, epochs=config.epochs)
+    keeper = fit(
+        model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
+    )
     return finish(model, run, splits, keeper)
 
 
