@@ -33,6 +33,8 @@ def fit(
         patience: Epochs without improvement before stopping; None trains to the end.
         callbacks: More keras callbacks, called before the epoch's state is stored.
 
+    An optimizer with `use_ema=True` is validated and saved with the average of its weights.
+
     Returns:
         The RunKeeper, whose `history` and `best_epoch` describe the training. The model holds the
         weights of the best epoch; `final.keras` those of the last.
@@ -64,6 +66,7 @@ def fit(
                     cb.SetEpoch(train),
                     cb.StopOnNonFinite(run),
                     cb.Meter(len(train.y)),
+                    cb.EvaluateAverage(),
                     *callbacks,
                     *extra,
                     keeper,
@@ -72,6 +75,9 @@ def fit(
             )
         finally:
             progress.close()
+    # Where the optimizer averages weights, the average is the result. Keras' fit ends so too; a run
+    # that was killed after its last epoch has only the backup.
+    model.optimizer.finalize_variable_values(model.trainable_variables)
     with atomic_path(run.path("final.keras")) as temporary:
         model.save(temporary)
     if keeper.best_epoch != keeper.epochs_done:

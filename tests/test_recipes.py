@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from common import registry
+from common.run import Options, Run
 from common.training import parameter_count
+from tests.helpers import assert_equal_weights, tiny_config, train_tiny
 
 
 def build(name, preset="article", classes=10, **changes):
@@ -98,3 +100,23 @@ def test_imdb_without_a_mask_padding_matters():
 def test_imdb_more_than_two_classes_make_a_softmax():
     assert build("imdb_bilstm", classes=4).output_shape == (None, 4)
     assert build("imdb_bilstm", classes=2).output_shape == (None, 1)
+
+
+def test_resume_with_a_moving_average_of_weights(tiny_data, tmp_path):
+    """Stopped after its last epoch, before the end of the training: the average is the result."""
+    changes = {"ema_momentum": 0.9, "optimizer": "sgd", "learning_rate": 0.01}
+    whole, metrics = train_tiny("cifar10_cnn", tiny_data["image"], tmp_path / "whole", **changes)
+    killed, _ = train_tiny("cifar10_cnn", tiny_data["image"], tmp_path / "killed", **changes)
+    for name in ("metrics.json", "final.keras"):
+        killed.path(name).unlink()
+    again, resumed = train_tiny("cifar10_cnn", tiny_data["image"], tmp_path / "killed", **changes)
+    assert resumed == metrics
+    assert_equal_weights(whole.path("final.keras"), again.path("final.keras"))
+
+
+def test_tensorboard_logs_are_written_on_demand(tiny_data, tmp_path):
+    module = registry.load("cifar10_cnn")
+    options = Options(data=str(tiny_data["image"]), run_dir=tmp_path, tensorboard=True)
+    run = Run("cifar10_cnn", tiny_config("cifar10_cnn", epochs=1), options).open()
+    module.train(run.config, run)
+    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents.*"))

@@ -44,6 +44,8 @@ class Config:
     """adam, or sgd with Nesterov momentum 0.9."""
     weight_decay: float = 0.0
     """Decoupled decay of weights per step, as a share of the learning rate."""
+    ema_momentum: float = 0.0
+    """Momentum of the moving average of weights that is validated and kept; 0: no average."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Learning rate over time; one_cycle: warm-up over a fifth of the steps, then a cosine to 0."""
     learning_rate: float = 1e-3
@@ -72,6 +74,7 @@ class Config:
             below=1,
             dropout_rate=self.dropout_rate,
             label_smoothing=self.label_smoothing,
+            ema_momentum=self.ema_momentum,
         )
         require(self, minimum=0, maximum=16, shift=self.shift)
         require(self, minimum=0, seed=self.seed, weight_decay=self.weight_decay)
@@ -128,13 +131,13 @@ def make_optimizer(config, steps):
     learning_rate = config.learning_rate
     if config.schedule == "one_cycle":
         learning_rate = one_cycle(learning_rate, steps, warmup_fraction=0.2)
-    decay = config.weight_decay or None
+    options = {"weight_decay": config.weight_decay or None}
+    if config.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
     if config.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(learning_rate, weight_decay=decay)
+        optimizer = keras.optimizers.Adam(learning_rate, **options)
     else:
-        optimizer = keras.optimizers.SGD(
-            learning_rate, momentum=0.9, nesterov=True, weight_decay=decay
-        )
+        optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True, **options)
     # Scales and offsets have nothing to lose by being large.
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
