@@ -18,12 +18,13 @@ UNKNOWN_WORD = "[UNK]"
 
 # A tag starts with a letter, so that "a < b" stays what it is.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-# Words of any alphabet, with inner apostrophes: "don't" is one word and not "don" and "t".
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+# Words of any alphabet, with inner apostrophes: "don't" is one word and not "don" and "t". The two
+# marks that carry a tone are words of their own.
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[!?]")
 
 
 def tokenise(text):
-    """Returns the words of a text: lower case, without punctuation and HTML tags (list of str)."""
+    """Returns the words of a text (list of str): lower case, `!` and `?` among them, no tags."""
     if "<" in text:
         text = _TAG.sub(" ", text)
     return _WORD.findall(text.lower().replace("\u2019", "'"))

@@ -95,12 +95,12 @@ BEST = Config(
     schedule="one_cycle",
     learning_rate=0.2,
     batch_size=128,
-    epochs=7,
+    epochs=8,
     monitor="val_accuracy",
 )
 PRESETS = {
     "best": BEST,
-    "large": replace(BEST, stem_filters=32, filters=(64, 160, 256), epochs=12),
+    "large": replace(BEST, filters=(64, 128, 256), epochs=11),
     "article": Config(),
     # For the 2,000 generated images: more and smaller steps.
     "sample": replace(
