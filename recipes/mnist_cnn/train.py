@@ -92,7 +92,7 @@ BEST = Config(
     schedule="one_cycle",
     learning_rate=3e-3,
     weight_decay=1e-2,
-    epochs=10,
+    epochs=8,
     patience=None,
 )
 PRESETS = {
