@@ -11,7 +11,9 @@ PRESETS ?=
 
 comma := ,
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+# One stamp per set of extras; without EXTRAS any earlier installation will do.
+STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+INSTALLED := $(or $(if $(EXTRAS),,$(firstword $(wildcard $(VENV)/.installed*))),$(STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test test-all lint format data tables clean

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -60,6 +61,16 @@ def commit():
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
+def command():
+    """Returns the command line of this process as one would type it in a clone."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        program = Path(program.parent.name)
+    elif program.name == "train.py":
+        return shlex.join(["python", f"recipes/{program.parent.name}/train.py", *sys.argv[1:]])
+    return shlex.join([program.name, *sys.argv[1:]])
+
+
 def describe(seed, data):
     """Returns what `environment.json` holds.
 
@@ -81,7 +92,7 @@ def describe(seed, data):
         "versions": versions(),
         "commit": commit(),
         "seed": seed,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "data": data,
     }

@@ -2,7 +2,6 @@
 
 runs/<recipe>/<name>/
   config.json        recipe, preset and every field: `--config` reads it back
-  source.json        the data the run was started on
   environment.json   versions, machine, commit, data fingerprint, command
   backup/state.npz   everything an interrupted training continues from (common/callbacks.py)
   history.csv        one row per epoch
@@ -20,6 +19,8 @@ from pathlib import Path
 from common import config as configuration
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
+
+LOCK = ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,50 +107,88 @@ class Run:
                 wrote.
             RecipeError: The folder cannot be written.
         """
-        config_file = self.path("config.json")
-        fields = configuration.to_dict(self.config)
-        # A path is recorded whole, so that `recipes report` finds the data from any directory.
         data = self.options.data
-        source = {"data": data if data in ("full", "sample") else str(Path(data).resolve())}
-        source["data_dir"] = (
-            str(Path(self.source.data_dir).resolve()) if self.source.data_dir else None
-        )
+        started = {
+            "recipe": self.recipe,
+            "preset": self.preset,
+            # A path is recorded whole, so that `recipes report` finds the data from any directory.
+            "data": data if data in ("full", "sample") else str(Path(data).resolve()),
+            "data_dir": str(self.source.data_dir.resolve()) if self.source.data_dir else None,
+            "config": configuration.to_dict(self.config),
+        }
         if self.directory.exists() and not self.directory.is_dir():
             raise UsageError(f"{self.directory} is a file, not a run folder")
-        if self.directory.is_dir() and any(self.directory.iterdir()):
-            if not config_file.exists():
-                raise UsageError(
-                    f"{self.directory} is not empty and holds no run (no config.json); "
-                    "choose another --run-dir"
-                )
-            held = read_json(config_file, "run configuration")
-            if held.get("recipe") != self.recipe:
-                raise UsageError(
-                    f"{self.directory} holds a run of {held.get('recipe')}, not of {self.recipe}; "
-                    "choose another --run-dir"
-                )
-            if self.options.overwrite:
-                self._clear()
-            else:
-                self._check_same(held.get("config", {}), fields, source)
-        write_json_atomic(
-            config_file, {"recipe": self.recipe, "preset": self.preset, "config": fields}
-        )
-        write_json_atomic(self.path("source.json"), source)
+        held = None
+        if self.directory.is_dir():
+            held = self._held()
+        if held is not None and not self.options.overwrite:
+            self._check_same(held, started)
+        self._lock()
+        if held is not None and self.options.overwrite:
+            self._clear()
+        write_json_atomic(self.path("config.json"), started)
         return self
+
+    def _held(self):
+        """Returns the config.json of the run in the folder, or None where the folder is empty."""
+        # A process killed while it wrote its first file leaves these.
+        own = (LOCK, ".partial-")
+        if all(path.name.startswith(own) for path in self.directory.iterdir()):
+            return None
+        if not self.path("config.json").exists():
+            raise UsageError(
+                f"{self.directory} is not empty and holds no run (no config.json); "
+                "choose another --run-dir"
+            )
+        held = read_json(self.path("config.json"), "run configuration")
+        if held.get("recipe") != self.recipe:
+            raise UsageError(
+                f"{self.directory} holds a run of {held.get('recipe')}, not of {self.recipe}; "
+                "choose another --run-dir"
+            )
+        return held
+
+    def _lock(self):
+        """Keeps other processes out of the folder for as long as this one lives.
+
+        Two trainings in one folder would overwrite each other's backups. The system releases the
+        lock when the process ends, however it ends.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows has no such locks.
+            return
+        path = self.path(LOCK)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock_file = path.open("w")
+        except OSError as error:
+            raise RecipeError(
+                f"could not write {path}: {error.strerror or error}; choose another --run-dir"
+            ) from error
+        try:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"another process is training in {self.directory}; wait for it, or choose another "
+                "--run-dir"
+            ) from error
 
     def _clear(self):
         try:
-            shutil.rmtree(self.directory)
+            for path in self.directory.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
         except OSError as error:
             raise RecipeError(f"could not clear {self.directory}: {error.strerror}") from error
 
-    def _check_same(self, held, fields, source):
-        changed = configuration.differences(held, fields)
-        held_source = read_json(self.path("source.json"), "data source")
+    def _check_same(self, held, started):
+        changed = configuration.differences(held.get("config", {}), started["config"])
         # The folder the data set lies in may change between machines; the data set may not.
-        if held_source.get("data") != source["data"]:
-            changed.append(f"data: {held_source.get('data')} -> {source['data']}")
+        if held.get("data") != started["data"]:
+            changed.append(f"data: {held.get('data')} -> {started['data']}")
         if changed:
             raise UsageError(
                 f"{self.directory} holds a run with another configuration ({'; '.join(changed)}); "
@@ -207,10 +246,9 @@ def open_finished(directory, recipe_module=None):
     config = configuration.read_config_file(
         directory / "config.json", module.Config, held.get("recipe")
     )
-    source = read_json(directory / "source.json", "data source")
     options = Options(
-        data=source["data"],
-        data_dir=Path(source["data_dir"]) if source.get("data_dir") else None,
+        data=held.get("data", "full"),
+        data_dir=Path(held["data_dir"]) if held.get("data_dir") else None,
         run_dir=directory,
     )
     run = Run(held["recipe"], config, options, preset=held.get("preset", "custom"))

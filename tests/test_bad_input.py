@@ -6,6 +6,8 @@ Data files that cannot be read are in test_data.py, models that carry code in te
 import dataclasses
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -15,6 +17,7 @@ from common import cli, registry
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic, write_text_atomic
 from common.run import Options, Run
+from tests.conftest import ROOT
 from tests.helpers import tiny_config, train_tiny
 
 NAME = "mnist_cnn"
@@ -109,6 +112,36 @@ def test_overwrite_spares_folders_that_no_run_wrote(tmp_path):
     assert (tmp_path / "thesis.txt").exists()
     with pytest.raises(UsageError, match="is a file"):
         Run(NAME, tiny_config(NAME), Options(run_dir=tmp_path / "thesis.txt")).open()
+
+
+def test_folder_in_which_another_process_trains(tiny_data, tmp_path):
+    options = Options(data=str(tiny_data["image"]), run_dir=tmp_path)
+    program = (
+        "import sys, time; from pathlib import Path; from common.run import Options, Run;"
+        "from tests.helpers import tiny_config;"
+        f"Run({NAME!r}, tiny_config({NAME!r}), Options(data={options.data!r},"
+        f" run_dir=Path({str(tmp_path)!r}))).open(); print('open', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "open\n"
+        for overwrite in (False, True):
+            again = dataclasses.replace(options, overwrite=overwrite)
+            with pytest.raises(UsageError, match="another process is training"):
+                Run(NAME, tiny_config(NAME), again).open()
+        assert (tmp_path / "config.json").exists()
+    finally:
+        other.kill()
+        other.wait()
+    assert Run(NAME, tiny_config(NAME), options).open().directory == tmp_path
+
+
+def test_leftovers_of_a_kill_at_the_first_write_do_not_block_the_folder(tmp_path):
+    (tmp_path / ".partial-abc.json").write_text("{")
+    Run(NAME, tiny_config(NAME), Options(data="sample", run_dir=tmp_path)).open()
+    assert read_json(tmp_path / "config.json")["data"] == "sample"
 
 
 def test_data_that_changed_since_the_run_started(tiny_data, tmp_path):
