@@ -119,7 +119,7 @@ def test_folder_in_which_another_process_trains(tiny_data, tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from common.run import Options, Run;"
         "from tests.helpers import tiny_config;"
-        f"Run({NAME!r}, tiny_config({NAME!r}), Options(data={options.data!r},"
+        f"run = Run({NAME!r}, tiny_config({NAME!r}), Options(data={options.data!r},"
         f" run_dir=Path({str(tmp_path)!r}))).open(); print('open', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen(
