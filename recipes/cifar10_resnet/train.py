@@ -96,7 +96,7 @@ PRESETS = {
     "article_110": Config(blocks_per_stage=18, warmup_steps=400),
     "plain_20": Config(residual=False),
     "plain_56": Config(residual=False, blocks_per_stage=9),
-    "sample": replace(SHORT, validation_fraction=0.1, batch_size=32, epochs=3, learning_rate=0.05),
+    "sample": replace(SHORT, validation_fraction=0.1, batch_size=32, epochs=6, learning_rate=0.1),
 }
 
 
