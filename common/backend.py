@@ -115,3 +115,18 @@ def seed_everything(seed, deterministic=False):
         import torch
 
         torch.use_deterministic_algorithms(True)
+
+
+def seed_epoch(seed, epoch):
+    """Makes dropout in an epoch a function of (seed, epoch), so that a resumed run draws the same.
+
+    Keras keeps the states of its random generators in variables, which a backup holds; but on
+    PyTorch dropout draws from PyTorch's global generator, as does whatever else runs meanwhile.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # Any pair gives another seed; the multiplier only keeps neighbouring seeds apart.
+        torch.manual_seed(seed * 1_000_003 + epoch)

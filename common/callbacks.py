@@ -13,6 +13,7 @@ import zipfile
 import keras
 import numpy as np
 
+from common import backend
 from common.errors import RecipeError
 from common.files import atomic_path, write_text_atomic
 
@@ -315,14 +316,21 @@ class Progress(keras.callbacks.Callback):
 
 
 class SetEpoch(keras.callbacks.Callback):
-    """Tells the batches which epoch it is: their order and augmentation depend on it."""
+    """Makes an epoch a function of (seed, epoch): order and augmentation of the batches, dropout.
 
-    def __init__(self, batches):
+    Args:
+        batches: The training batches.
+        seed: The training seed.
+    """
+
+    def __init__(self, batches, seed):
         super().__init__()
         self.batches = batches
+        self.seed = seed
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.set_epoch(epoch)
+        backend.seed_epoch(self.seed, epoch)
 
 
 def duration(seconds):

@@ -63,7 +63,7 @@ def fit(
                 shuffle=False,
                 verbose=0,
                 callbacks=[
-                    cb.SetEpoch(train),
+                    cb.SetEpoch(train, run.config.seed),
                     cb.StopOnNonFinite(run),
                     cb.Meter(len(train.y)),
                     cb.EvaluateAverage(),
