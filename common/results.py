@@ -123,7 +123,10 @@ def record(name, directory):
         "parameters": metrics["parameters"],
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],
-        **timing,
+        **{
+            key: timing[key]
+            for key in ("train_wall_seconds", "train_cpu_seconds", "examples_per_second")
+        },
         "data": metrics["data"],
         **{
             key: environment[key]

@@ -64,7 +64,8 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
             directory / "environment.json", {**environment, "versions": {}, "commit": "abc"}
         )
         write_json_atomic(
-            directory / "timing.json", {"train_wall_seconds": 60.0, "train_cpu_seconds": 100.0}
+            directory / "timing.json",
+            {"train_wall_seconds": 60.0, "train_cpu_seconds": 99.0, "examples_per_second": 5.0},
         )
         write_json_atomic(directory / "config.json", {"config": {}})
         results.record("mnist_cnn", directory)
