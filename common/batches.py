@@ -132,6 +132,21 @@ def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):
     return cls(inputs, labels, batch_size=batch_size, num_classes=num_classes)
 
 
+def predict_splits(model, splits, encode):
+    """Returns what `metrics.summarise` takes: probabilities and labels of validation and test.
+
+    Args:
+        model: As for `predict`.
+        splits: common.data.Splits; its test split is read here.
+        encode: Turns the x of a split into model inputs.
+    """
+    outputs = {}
+    for name, split in (("val", splits.val), ("test", splits.test)):
+        outputs[f"{name}_probabilities"] = predict(model, inference_batches(encode(split.x)))
+        outputs[f"{name}_labels"] = np.asarray(split.y, "int32")
+    return outputs
+
+
 def predict(model, batches):
     """Returns class probabilities for unshuffled batches, in the order of the data.
 

@@ -269,11 +269,7 @@ def _evaluate(words):
             f"the data has {', '.join(splits.info.class_names)}"
         )
     model, encode = load_model(run.path("best.keras")), _encoder(module, run)
-    outputs = {}
-    for name, split in (("val", splits.val), ("test", splits.test)):
-        inputs = batches.inference_batches(encode(split.x))
-        outputs[f"{name}_probabilities"] = batches.predict(model, inputs)
-        outputs[f"{name}_labels"] = split.y
+    outputs = batches.predict_splits(model, splits, encode)
     scores = metrics.summarise(**outputs)
     if arguments.json:
         print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))

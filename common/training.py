@@ -126,13 +126,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
     from common import metrics
 
     start = time.perf_counter()
-    outputs = {}
-    for name, split in (("val", splits.val), ("test", splits.test)):
-        inputs = encode(split.x) if encode else split.x
-        outputs[f"{name}_probabilities"] = batching.predict(
-            model, batching.inference_batches(inputs)
-        )
-        outputs[f"{name}_labels"] = np.asarray(split.y, "int32")
+    outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
     evaluate_seconds = time.perf_counter() - start
     with atomic_path(run.path("predictions.npz")) as temporary:
         np.savez_compressed(temporary, **outputs)

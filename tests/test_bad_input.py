@@ -63,7 +63,7 @@ def test_offline_and_absent_data_names_the_ways_out(fails, in_tmp, monkeypatch):
 
 def test_data_path_that_is_not_there(fails, in_tmp):
     code, line = fails("train", NAME, "--data", "nowhere/digits")
-    assert code in (1, 2)
+    assert code == 2
     assert "nowhere/digits" in line
 
 
@@ -217,7 +217,6 @@ def test_evaluate_on_data_with_other_classes(fails, copy):
     assert "classes" in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/self/mounts"), reason="no root")
 def test_folder_that_cannot_be_written(fails, tmp_path):
     # A file where a folder must be: refused for every user, root included.
     (tmp_path / "file").write_text("")

@@ -1,7 +1,7 @@
-"""CNN on CIFAR-10: small colour photographs of ten kinds, in minutes on a laptop.
+"""CNN on CIFAR-10: small colour photographs of ten kinds.
 
-    recipes train cifar10_cnn                        the best preset, about 10 minutes on 2 cores
-    recipes train cifar10_cnn --preset large         wider and longer, under an hour
+    recipes train cifar10_cnn                        the best preset on the real data
+    recipes train cifar10_cnn --preset large         wider and longer
     recipes train cifar10_cnn --preset article       the documents' network and schedule
     recipes train cifar10_cnn --preset sample --data sample    generated images, no download
 
