@@ -95,7 +95,7 @@ BEST = Config(
     schedule="one_cycle",
     learning_rate=0.2,
     batch_size=128,
-    epochs=8,
+    epochs=10,
     monitor="val_accuracy",
 )
 PRESETS = {
