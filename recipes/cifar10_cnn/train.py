@@ -100,7 +100,7 @@ BEST = Config(
 )
 PRESETS = {
     "best": BEST,
-    "large": replace(BEST, filters=(64, 128, 256), epochs=11),
+    "large": replace(BEST, filters=(64, 128, 256), epochs=18),
     "article": Config(),
     # For the 2,000 generated images: more and smaller steps.
     "sample": replace(
