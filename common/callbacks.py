@@ -69,10 +69,10 @@ class RunKeeper(keras.callbacks.Callback):
 
     @property
     def exhausted(self):
-        """Whether early stopping ends the training here."""
-        return (
-            self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience
-        )
+        """Whether early stopping, or the run itself, ends the training here."""
+        if self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience:
+            return True
+        return self.run.stops(self.history)
 
     def _variables(self):
         # Random states (dropout) are among the model's variables.

@@ -28,6 +28,7 @@ usage: recipes COMMAND ...
   report RUN                write report.html again
   compare RUN RUN...        runs side by side, with paired tests
   results NAME              train the presets over seeds and write results.json
+  tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
 
 Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
@@ -57,6 +58,22 @@ def run_script(file, argv=None):
     """
     words = list(sys.argv[1:] if argv is None else argv)
     return _guarded(_train, [Path(file).resolve().parent.name, *words])
+
+
+def tune_script(file, argv=None):
+    """Searches hyperparameters of the recipe whose `tune.py` is `file`.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return _guarded(_tune, [Path(file).resolve().parent.name, *words])
+
+
+def _tune(words):
+    from common.tuning import sweep
+
+    return sweep.command(words)
 
 
 def _guarded(function, words):
@@ -96,6 +113,7 @@ def _command(words):
         "report": _report,
         "compare": _compare,
         "results": _results,
+        "tune": _tune,
     }
     if words[0] not in commands:
         raise UsageError(

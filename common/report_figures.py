@@ -21,25 +21,25 @@ PIXELS_PER_INCH = 150
 NUMBERS_UP_TO_CLASSES = 20
 
 
-def _axes(width, height, xlabel, ylabel, title):
+def new_axes(width, height, xlabel, ylabel, title):
     """Returns a figure and its one axes in the house look; sizes in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=PIXELS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
-    _titled(figure, title)
-    _dress(axes, xlabel, ylabel)
+    set_title(figure, title)
+    dress(axes, xlabel, ylabel)
     return figure, axes
 
 
-def _titled(figure, title):
+def set_title(figure, title):
     """Sets the title over the whole width; layout engines make room for its height only."""
     characters = int(figure.get_figwidth() * 11.5)
     wrapped = textwrap.fill(title, characters)
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=9.5, fontweight="bold", color=INK)
 
 
-def _dress(axes, xlabel, ylabel):
+def dress(axes, xlabel, ylabel):
     axes.set_xlabel(xlabel, color=INK, fontsize=9)
     axes.set_ylabel(ylabel, color=INK, fontsize=9)
     axes.tick_params(labelsize=8, colors=MUTED, length=3)
@@ -49,7 +49,7 @@ def _dress(axes, xlabel, ylabel):
         axes.spines[side].set_color(MUTED)
 
 
-def _png(figure):
+def to_png(figure):
     """Renders to PNG bytes without matplotlib's version stamp, so equal figures are equal files."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -78,7 +78,7 @@ def learning_curve(epochs, train, validation, best_epoch, *, title, ylabel, perc
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _axes(5.0, 3.4, "epoch", ylabel, title)
+    figure, axes = new_axes(5.0, 3.4, "epoch", ylabel, title)
     scale = 100.0 if percent else 1.0
     # One point is invisible as a line; few points are clearer with their markers.
     marker = "o" if len(epochs) <= 30 else None
@@ -108,7 +108,7 @@ def learning_curve(epochs, train, validation, best_epoch, *, title, ylabel, perc
     axes.set_axisbelow(True)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False, labelcolor=INK)
-    return _png(figure)
+    return to_png(figure)
 
 
 def confusion(matrix, class_names, *, title):
@@ -131,7 +131,7 @@ def confusion(matrix, class_names, *, title):
     longest = max(len(name) for name in names)
     side = float(np.clip(2.4 + 0.42 * classes, 3.6, 8.0))
     # The title needs its width even when the matrix is small.
-    figure, axes = _axes(max(side + 1.2, 5.2), side, "predicted class", "true class", title)
+    figure, axes = new_axes(max(side + 1.2, 5.2), side, "predicted class", "true class", title)
     support = matrix.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         share = np.where(support > 0, matrix / support, np.nan)
@@ -172,7 +172,7 @@ def confusion(matrix, class_names, *, title):
                 fontsize=number_size,
                 color="white" if dark else INK if matrix[row, column] else WEAK,
             )
-    return _png(figure)
+    return to_png(figure)
 
 
 def reliability(table, *, title, shown_from=0.0):
@@ -196,8 +196,8 @@ def reliability(table, *, title, shown_from=0.0):
     filled = table["count"] > 0
     middle = (table["low"] + table["high"])[filled] / 2
     width = (table["high"] - table["low"])[filled] * 0.92
-    _titled(figure, title)
-    _dress(upper, "", "accuracy in the bin")
+    set_title(figure, title)
+    dress(upper, "", "accuracy in the bin")
     upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":", label="perfect calibration")
     intervals = [
         wilson_interval(int(right), int(count))
@@ -222,7 +222,7 @@ def reliability(table, *, title, shown_from=0.0):
     upper.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     upper.grid(color=FAINT, linewidth=0.8)
     upper.legend(fontsize=8, frameon=False, loc="upper left", labelcolor=INK)
-    _dress(lower, "probability of the predicted class", "share")
+    dress(lower, "probability of the predicted class", "share")
     lower.bar(middle, table["count"][filled] / table["count"].sum(), width, color=WEAK)
     lower.set_ylim(0, 1)
     lower.set_yticks([0, 0.5, 1])
@@ -231,7 +231,7 @@ def reliability(table, *, title, shown_from=0.0):
     lower.set_xlim(shown_from - 0.01, 1.02)
     for axes in (upper, lower):
         axes.set_axisbelow(True)
-    return _png(figure)
+    return to_png(figure)
 
 
 def contact_sheet(images, captions, *, columns=8):
@@ -275,7 +275,7 @@ def contact_sheet(images, captions, *, columns=8):
         axes.text(centre_x, top - 1.04, caption, ha="center", va="top", fontsize=6, color=INK)
     axes.set_xlim(0, 1.15 * columns)
     axes.set_ylim(-1.4 * rows, 0)
-    return _png(figure)
+    return to_png(figure)
 
 
 def thumbnail(image, largest=96):

@@ -58,7 +58,12 @@ class Run:
         config: The recipe's Config.
         options: Options.
         preset: Name of the preset, for the record.
+
+    A trial of a search is a Run whose `is_trial` is true: it prints nothing, never reads the test
+    split, and leaves only its history and checkpoints.
     """
+
+    is_trial = False
 
     def __init__(self, recipe, config, options=None, preset="custom"):
         self.recipe = recipe
@@ -91,6 +96,14 @@ class Run:
     def finished(self):
         """Whether metrics.json, which is written last, is there."""
         return self.path("metrics.json").exists()
+
+    def stops(self, history):
+        """Returns whether training ends here for a reason of the run's own; asked at every epoch.
+
+        Args:
+            history: List of dicts, a row for each epoch done.
+        """
+        return False
 
     def load(self, load_data):
         """Returns the run's Splits; `load_data(config, source)` is called the first time only."""

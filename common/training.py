@@ -45,10 +45,10 @@ def fit(
     """
     keeper = cb.RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
-    if keeper.epochs_done:
+    if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
-        progress = cb.Progress(epochs, train.num_batches)
+        progress = [] if run.is_trial else [cb.Progress(epochs, train.num_batches)]
         extra = []
         if run.options.tensorboard:
             extra.append(_tensorboard(run))
@@ -70,11 +70,14 @@ def fit(
                     *callbacks,
                     *extra,
                     keeper,
-                    progress,
+                    *progress,
                 ],
             )
         finally:
-            progress.close()
+            for bar in progress:
+                bar.close()
+    if run.is_trial:
+        return keeper
     # Where the optimizer averages weights, the average is the result. Keras' fit ends so too; a run
     # that was killed after its last epoch has only the backup.
     model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -106,7 +109,8 @@ def parameter_count(model):
 def finish(model, run, splits, keeper, *, encode=None, baselines=None):
     """Scores the chosen model on validation and test, and writes the run's results.
 
-    The test split is used here, once, after everything has been chosen.
+    The test split is used here, once, after everything has been chosen. A trial of a search has not
+    chosen everything: of it only the size and the epochs are written.
 
     Args:
         model: Model with the weights of the best epoch.
@@ -125,6 +129,10 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
 
     from common import metrics
 
+    if run.is_trial:
+        results = {"parameters": parameter_count(model), "epochs": keeper.epochs_done}
+        write_json_atomic(run.path("metrics.json"), results)
+        return results
     start = time.perf_counter()
     outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
     evaluate_seconds = time.perf_counter() - start

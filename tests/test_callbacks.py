@@ -21,6 +21,9 @@ class FakeRun:
     def path(self, name):
         return self.directory / name
 
+    def stops(self, history):
+        return False
+
 
 def model():
     keras.utils.set_random_seed(0)

@@ -1,0 +1,89 @@
+"""Bayesian search: a Gaussian process and the expected improvement, over points not tried yet.
+
+KerasTuner's takes an infinite score for a perfect one, repeats points, puts categories in an order
+they do not have, is random for the first 3 x dimensions trials, and needs 2 seconds for a suggestion.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from common.tuning import space as spaces
+from common.tuning.oracle import SweepOracle
+
+CANDIDATES = 1000
+NEIGHBOURS = 40
+
+
+class BayesianOracle(SweepOracle):
+    """Expected improvement of a Gaussian process (Matern 5/2, a length scale per hyperparameter).
+
+    Args:
+        initial_trials: Random trials first; by default 10, or a quarter of max_trials if that is
+            less.
+    """
+
+    def __init__(self, *args, initial_trials=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.initial_trials = initial_trials
+
+    def propose(self, number, trials):
+        initial = self.initial_trials
+        if initial is None:
+            initial = min(10, max((self.max_trials or 40) // 4, 3))
+        finished = [trial for trial in trials if trial.finished]
+        known = [trial for trial in finished if self.loss(trial) < math.inf]
+        if number < initial or len(known) < 2:
+            return self.draw(number, trials)
+        worst = max(map(self.loss, known))
+        points = [trial.values for trial in finished]
+        losses = np.array([min(self.loss(trial), worst) for trial in finished])
+        model = _fit(np.array([self.space.vector(point) for point in points]), losses)
+        # A trial that still runs is taken to end as the model thinks: nobody tries the same twice.
+        running = [trial.values for trial in trials if not trial.finished]
+        if running:
+            vectors = np.array([self.space.vector(point) for point in running])
+            losses = np.concatenate([losses, model.predict(vectors)])
+            points = points + running
+            model = _fit(np.array([self.space.vector(point) for point in points]), losses)
+        candidates = self._candidates(number, trials, [points[i] for i in np.argsort(losses)[:5]])
+        if not candidates:
+            return self.draw(number, trials)
+        vectors = np.array([self.space.vector(point) for point in candidates])
+        mean, deviation = model.predict(vectors, return_std=True)
+        return candidates[int(np.argmax(_improvement(mean, deviation, losses.min())))]
+
+    def _candidates(self, number, trials, best):
+        random, taken = self.random(number), self.taken(trials)
+        points = [self.space.complete({}, random) for _ in range(CANDIDATES)]
+        for point in best:
+            points += [
+                self.space.mutate(point, random, changes=1 + attempt % 2)
+                for attempt in range(NEIGHBOURS)
+            ]
+        different = {spaces.key(point): point for point in points}
+        return [point for key, point in different.items() if key not in taken]
+
+
+def _fit(vectors, losses):
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
+        np.ones(vectors.shape[1]), (5e-2, 2e1), nu=2.5
+    ) + WhiteKernel(1e-2, (1e-6, 1.0))
+    model = GaussianProcessRegressor(kernel, normalize_y=True)
+    with warnings.catch_warnings():
+        # A length scale at its bound says that a hyperparameter does not matter: no reason to warn.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(vectors, losses)
+
+
+def _improvement(mean, deviation, best):
+    from scipy.stats import norm
+
+    deviation = np.maximum(deviation, 1e-9)
+    z = (best - mean) / deviation
+    return deviation * (z * norm.cdf(z) + norm.pdf(z))

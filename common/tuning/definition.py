@@ -1,0 +1,136 @@
+"""What a sweep is: everything that its result depends on, kept in sweep.json and checked on resume."""
+
+import dataclasses
+from pathlib import Path
+
+from common import config as configuration
+from common import registry
+from common.errors import UsageError
+from common.files import read_json, write_json_atomic
+
+FILE = "sweep.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """A search."""
+
+    recipe: str
+    method: str
+    base: dict
+    """Config that the search starts from."""
+    preset: str
+    trials: int | None = None
+    """Trials in all; with hyperband, and for a budget, as many full trainings of epochs."""
+    budget: bool = False
+    """Whether `trials` counts full trainings of epochs rather than trials."""
+    folds: int = 1
+    search_seed: int = 0
+    objective: str = "val_accuracy"
+    prune: bool = True
+    data: str = "full"
+    data_dir: str | None = None
+    space: list = dataclasses.field(default_factory=list)
+    """The hyperparameters, as KerasTuner describes them; it is here to notice when it changes."""
+    workers: int = 1
+    """Processes at a time; they share the cores."""
+
+    @classmethod
+    def read(cls, directory):
+        """Reads the definition of a sweep folder."""
+        held = read_json(Path(directory) / FILE, "sweep definition")
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in held.items() if name in known})
+
+    def write(self, directory):
+        """Writes it."""
+        write_json_atomic(Path(directory) / FILE, dataclasses.asdict(self))
+
+    @property
+    def config(self):
+        """The base Config."""
+        return configuration.from_dict(registry.load(self.recipe).Config, self.base)
+
+    @property
+    def trial_epochs(self):
+        """Epochs of a full trial, over its folds."""
+        return self.base["epochs"] * self.folds
+
+    def check_same(self, held, directory):
+        """Raises a UsageError that names what differs between this and the sweep that is there.
+
+        More trials extend it; the number of workers and where the data lies do not change it.
+        """
+        free = ("trials", "workers", "data_dir")
+        old, new = (dataclasses.asdict(each) for each in (held, self))
+        changed = [
+            line
+            for name in old
+            if name not in (*free, "base", "space")
+            for line in configuration.differences({name: old[name]}, {name: new[name]})
+        ]
+        changed += configuration.differences(old["base"], new["base"])
+        changed += [
+            f"search space, {line}"
+            for line in configuration.differences(_by_name(old["space"]), _by_name(new["space"]))
+        ]
+        if changed:
+            raise UsageError(
+                f"{directory} holds another search ({'; '.join(changed)}); choose another "
+                "--sweep-dir, or --fresh to start over"
+            )
+
+
+def _by_name(space):
+    return {str(entry["config"]["name"]): entry for entry in space}
+
+
+def search_space_of(recipe):
+    """Returns the function `search_space(hp, base)` of a recipe's tune.py."""
+    import importlib
+
+    return importlib.import_module(f"recipes.{recipe}.tune").search_space
+
+
+def make_tuner(definition, directory, worker="worker"):
+    """Returns the RecipeTuner of a sweep.
+
+    Raises:
+        UsageError: The method does not suit the space.
+    """
+    from common import backend
+
+    backend.start()
+    import keras_tuner
+
+    from common.data import Source
+    from common.tuning import make_oracle
+    from common.tuning.score import direction
+    from common.tuning.tuner import RecipeTuner
+
+    limits = {"max_trials": definition.trials}
+    if definition.budget:
+        limits = {"max_epochs": definition.trials * definition.trial_epochs}
+    oracle = make_oracle(
+        definition.method,
+        objective=keras_tuner.Objective(definition.objective, direction(definition.objective)),
+        seed=definition.search_seed,
+        trial_epochs=definition.trial_epochs // definition.folds,
+        **limits,
+    )
+    data_dir = Path(definition.data_dir) if definition.data_dir else None
+    tuner = RecipeTuner(
+        oracle,
+        recipe=definition.recipe,
+        module=registry.load(definition.recipe),
+        search_space=search_space_of(definition.recipe),
+        base=definition.config,
+        source=Source(definition.data, data_dir),
+        directory=Path(directory),
+        folds=definition.folds,
+        prune=definition.prune and definition.method != "hyperband",
+        worker=worker,
+    )
+    if definition.method == "grid":
+        oracle.space.require_finite()
+    return tuner

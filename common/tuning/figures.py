@@ -1,0 +1,211 @@
+"""The figures of sweep.html and of a contest of methods, as PNG bytes, in the look of run reports."""
+
+import math
+
+import numpy as np
+
+from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK
+from common.report_figures import dress, new_axes, set_title, short, to_png
+from common.tuning import space as spaces
+from common.tuning.store import COMPLETED, FAILED, PRUNED
+
+# Told apart in grey: lightness and dashes differ.
+STYLES = (
+    (STRONG, "-"),
+    ("#d98200", "-"),
+    ("#5aa469", "--"),
+    ("#8e5ea2", "-."),
+    (ALERT, ":"),
+    (INK, (0, (5, 1, 1, 1))),
+    (WEAK, "--"),
+    (MUTED, "-"),
+)
+
+
+def best_so_far(trials, objective, maximise):
+    """Returns epochs spent and the best score after each finished trial, arrays (n,)."""
+    epochs, best, spent, current = [], [], 0, math.nan
+    for trial in trials:
+        if not trial.finished:
+            continue
+        spent += trial.epochs
+        if trial.score is not None and trial.status != FAILED:
+            better = max if maximise else min
+            current = trial.score if math.isnan(current) else better(current, trial.score)
+        epochs.append(spent)
+        best.append(current)
+    return np.array(epochs), np.array(best)
+
+
+def progress(trials, objective, maximise, title):
+    """Draws each trial's score and the best so far against the epochs spent."""
+    figure, axes = new_axes(7.0, 3.6, "epochs trained, all trials together", objective, title)
+    epochs, best = best_so_far(trials, objective, maximise)
+    finished = [trial for trial in trials if trial.finished]
+    kinds = (
+        (COMPLETED, "trained to the end", "o", STRONG, STRONG),
+        (PRUNED, "stopped early", "o", "white", WEAK),
+    )
+    for status, label, marker, face, edge in kinds:
+        places = [i for i, t in enumerate(finished) if t.status == status and t.score is not None]
+        if places:
+            scores = [finished[i].score for i in places]
+            axes.scatter(
+                epochs[places], scores, s=22, marker=marker, facecolor=face, edgecolor=edge,
+                label=label, zorder=3,
+            )  # fmt: skip
+    failed = [i for i, trial in enumerate(finished) if trial.status == FAILED]
+    if failed:
+        low = axes.get_ylim()[0]
+        axes.scatter(
+            epochs[failed], [low] * len(failed), marker="x", color=ALERT, label="failed", zorder=3
+        )
+    axes.step(epochs, best, where="post", color=INK, linewidth=1.6, label="best so far")
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    return to_png(figure)
+
+
+def curves(trials, objective, best, title):
+    """Draws the learning curve of every trial, the best one's in front."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = new_axes(7.0, 3.6, "epoch", objective, title)
+    for trial in trials:
+        for curve in trial.curves:
+            values = curve.get(objective, [])
+            if trial is not best and values:
+                steps = range(1, len(values) + 1)
+                dot = "." if len(values) == 1 else None
+                axes.plot(steps, values, color=WEAK, linewidth=0.9, alpha=0.7, marker=dot)
+    for curve in best.curves:
+        values = curve[objective]
+        axes.plot(range(1, len(values) + 1), values, color=STRONG, linewidth=2.2, marker="o", ms=4)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return to_png(figure)
+
+
+def parallel_coordinates(trials, entries, objective, maximise, title):
+    """Draws a line per trial through its hyperparameters; dark lines scored better."""
+    from matplotlib import colormaps
+
+    scored = [trial for trial in trials if trial.status in (COMPLETED, PRUNED)]
+    scores = np.array([trial.score for trial in scored])
+    ranks = scores.argsort().argsort() / max(len(scores) - 1, 1)
+    ranks = ranks if maximise else 1 - ranks
+    figure, axes = new_axes(max(7.0, 1.15 * (len(entries) + 1)), 4.0, "", "", title)
+    span = (scores.max() - scores.min()) or 1.0
+    for place in np.argsort(ranks):
+        trial = scored[place]
+        xs, ys = [], []
+        for index, entry in enumerate(entries):
+            if entry.name in trial.values and spaces.active(entry, trial.values):
+                xs.append(index)
+                ys.append(height(entry, trial.values[entry.name]))
+        xs.append(len(entries))
+        ys.append((scores[place] - scores.min()) / span)
+        colour = colormaps["Blues"](0.2 + 0.8 * ranks[place])
+        axes.plot(xs, ys, color=colour, linewidth=0.8 + 1.4 * ranks[place] ** 4)
+    for index, entry in enumerate(entries):
+        axes.axvline(index, color=MUTED, linewidth=0.7)
+        for value, y in labels(entry):
+            axes.annotate(
+                short(spaces.show(value), 10), (index, y), xytext=(3, 0), fontsize=7, color=INK,
+                textcoords="offset points", va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8},
+            )  # fmt: skip
+    axes.axvline(len(entries), color=INK, linewidth=1.2)
+    for y, value in ((0, scores.min()), (1, scores.max())):
+        axes.annotate(
+            f"{value:.4f}", (len(entries), y), xytext=(3, 0), textcoords="offset points",
+            fontsize=8, color=INK, va="center",
+        )  # fmt: skip
+    names = [short(entry.name, 18) for entry in entries] + [objective]
+    axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
+    axes.set_yticks([])
+    axes.margins(x=0.06)
+    axes.spines["left"].set_visible(False)
+    return to_png(figure)
+
+
+def height(entry, value):
+    """Returns where a value stands on its axis, 0 to 1; categories in the order they are given."""
+    if spaces.ordered(entry):
+        return spaces.unit(entry, value)
+    values = spaces.domain(entry)
+    return values.index(value) / max(len(values) - 1, 1)
+
+
+def labels(entry):
+    """Returns (value, height) pairs to write beside an axis: all of a few values, or the ends."""
+    values = spaces.domain(entry)
+    if values is None:
+        return [(entry.min_value, 0.0), (entry.max_value, 1.0)]
+    if len(values) > 6:
+        values = [values[0], values[-1]]
+    return [(value, height(entry, value)) for value in values]
+
+
+def slices(trials, entries, objective, title):
+    """Draws the score against each hyperparameter, one small plot each."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(entries))
+    rows = math.ceil(len(entries) / columns)
+    figure = Figure(figsize=(2.4 * columns, 2.2 * rows + 0.4), dpi=150, layout="constrained")
+    set_title(figure, title)
+    for index, entry in enumerate(entries):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        dress(axes, entry.name, objective if index % columns == 0 else "")
+        for status, face, edge in ((PRUNED, "white", WEAK), (COMPLETED, STRONG, STRONG)):
+            found = [
+                (height(entry, trial.values[entry.name]), trial.score)
+                for trial in trials
+                if trial.status == status and entry.name in trial.values
+            ]
+            if found:
+                axes.scatter(*zip(*found, strict=True), s=14, facecolor=face, edgecolor=edge)
+        ticks = labels(entry)
+        axes.set_xticks(
+            [y for _, y in ticks], [short(spaces.show(value), 9) for value, _ in ticks], fontsize=7
+        )
+        axes.set_xlim(-0.1, 1.1)
+        axes.tick_params(axis="y", labelsize=7)
+        axes.grid(axis="y", color=FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+    return to_png(figure)
+
+
+def bars(names, values, xlabel, title):
+    """Draws horizontal bars, the largest on top."""
+    figure, axes = new_axes(6.0, 0.9 + 0.32 * len(names), xlabel, "", title)
+    order = np.argsort(values)
+    axes.barh([short(names[i], 24) for i in order], [values[i] for i in order], color=STRONG)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return to_png(figure)
+
+
+def race(lines, xlabel, ylabel, title, log=False):
+    """Draws one curve per method with the band of the middle half of its searches.
+
+    Args:
+        lines: Dict from the method to (x (n,), values (searches, n)).
+        log: Whether the y axis is logarithmic.
+    """
+    figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
+    for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
+        values = np.asarray(values, float)
+        axes.plot(x, np.nanmedian(values, axis=0), linestyle=style, color=colour, lw=1.9, label=name)
+        if len(values) > 2:
+            low, high = np.nanpercentile(values, [25, 75], axis=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    if log:
+        axes.set_yscale("log")
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    return to_png(figure)

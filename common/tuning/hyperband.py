@@ -1,0 +1,114 @@
+"""Hyperband (Li et al. 2018) that continues a promoted trial where it stopped, optimizer included.
+
+KerasTuner's Hyperband starts a promoted trial as a new one from the best epoch's weights, without
+the optimizer's state. Here a rung is a limit of epochs on one and the same trial: its schedule is
+that of a full training from the start, and a promotion raises the limit. The run folder's backup
+then continues it exactly, as it continues a run that was killed.
+"""
+
+import itertools
+import math
+
+from common.errors import UsageError
+from common.tuning.oracle import SweepOracle
+from common.tuning.score import best_of_curves
+from common.tuning.store import FAILED, Trial
+
+
+class HyperbandOracle(SweepOracle):
+    """Brackets of successive halving, from many short trials to few full ones, again and again.
+
+    Args:
+        trial_epochs: Epochs of a full trial.
+        max_epochs: Epochs in all; by default `max_trials` full trainings. Brackets are repeated
+            until they are spent.
+        eta: Each rung keeps one in `eta` trials and gives them `eta` times the epochs.
+    """
+
+    def __init__(self, *args, max_trials=None, max_epochs=None, eta=3, **kwargs):
+        super().__init__(*args, max_trials=None, max_epochs=max_epochs, **kwargs)
+        if self.trial_epochs is None:
+            raise UsageError("hyperband needs trial_epochs, the epochs of a full training")
+        if self.max_epochs is None and max_trials is not None:
+            self.max_epochs = max_trials * self.trial_epochs
+        self.brackets = brackets(self.trial_epochs, eta)
+
+    def continuable(self, trials):
+        numbers, start = set(), 0
+        for index in itertools.count():
+            count = self.brackets[index % len(self.brackets)][0][0]
+            members = trials[start : start + count]
+            if not members:
+                return numbers
+            # A bracket is over once its last rung has been trained.
+            full = [trial for trial in members if trial.finished and trial.epoch_limit is None]
+            if len(full) < self.brackets[index % len(self.brackets)][-1][0]:
+                numbers |= {trial.number for trial in members}
+            start += count
+
+    def choose(self, trials):
+        start = 0
+        for index in itertools.count():
+            bracket = self.brackets[index % len(self.brackets)]
+            count, epochs = bracket[0]
+            members = trials[start : start + count]
+            if len(members) < count:
+                values = self.draw(len(trials), trials)
+                if values is None:
+                    return None
+                return Trial(len(trials), values, epoch_limit=self._limit(epochs))
+            promoted = self._promotion(members, bracket)
+            if promoted:
+                return promoted
+            # It is over, or waits for trials that run: on to the next one.
+            start += count
+
+    def _promotion(self, members, bracket):
+        """Returns a trial of a bracket to continue, or None where there is none yet or any more."""
+        for (_, below), (count, epochs) in itertools.pairwise(bracket):
+            if any(not trial.finished and _limit_of(trial) <= below for trial in members):
+                return None
+            # Judged by what they were at the end of the rung: what a promoted trial did since then
+            # changes nothing.
+            alive = [trial for trial in members if self._loss_at(trial, below) < math.inf]
+            alive.sort(key=lambda trial: (self._loss_at(trial, below), trial.number))
+            members = alive[:count]
+            for trial in members:
+                if trial.finished and _limit_of(trial) <= below:
+                    trial.epoch_limit = self._limit(epochs)
+                    return trial
+        return None
+
+    def _limit(self, epochs):
+        return epochs if epochs < self.trial_epochs else None
+
+    def _loss_at(self, trial, epochs):
+        if trial.status == FAILED or not trial.curves:
+            return self.loss(trial)
+        score, _ = best_of_curves(
+            [{name: values[:epochs] for name, values in curve.items()} for curve in trial.curves],
+            self.objective.name,
+            self.objective.direction,
+        )
+        return -score if self.objective.direction == "max" else score
+
+
+def _limit_of(trial):
+    return math.inf if trial.epoch_limit is None else trial.epoch_limit
+
+
+def brackets(epochs, eta=3):
+    """Returns for each bracket its rungs, as (trials, epochs) pairs; the last rung trains fully."""
+    highest = 0
+    while eta ** (highest + 1) <= epochs:
+        highest += 1
+    plans = []
+    for bracket in range(highest, -1, -1):
+        count = math.ceil((highest + 1) / (bracket + 1) * eta**bracket)
+        plans.append(
+            [
+                (max(count // eta**rung, 1), max(round(epochs / eta ** (bracket - rung)), 1))
+                for rung in range(bracket + 1)
+            ]
+        )
+    return plans

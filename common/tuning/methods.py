@@ -1,0 +1,67 @@
+"""Grid, random and evolutionary search."""
+
+import math
+
+from common.tuning import space as spaces
+from common.tuning.oracle import SweepOracle
+
+
+class GridOracle(SweepOracle):
+    """Every point of a finite space, once.
+
+    The order is spread over the space (steps of the golden ratio), so that a grid cut short is an
+    even sample of the whole one rather than its first corner.
+    """
+
+    def propose(self, number, trials):
+        self.space.require_finite()
+        size = self.space.size
+        return self.space.point(number * stride(size) % size) if number < size else None
+
+
+def stride(size):
+    """Returns a step near size / golden ratio that shares no factor with size: it meets each once."""
+    step = max(round(size * 0.6180339887), 1)
+    while math.gcd(step, size) != 1:
+        step += 1
+    return step
+
+
+class RandomOracle(SweepOracle):
+    """Independent random points, none twice; a small space is exhausted exactly."""
+
+    def propose(self, number, trials):
+        return self.draw(number, trials)
+
+
+class EvolutionOracle(SweepOracle):
+    """Regularized evolution (Real et al. 2019): mutate the best of a few of the youngest.
+
+    The first `population` trials are random. Each later one takes the best of `tournament` random
+    members of the last `population` finished trials and changes one of its hyperparameters. Age, not
+    merit, removes a member: a score that was luck does not stay for ever.
+
+    Args:
+        population: Members.
+        tournament: Members that compete to be the parent.
+    """
+
+    def __init__(self, *args, population=20, tournament=5, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.population = population
+        self.tournament = tournament
+
+    def propose(self, number, trials):
+        members = [trial for trial in trials if trial.finished][-self.population :]
+        if number < self.population or not members:
+            return self.draw(number, trials)
+        random, taken = self.random(number), self.taken(trials)
+        for attempt in range(spaces.ATTEMPTS):
+            size = min(self.tournament, len(members))
+            chosen = [members[i] for i in random.choice(len(members), size, replace=False)]
+            parent = min(chosen, key=self.loss)
+            # Where all neighbours have been tried, go further.
+            child = self.space.mutate(parent.values, random, changes=1 + attempt // 20)
+            if spaces.key(child) not in taken:
+                return child
+        return self.draw(number, trials)

@@ -1,0 +1,243 @@
+"""KerasTuner's Oracle with the trials in a Store: nothing is lost or repeated, whenever it is killed.
+
+KerasTuner keeps a search in memory and writes parts of it in place at several moments; a kill
+between two of them damages it (of 100 kills, 11 left unreadable files, 10 lost trials, 22 repeated
+finished ones). Here the trial files are the only state, each written whole, and a method is a
+function of (seed, trial number, trials so far). Any number of processes may share a store.
+"""
+
+import math
+import time
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial as TunerTrial
+from keras_tuner.engine.trial import TrialStatus
+
+from common.errors import RecipeError
+from common.tuning import space as spaces
+from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Store, Trial
+
+WAIT = "wait"
+POLL_SECONDS = 0.2
+# An error may be a passing one (memory that another process held); twice in a row it is not.
+MAX_FAILURES = 2
+# A trial that takes the machine down with it leaves no error, only starts that led nowhere.
+MAX_STARTS = 10
+# Where nothing has worked yet, the mistake is in the recipe, not in the values.
+HOPELESS = 5
+
+
+class SweepOracle(keras_tuner.Oracle):
+    """Base of all methods; they override `propose`.
+
+    Args:
+        objective: As for keras_tuner.Oracle: a name, or keras_tuner.Objective.
+        seed: Seed of the search, 0 or more. Trial n draws from a generator seeded by (seed, n).
+        max_trials: Trials in all; None: until the budget of epochs is spent or the space is.
+        max_epochs: No trial is started once this many epochs have been trained; None: no limit.
+        trial_epochs: Epochs of a full trial, for methods that cut trials short; None where unknown.
+        hyperparameters: The space, where it is not declared by a HyperModel.
+    """
+
+    def __init__(
+        self,
+        objective=None,
+        *,
+        seed=0,
+        max_trials=None,
+        max_epochs=None,
+        trial_epochs=None,
+        hyperparameters=None,
+    ):
+        super().__init__(objective=objective, max_trials=max_trials, hyperparameters=hyperparameters)
+        self.seed = seed
+        self.max_epochs = max_epochs
+        self.trial_epochs = trial_epochs
+        self.store = None
+        self._space = None
+
+    def propose(self, number, trials):
+        """Returns the values of a new trial.
+
+        Args:
+            number: Its number; all lower ones are in `trials`.
+            trials: List of Trial, in order; some may be running.
+
+        Returns:
+            Dict of values, or None where the space is exhausted.
+        """
+        raise NotImplementedError
+
+    def choose(self, trials):
+        """Returns the trial to start next: a new one, or an earlier one to continue.
+
+        Returns:
+            Trial, None where there is nothing more to try, or WAIT where it depends on trials that
+            still run.
+        """
+        response = self.populate_space(f"{len(trials):04d}")
+        if response["status"] == TrialStatus.STOPPED:
+            return None
+        return Trial(number=len(trials), values=response["values"])
+
+    def continuable(self, trials):
+        """Returns the numbers of finished trials that `choose` may yet return again."""
+        return ()
+
+    def populate_space(self, trial_id):
+        values = self.propose(int(trial_id), self.store.read())
+        if values is None:
+            return {"status": TrialStatus.STOPPED}
+        return {"status": TrialStatus.RUNNING, "values": values}
+
+    # What methods use.
+
+    @property
+    def space(self):
+        """The Space."""
+        if self._space is None:
+            self._space = spaces.Space(self.hyperparameters)
+        return self._space
+
+    def random(self, number, *more):
+        """Returns the generator of a trial; neighbouring seeds and trials have nothing in common."""
+        return np.random.default_rng([self.seed, number, *more])
+
+    def draw(self, number, trials):
+        """Returns random values that no trial has, or None. The same in every method."""
+        return self.space.draw(self.random(number), self.taken(trials))
+
+    @staticmethod
+    def taken(trials):
+        """Returns the keys of the points of trials."""
+        return {spaces.key(trial.values) for trial in trials}
+
+    def loss(self, trial):
+        """Returns the score of a finished trial, lower is better; infinite if it failed."""
+        if trial.status == FAILED or trial.score is None:
+            return math.inf
+        return -trial.score if self.objective.direction == "max" else trial.score
+
+    # What a Tuner calls.
+
+    def _set_project_dir(self, directory, project_name):
+        super()._set_project_dir(directory, project_name)
+        self.store = Store(self._project_dir)
+
+    def create_trial(self, tuner_id):
+        """Starts a trial: one whose process died, one to be tried again, or a new one."""
+        with self.store.lock():
+            trial = self._start(tuner_id)
+        if isinstance(trial, Trial):
+            return self._wrapped(trial)
+        if trial == WAIT:
+            # KerasTuner asks again at once.
+            time.sleep(POLL_SECONDS)
+            return TunerTrial(self.get_space(), status=TrialStatus.IDLE)
+        return TunerTrial(self.get_space(), status=TrialStatus.STOPPED)
+
+    def _start(self, tuner_id):
+        trials = self.store.read()
+        for trial in trials:
+            if trial.status in (RUNNING, RETRY) and self.store.claim(trial):
+                if trial.starts < MAX_STARTS:
+                    return self._started(trial, tuner_id)
+                trial.status = FAILED
+                trial.message = (
+                    f"started {trial.starts} times and its process ended each time: "
+                    "out of memory?"
+                )
+                self.store.write(trial)
+                self.store.release(trial)
+        if len(trials) >= HOPELESS and all(trial.status == FAILED for trial in trials):
+            raise RecipeError(
+                f"the first {len(trials)} trials all failed, the last one so: "
+                f"{reason(trials[-1])}. Mend that, then start with --fresh"
+            )
+        trial = None if self._spent(trials) else self.choose(trials)
+        if trial is None and any(trial.status == RUNNING for trial in trials):
+            # Their processes may yet die; somebody has to be there then.
+            return WAIT
+        if isinstance(trial, Trial):
+            if not self.store.claim(trial):
+                return WAIT
+            # It may be one that ended before and is continued.
+            trial.starts = 0
+            return self._started(trial, tuner_id)
+        return trial
+
+    def _started(self, trial, tuner_id):
+        trial.status = RUNNING
+        trial.starts += 1
+        trial.worker = tuner_id
+        self.store.write(trial)
+        return trial
+
+    def _spent(self, trials):
+        if self.max_epochs is not None:
+            return sum(trial.epochs for trial in trials) >= self.max_epochs
+        return self.max_trials is not None and len(trials) >= self.max_trials
+
+    def update_trial(self, trial_id, metrics, step=0):
+        """Takes the objective's value from the metrics of a trial."""
+        self._check_objective_found(metrics)
+        trial = self.trials[trial_id]
+        trial.record.score = float(metrics[self.objective.name])
+        if trial.record.best_epoch is None:
+            trial.record.best_epoch = int(step)
+        return trial
+
+    def end_trial(self, trial):
+        """Stores what came of a trial."""
+        record = trial.record
+        if trial.status == TrialStatus.COMPLETED:
+            if record.score is None or not math.isfinite(record.score):
+                trial.status, trial.message = TrialStatus.FAILED, f"the score is {record.score}"
+                record.score = None
+            elif record.status != PRUNED:
+                record.status = COMPLETED
+        if trial.status != TrialStatus.COMPLETED:
+            record.failures += 1
+            record.message = trial.message
+            again = trial.status == TrialStatus.INVALID and record.failures < MAX_FAILURES
+            record.status = RETRY if again else FAILED
+        with self.store.lock():
+            self.store.write(record)
+        self.store.release(record)
+        trial.score, trial.best_step = record.score, record.best_epoch
+        self._display.on_trial_end(trial) if self.verbose else None
+
+    def _wrapped(self, record):
+        """Returns KerasTuner's view of a trial."""
+        hyperparameters = self.get_space()
+        hyperparameters.values = dict(record.values)
+        status = TrialStatus.RUNNING
+        if record.finished:
+            status = TrialStatus.FAILED if record.status == FAILED else TrialStatus.COMPLETED
+        trial = TunerTrial(hyperparameters, record.name, status, record.message)
+        trial.record = record
+        trial.score, trial.best_step = record.score, record.best_epoch
+        self.trials[record.name] = trial
+        return trial
+
+    def get_best_trials(self, num_trials=1):
+        """Returns the best trials; those that failed are not among them, however few there are."""
+        finished = [trial for trial in self.store.read() if self.loss(trial) < math.inf]
+        return [self._wrapped(trial) for trial in sorted(finished, key=self.loss)[:num_trials]]
+
+    def update_space(self, hyperparameters):
+        super().update_space(hyperparameters)
+        self._space = None
+
+    def save(self):
+        """Does nothing: the trials are the state."""
+
+    def reload(self):
+        """Does nothing: the trials are read whenever they are needed."""
+
+
+def reason(trial):
+    """Returns the last line of a failed trial's message."""
+    lines = (trial.message or "").strip().splitlines()
+    return lines[-1] if lines else "no reason is known"

@@ -1,0 +1,164 @@
+"""sweep.html: what a search found, how it got there, and what matters, in one file without scripts."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import RecipeError
+from common.files import read_json, write_text_atomic
+from common.tuning import figures
+from common.tuning import space as spaces
+from common.tuning.definition import Definition
+from common.tuning.oracle import reason
+from common.tuning.score import direction
+from common.tuning.store import FAILED, PRUNED, Store
+
+SHOWN = 10
+# A forest on fewer trials sees patterns in noise.
+ENOUGH_TRIALS = 12
+
+
+def write_report(directory):
+    """Writes sweep.html into a sweep folder and returns its path.
+
+    Raises:
+        RecipeError: The folder holds no sweep, or no trial that worked.
+    """
+    directory = Path(directory)
+    definition = Definition.read(directory)
+    trials = [trial for trial in Store(directory).read() if trial.finished]
+    scored = [trial for trial in trials if trial.status != FAILED]
+    if not scored:
+        raise RecipeError(f"{directory} has no finished trial to report")
+    entries = spaces.Space(_declared(definition)).entries
+    maximise = direction(definition.objective) == "max"
+    summary_file = directory / "summary.json"
+    summary = read_json(summary_file) if summary_file.exists() else {"retrained": []}
+    ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
+    best = next((trial for trial in ranked if trial.status != PRUNED), ranked[0])
+    pictures = {
+        "progress": figures.progress(
+            trials, definition.objective, maximise, _progress_title(trials, best, definition)
+        ),
+        "curves": figures.curves(
+            scored, definition.objective, best, f"The best trial ({best.number}) among all curves"
+        ),
+        "parallel": figures.parallel_coordinates(
+            scored, entries, definition.objective, maximise, "Each line is a trial; dark is better"
+        ),
+        "slices": figures.slices(
+            scored, entries, definition.objective, "Score against each hyperparameter"
+        ),
+    }
+    importance = importances(scored, entries)
+    if importance:
+        names, values, explained = importance
+        pictures["importance"] = figures.bars(
+            names,
+            values,
+            "loss of explained variance when shuffled",
+            f"{names[int(np.argmax(values))]} matters most here",
+        )
+    page = {
+        "definition": definition,
+        "environment": read_json(directory / "environment.json"),
+        "best": best,
+        "values": [(name, spaces.show(value)) for name, value in best.values.items()],
+        "summary": summary,
+        "names": list(dict.fromkeys(entry.name for entry in entries)),
+        "ranked": ranked[:SHOWN],
+        "failed": [(trial.number, reason(trial)) for trial in trials if trial.status == FAILED],
+        "counts": {
+            "trials": len(trials),
+            "completed": len([t for t in scored if t.status != PRUNED]),
+            "stopped early": len([t for t in scored if t.status == PRUNED]),
+            "failed": len(trials) - len(scored),
+            "epochs": sum(trial.epochs for trial in trials),
+        },
+        "seconds": sum(trial.seconds for trial in trials),
+        "explained": importance[2] if importance else None,
+        "enough": ENOUGH_TRIALS,
+        "directory": str(directory),
+        "pictures": {
+            name: "data:image/png;base64," + base64.b64encode(content).decode()
+            for name, content in pictures.items()
+        },
+    }
+    write_text_atomic(directory / "sweep.html", render("sweep.html", page))
+    return directory / "sweep.html"
+
+
+def render(template, page):
+    """Returns a page made from one of common/templates."""
+    import jinja2
+
+    from common.report import duration
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("common"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"show": spaces.show, "duration": duration}
+    return environment.get_template(template).render(page)
+
+
+def _declared(definition):
+    """Returns KerasTuner's hyperparameters as the sweep recorded them."""
+    import keras_tuner
+
+    return keras_tuner.HyperParameters.from_config(
+        {
+            "space": [
+                {"class_name": entry["class"], "config": entry["config"]}
+                for entry in definition.space
+            ],
+            "values": {},
+        }
+    )
+
+
+def _progress_title(trials, best, definition):
+    spent = 0
+    for trial in trials:
+        spent += trial.epochs
+        if trial is best:
+            break
+    total = sum(trial.epochs for trial in trials)
+    return (
+        f"The best {definition.objective}, {best.score:.4f}, came after {spent} of {total} epochs"
+    )
+
+
+def importances(trials, entries):
+    """Returns how much each hyperparameter matters in these trials.
+
+    Permutation importance of a random forest: what the forest's explained variance loses when the
+    values of one hyperparameter are shuffled.
+
+    Returns:
+        Tuple of names, values, and the forest's out-of-bag R2, or None where there are too few
+        trials or the forest explains nothing.
+    """
+    if len(trials) < ENOUGH_TRIALS:
+        return None
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    columns = [
+        [
+            figures.height(entry, trial.values[entry.name]) if entry.name in trial.values else -1.0
+            for entry in entries
+        ]
+        for trial in trials
+    ]
+    scores = [trial.score for trial in trials]
+    forest = RandomForestRegressor(200, min_samples_leaf=2, oob_score=True, random_state=0)
+    forest.fit(columns, scores)
+    if forest.oob_score_ <= 0:
+        return None
+    found = permutation_importance(forest, columns, scores, n_repeats=20, random_state=0)
+    return [entry.name for entry in entries], list(found.importances_mean), forest.oob_score_

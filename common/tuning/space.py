@@ -1,0 +1,246 @@
+"""A search space: its size, its points in order, random points, neighbours, and points as vectors.
+
+Wraps KerasTuner's HyperParameters, whose own sampling has defects that a search inherits: seeds 1 and
+2 share 19 of 20 points, `seed=0` is not used, a small space is not exhausted, `Float` with a linear
+step loses its last value to rounding (0 to 0.5 by 0.1 ends at 0.4), and a log `Int` without a step
+has nine values.
+"""
+
+import functools
+import json
+import math
+
+import numpy as np
+
+from common.errors import UsageError
+
+# Random points that are drawn before what is left of a small space is listed instead.
+ATTEMPTS = 200
+
+
+class Space:
+    """The hyperparameters of a search, with their conditions.
+
+    Args:
+        hyperparameters: keras_tuner.HyperParameters in which everything is registered.
+    """
+
+    def __init__(self, hyperparameters):
+        self.entries = list(hyperparameters.space)
+        self.parents = {
+            condition.name for entry in self.entries for condition in entry.conditions
+        }
+
+    @property
+    def names(self):
+        """Names of the hyperparameters, in order; one that has several conditions appears once."""
+        return list(dict.fromkeys(entry.name for entry in self.entries))
+
+    @functools.cached_property
+    def size(self):
+        """Number of different points; infinite where a Float has no step."""
+        if any(domain(entry) is None for entry in self.entries):
+            return math.inf
+        return sum(math.prod(len(values) for _, values in branch) for branch in self._branches)
+
+    @functools.cached_property
+    def _branches(self):
+        """The space as a list of products: (entry, values) pairs without conditions between them."""
+        branches = []
+
+        def walk(index, values, branch):
+            if index == len(self.entries):
+                branches.append(branch)
+                return
+            entry = self.entries[index]
+            if not active(entry, values):
+                walk(index + 1, values, branch)
+            elif entry.name in self.parents:
+                for value in domain(entry):
+                    walk(index + 1, {**values, entry.name: value}, [*branch, (entry, [value])])
+            else:
+                walk(index + 1, values, [*branch, (entry, domain(entry))])
+
+        walk(0, {}, [])
+        return branches
+
+    def point(self, index):
+        """Returns the values of point `index` (0 to size - 1) of a finite space."""
+        for branch in self._branches:
+            count = math.prod(len(values) for _, values in branch)
+            if index < count:
+                point = {}
+                for entry, values in reversed(branch):
+                    index, position = divmod(index, len(values))
+                    point[entry.name] = values[position]
+                return {name: point[name] for name in self.names if name in point}
+            index -= count
+        raise IndexError(index)
+
+    def require_finite(self):
+        """Raises a UsageError that names the fix where a Float has no step."""
+        for entry in self.entries:
+            if domain(entry) is None:
+                step = "step=10**0.5" if entry.sampling == "log" else "step=0.1"
+                raise UsageError(
+                    f"a grid needs a finite space, and {entry.name} is a Float without a step; "
+                    f'give it one, e.g. hp.Float("{entry.name}", ..., {step}), or search with '
+                    "--method random"
+                )
+
+    def complete(self, values, random):
+        """Returns `values` with what is active but absent drawn at random, and the rest dropped."""
+        point = {}
+        for entry in self.entries:
+            if active(entry, point) and entry.name not in point:
+                known = entry.name in values and contains(entry, values[entry.name])
+                point[entry.name] = values[entry.name] if known else sample(entry, random)
+        return point
+
+    def draw(self, random, taken):
+        """Returns a random point that is not taken, or None where the space is exhausted.
+
+        Args:
+            random: NumPy Generator.
+            taken: Set of keys (`key`) of points.
+        """
+        if len(taken) >= self.size:
+            return None
+        for _ in range(ATTEMPTS):
+            point = self.complete({}, random)
+            if key(point) not in taken:
+                return point
+        if self.size == math.inf:
+            return None
+        free = [point for point in map(self.point, range(self.size)) if key(point) not in taken]
+        return free[random.integers(len(free))] if free else None
+
+    def mutate(self, point, random, changes=1):
+        """Returns the point with `changes` hyperparameters changed, and its conditions mended."""
+        free = [
+            entry
+            for entry in self.entries
+            if active(entry, point) and (domain(entry) is None or len(domain(entry)) > 1)
+        ]
+        changed = dict(point)
+        for index in random.permutation(len(free))[:changes]:
+            entry = free[index]
+            changed[entry.name] = neighbour(entry, point[entry.name], random)
+        return self.complete(changed, random)
+
+    def vector(self, point):
+        """Returns the point as float64 in [0, 1]: numbers scaled as sampled, categories one-hot."""
+        columns = []
+        for entry in self.entries:
+            present = active(entry, point) and entry.name in point
+            if ordered(entry):
+                columns.append(unit(entry, point[entry.name]) if present else 0.5)
+            else:
+                columns += [
+                    float(present and point[entry.name] == value) for value in domain(entry)
+                ]
+        return np.array(columns)
+
+    def describe(self):
+        """Returns a line per hyperparameter, and the size."""
+        lines = []
+        for entry in self.entries:
+            values = domain(entry)
+            if values is None:
+                text = f"{entry.min_value:g} to {entry.max_value:g}, {entry.sampling}"
+            elif len(values) > 8:
+                text = f"{show(values[0])} to {show(values[-1])}, {len(values)} values"
+            else:
+                text = ", ".join(map(show, values))
+            for condition in entry.conditions:
+                text += f"  (if {condition.name} is {' or '.join(map(show, condition.values))})"
+            lines.append(f"  {entry.name}: {text}")
+        size = "no end of" if self.size == math.inf else f"{self.size:,}"
+        return "\n".join([*lines, f"  {size} configurations in all"])
+
+
+def key(point):
+    """Returns a string that is equal for equal points."""
+    return json.dumps(point, sort_keys=True)
+
+
+def active(entry, values):
+    """Returns whether the conditions of an entry hold."""
+    return all(condition.is_active(values) for condition in entry.conditions)
+
+
+def domain(entry):
+    """Returns the values an entry can take, as a sequence, or None for a Float without a step."""
+    kind = type(entry).__name__
+    if kind == "Fixed":
+        return [entry.value]
+    if kind == "Boolean":
+        return [False, True]
+    if kind == "Choice":
+        return list(entry.values)
+    if entry.step is None:
+        return range(entry.min_value, entry.max_value + 1) if kind == "Int" else None
+    low, high, step = entry.min_value, entry.max_value, entry.step
+    # A little more than exact, so that rounding does not lose the last value.
+    if entry.sampling == "linear":
+        count = math.floor((high - low) / step + 1e-8) + 1
+        values = [low + index * step for index in range(count)]
+    else:
+        count = math.floor(math.log(high / low, step) + 1e-8) + 1
+        values = [low * step**index for index in range(count)]
+        if entry.sampling == "reverse_log":
+            values = [high + low - value for value in reversed(values)]
+    if kind == "Int":
+        return list(dict.fromkeys(round(value) for value in values))
+    # Twelve digits: what 0.1 + 2 * 0.1 has beyond them is noise, and points are told apart by value.
+    return [float(f"{value:.12g}") for value in values]
+
+
+def ordered(entry):
+    """Returns whether the values of an entry have an order that a model may use."""
+    kind = type(entry).__name__
+    return kind in ("Int", "Float", "Boolean") or (kind == "Choice" and entry.ordered)
+
+
+def contains(entry, value):
+    """Returns whether an entry can take a value."""
+    values = domain(entry)
+    return entry.min_value <= value <= entry.max_value if values is None else value in values
+
+
+def sample(entry, random):
+    """Returns a random value: uniform over the values, or over the range as it is sampled."""
+    values = domain(entry)
+    if values is None or isinstance(values, range):
+        return entry.prob_to_value(random.random())
+    return values[random.integers(len(values))]
+
+
+def unit(entry, value):
+    """Returns the place of a value in its order, 0 to 1."""
+    values = domain(entry)
+    if values is None or isinstance(values, range):
+        return float(entry.value_to_prob(value))
+    return values.index(value) / max(len(values) - 1, 1)
+
+
+def neighbour(entry, value, random):
+    """Returns another value: a near one or any one, by turns, where there is an order."""
+    values = domain(entry)
+    near = ordered(entry) and random.random() < 0.5
+    if values is None or isinstance(values, range):
+        place = unit(entry, value)
+        place = random.normal(place, 0.15) if near else random.random()
+        other = entry.prob_to_value(min(max(place, 0.0), 1.0 - 1e-9))
+        return sample(entry, random) if other == value else other
+    index = values.index(value)
+    if near:
+        places = [place for place in (index - 1, index + 1) if 0 <= place < len(values)]
+    else:
+        places = [place for place in range(len(values)) if place != index]
+    return values[places[random.integers(len(places))]]
+
+
+def show(value):
+    """Returns a value as a person writes it: six digits of a float."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,136 @@
+"""Trials on disk: one JSON file each, which is the whole state of a search.
+
+    <sweep>/trials/0007/trial.json     a Trial
+    <sweep>/trials/0007/.lock          held by the process that runs it
+
+A search method is a function of these files, so a search that was killed goes on where they end.
+Every write replaces a whole file; the locks go with the process that holds them, however it ends.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+from pathlib import Path
+
+from common.errors import RecipeError
+from common.files import write_json_atomic
+
+RUNNING = "running"
+COMPLETED = "completed"
+# Stopped before its last epoch, by the median rule or at a rung of Hyperband. It may be continued.
+PRUNED = "pruned"
+# To be started again after an error.
+RETRY = "retry"
+FAILED = "failed"
+FINISHED = (COMPLETED, PRUNED, FAILED)
+
+
+@dataclasses.dataclass
+class Trial:
+    """One point of the search space and what came of it."""
+
+    number: int
+    """0-based, in the order in which trials were first started."""
+    values: dict
+    """Hyperparameters, the active ones only."""
+    status: str = RUNNING
+    """running, completed, pruned, retry or failed."""
+    epoch_limit: int | None = None
+    """Epochs to train for now, fewer than its configuration says; None: all of them."""
+    starts: int = 0
+    """How often it was started since it last got somewhere."""
+    failures: int = 0
+    """How often it ended in an error."""
+    score: float | None = None
+    """Best value of the objective over the epochs, folds averaged first."""
+    best_epoch: int | None = None
+    """1-based epoch of the score."""
+    epochs: int = 0
+    """Epochs trained, over all folds."""
+    curves: list = dataclasses.field(default_factory=list)
+    """For each fold the history, a dict of lists over epochs."""
+    seconds: float = 0.0
+    """Wall seconds, over all starts."""
+    message: str | None = None
+    """Why it failed or was stopped."""
+    worker: str | None = None
+    """Which process ran it."""
+
+    @property
+    def finished(self):
+        """Whether it takes part in the search as a result."""
+        return self.status in FINISHED
+
+    @property
+    def name(self):
+        """The name of its folder."""
+        return f"{self.number:04d}"
+
+
+class Store:
+    """The trials of a sweep folder, shared by all processes that work on it.
+
+    Args:
+        directory: The sweep folder.
+    """
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self._held = {}
+        self._cache = {}
+
+    def folder(self, trial):
+        """Returns the folder of a trial."""
+        return self.directory / "trials" / trial.name
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keeps other processes from choosing or ending trials."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def read(self):
+        """Returns all trials by number.
+
+        Raises:
+            RecipeError: A file is damaged, which no kill can do.
+        """
+        trials = []
+        for path in sorted(self.directory.glob("trials/*/trial.json")):
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if self._cache.get(path, (None,))[0] != stamp:
+                self._cache[path] = (stamp, path.read_text(encoding="utf-8"))
+            try:
+                trials.append(Trial(**json.loads(self._cache[path][1])))
+            except (ValueError, TypeError) as error:
+                raise RecipeError(
+                    f"{path} is not a readable trial: {error}; delete its folder to run it again"
+                ) from error
+        return trials
+
+    def write(self, trial):
+        """Replaces the file of a trial."""
+        write_json_atomic(self.folder(trial) / "trial.json", dataclasses.asdict(trial))
+
+    def claim(self, trial):
+        """Marks a trial as run by this process; returns False where another one runs it."""
+        folder = self.folder(trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._held[trial.number] = file
+        return True
+
+    def release(self, trial):
+        """Lets go of a trial."""
+        file = self._held.pop(trial.number, None)
+        if file is not None:
+            file.close()

@@ -1,0 +1,31 @@
+"""trials.csv: a row for every trial of a sweep, written anew after each."""
+
+import csv
+import io
+
+from common.files import write_text_atomic
+
+COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
+
+
+def write_csv(path, trials, names):
+    """Writes the trials.
+
+    Args:
+        path: The file.
+        trials: List of Trial.
+        names: Names of all hyperparameters; those that are not active in a trial stay empty.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", *COLUMNS, *names, "message"])
+    for trial in trials:
+        cells = [_rounded(getattr(trial, column)) for column in COLUMNS]
+        message = (trial.message or "").splitlines()
+        values = [trial.values.get(name, "") for name in names]
+        writer.writerow([trial.number, *cells, *values, message[-1] if message else ""])
+    write_text_atomic(path, text.getvalue())
+
+
+def _rounded(value):
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,94 @@
+"""Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's, behind the same oracle."""
+
+import math
+
+from common.tuning import space as spaces
+from common.tuning.oracle import SweepOracle
+
+TRIES = 20
+
+
+class TPEOracle(SweepOracle):
+    """Optuna's TPESampler on a study that is replayed from the trials: no second state to keep.
+
+    Args:
+        initial_trials: Random trials first, the same as in the other methods.
+    """
+
+    def __init__(self, *args, initial_trials=10, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.initial_trials = initial_trials
+
+    def propose(self, number, trials):
+        known = [t for t in trials if t.finished and self.loss(t) < math.inf]
+        if number < self.initial_trials or len(known) < 2:
+            return self.draw(number, trials)
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        taken = self.taken(trials)
+        worst = max(map(self.loss, known))
+        for attempt in range(TRIES):
+            seed = int(self.random(number, attempt).integers(2**31))
+            sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed)
+            study = optuna.create_study(sampler=sampler)
+            for trial in trials:
+                if trial.finished:
+                    study.add_trial(self._replayed(trial, min(self.loss(trial), worst)))
+            point = self._suggest(study.ask())
+            if spaces.key(point) not in taken:
+                return point
+        return self.draw(number, trials)
+
+    def _replayed(self, trial, loss):
+        import optuna
+
+        entries = [entry for entry in self.space.entries if spaces.active(entry, trial.values)]
+        return optuna.trial.create_trial(
+            params={entry.name: encode(entry, trial.values[entry.name]) for entry in entries},
+            distributions={entry.name: distribution(entry) for entry in entries},
+            value=loss,
+        )
+
+    def _suggest(self, trial):
+        point = {}
+        for entry in self.space.entries:
+            if spaces.active(entry, point) and entry.name not in point:
+                point[entry.name] = decode(entry, suggest(trial, entry))
+        return point
+
+
+def distribution(entry):
+    """Returns Optuna's distribution of an entry: ordered values by their index."""
+    import optuna.distributions as od
+
+    values = spaces.domain(entry)
+    if values is None:
+        return od.FloatDistribution(0.0, 1.0)
+    if spaces.ordered(entry):
+        return od.IntDistribution(0, len(values) - 1)
+    return od.CategoricalDistribution(list(range(len(values))))
+
+
+def suggest(trial, entry):
+    """Returns what Optuna suggests for an entry, as its distribution holds it."""
+    values = spaces.domain(entry)
+    if values is None:
+        return trial.suggest_float(entry.name, 0.0, 1.0)
+    if spaces.ordered(entry):
+        return trial.suggest_int(entry.name, 0, len(values) - 1)
+    return trial.suggest_categorical(entry.name, list(range(len(values))))
+
+
+def encode(entry, value):
+    """Returns a value as Optuna's distribution holds it: its index, or its place from 0 to 1."""
+    values = spaces.domain(entry)
+    return spaces.unit(entry, value) if values is None else values.index(value)
+
+
+def decode(entry, value):
+    """Returns what `encode` was given."""
+    values = spaces.domain(entry)
+    if values is None:
+        return entry.prob_to_value(min(value, 1.0 - 1e-12))
+    return values[value]

@@ -1,0 +1,48 @@
+"""What to search for cifar10_cnn.
+
+    recipes tune cifar10_cnn --method bayesian --trials 30
+    make tune-cifar10_cnn METHOD=evolution TRIALS=50
+
+Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+a trial is given are those it trains with.
+"""
+
+from dataclasses import replace
+
+
+def search_space(hp, base):
+    """Returns the Config of a point of the space.
+
+    Args:
+        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
+        base: Config that the search starts from; fields not named here keep its values.
+    """
+    optimizer = hp.Choice("optimizer", ["sgd", "adam"])
+    # What is a good learning rate, or decay, for one optimizer is not for the other.
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        if optimizer == "sgd":
+            learning_rate = hp.Float("sgd_rate", 0.02, 0.64, step=2, sampling="log")
+            weight_decay = hp.Float("sgd_decay", 1e-3, 1e-2, step=10**0.5, sampling="log")
+    with hp.conditional_scope("optimizer", ["adam"]):
+        if optimizer == "adam":
+            learning_rate = hp.Float("adam_rate", 5e-4, 1.6e-2, step=2, sampling="log")
+            weight_decay = hp.Float("adam_decay", 1e-3, 1e-1, step=10, sampling="log")
+    width = hp.Choice("width", [16, 24, 32])
+    return replace(
+        base,
+        stem_filters=width,
+        filters=tuple(width * 2**index for index in range(len(base.filters))),
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        batch_size=hp.Choice("batch_size", [64, 128, 256]),
+        dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.25),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
+        shift=hp.Int("shift", 0, 4, step=2),
+    )
+
+
+if __name__ == "__main__":
+    from common.cli import tune_script
+
+    raise SystemExit(tune_script(__file__))

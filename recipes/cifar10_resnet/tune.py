@@ -1,0 +1,36 @@
+"""What to search for cifar10_resnet.
+
+    recipes tune cifar10_resnet --method bayesian --trials 30
+    make tune-cifar10_resnet METHOD=evolution TRIALS=50
+
+Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+a trial is given are those it trains with.
+"""
+
+from dataclasses import replace
+
+
+def search_space(hp, base):
+    """Returns the Config of a point of the space.
+
+    Args:
+        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
+        base: Config that the search starts from; fields not named here keep its values.
+    """
+    return replace(
+        base,
+        learning_rate=hp.Float("learning_rate", 0.025, 0.8, step=2, sampling="log"),
+        weight_decay=hp.Float("weight_decay", 5e-4, 5e-2, step=10**0.5, sampling="log"),
+        batch_size=hp.Choice("batch_size", [64, 128, 256]),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
+        shift=hp.Int("shift", 0, 4, step=2),
+        zero_gamma=hp.Boolean("zero_gamma"),
+        nesterov=hp.Boolean("nesterov"),
+        shortcut=hp.Choice("shortcut", ["A", "B"]),
+    )
+
+
+if __name__ == "__main__":
+    from common.cli import tune_script
+
+    raise SystemExit(tune_script(__file__))

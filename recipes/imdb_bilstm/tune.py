@@ -1,0 +1,36 @@
+"""What to search for imdb_bilstm.
+
+    recipes tune imdb_bilstm --method bayesian --trials 30
+    make tune-imdb_bilstm METHOD=evolution TRIALS=50
+
+Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+a trial is given are those it trains with.
+"""
+
+from dataclasses import replace
+
+
+def search_space(hp, base):
+    """Returns the Config of a point of the space.
+
+    Args:
+        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
+        base: Config that the search starts from; fields not named here keep its values.
+    """
+    return replace(
+        base,
+        embedding_units=hp.Choice("embedding_units", [32, 64, 128]),
+        lstm_units=hp.Choice("lstm_units", [16, 32, 64]),
+        pooling=hp.Choice("pooling", ["mean", "mean_max"]),
+        word_dropout_rate=hp.Float("word_dropout_rate", 0.0, 0.3, step=0.15),
+        embedding_dropout_rate=hp.Float("embedding_dropout_rate", 0.0, 0.5, step=0.25),
+        dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.25),
+        learning_rate=hp.Float("learning_rate", 5e-4, 1.6e-2, step=2, sampling="log"),
+        batch_size=hp.Choice("batch_size", [32, 64, 128]),
+    )
+
+
+if __name__ == "__main__":
+    from common.cli import tune_script
+
+    raise SystemExit(tune_script(__file__))

@@ -1,0 +1,37 @@
+"""What to search for mnist_cnn.
+
+    recipes tune mnist_cnn --method bayesian --trials 30
+    make tune-mnist_cnn METHOD=evolution TRIALS=50
+
+Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+a trial is given are those it trains with.
+"""
+
+from dataclasses import replace
+
+
+def search_space(hp, base):
+    """Returns the Config of a point of the space.
+
+    Args:
+        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
+        base: Config that the search starts from; fields not named here keep its values.
+    """
+    width = hp.Choice("width", [16, 24, 32, 48])
+    counts = len(base.filters)
+    return replace(
+        base,
+        # The same growth from layer to layer as in the preset `best`.
+        filters=tuple(round(width * (1 + index / 2)) for index in range(counts)),
+        learning_rate=hp.Float("learning_rate", 3e-4, 3e-2, step=10**0.25, sampling="log"),
+        batch_size=hp.Choice("batch_size", [32, 64, 128, 256]),
+        dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.125),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.05, 0.1]),
+        weight_decay=hp.Float("weight_decay", 1e-3, 1e-1, step=10**0.5, sampling="log"),
+    )
+
+
+if __name__ == "__main__":
+    from common.cli import tune_script
+
+    raise SystemExit(tune_script(__file__))
