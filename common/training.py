@@ -110,7 +110,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
     """Scores the chosen model on validation and test, and writes the run's results.
 
     The test split is used here, once, after everything has been chosen. A trial of a search has not
-    chosen everything: of it only the size and the epochs are written.
+    chosen everything: it leaves its history only.
 
     Args:
         model: Model with the weights of the best epoch.
@@ -130,9 +130,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
     from common import metrics
 
     if run.is_trial:
-        results = {"parameters": parameter_count(model), "epochs": keeper.epochs_done}
-        write_json_atomic(run.path("metrics.json"), results)
-        return results
+        return {"parameters": parameter_count(model), "epochs": keeper.epochs_done}
     start = time.perf_counter()
     outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
     evaluate_seconds = time.perf_counter() - start

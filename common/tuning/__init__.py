@@ -1,12 +1,12 @@
 """Hyperparameter search on KerasTuner, safe against kill -9, over any field of a recipe's Config.
 
-    space      a KerasTuner space as a set: size, points, random points, neighbours, vectors
-    store      the trials of a sweep, one file each: the whole state of a search
-    oracle     SweepOracle: KerasTuner's Oracle over the store; methods, bayesian, hyperband and tpe
-               are its subclasses
-    tuner      RecipeTuner: a trial is a call of the recipe's own train()
-    worker     a process that runs trials; sweep starts such processes and shows how they get on
-    report     trials.csv and sweep.html; contest compares methods on one budget
+space      a KerasTuner space as a set: size, points, random points, neighbours, vectors
+store      the trials of a sweep, one file each: the whole state of a search
+oracle     SweepOracle: KerasTuner's Oracle over the store; methods, bayesian, hyperband and tpe
+           are its subclasses
+tuner      RecipeTuner: a trial is a call of the recipe's own train()
+worker     a process that runs trials; sweep starts such processes and shows how they get on
+report     trials.csv and sweep.html; contest compares methods on one budget
 """
 
 from common.errors import RecipeError, UsageError, near_match

@@ -67,6 +67,7 @@ class BayesianOracle(SweepOracle):
 
 
 def _fit(vectors, losses):
+    import threadpoolctl
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -75,7 +76,8 @@ def _fit(vectors, losses):
         np.ones(vectors.shape[1]), (5e-2, 2e1), nu=2.5
     ) + WhiteKernel(1e-2, (1e-6, 1.0))
     model = GaussianProcessRegressor(kernel, normalize_y=True)
-    with warnings.catch_warnings():
+    # Matrices this small are slower on several threads, which wait for each other.
+    with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():
         # A length scale at its bound says that a hyperparameter does not matter: no reason to warn.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(vectors, losses)

@@ -4,8 +4,19 @@ import math
 
 import numpy as np
 
-from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK
-from common.report_figures import dress, new_axes, set_title, short, to_png
+from common.report_figures import (
+    ALERT,
+    FAINT,
+    INK,
+    MUTED,
+    STRONG,
+    WEAK,
+    dress,
+    new_axes,
+    set_title,
+    short,
+    to_png,
+)
 from common.tuning import space as spaces
 from common.tuning.store import COMPLETED, FAILED, PRUNED
 
@@ -139,12 +150,12 @@ def height(entry, value):
     return values.index(value) / max(len(values) - 1, 1)
 
 
-def labels(entry):
+def labels(entry, most=6):
     """Returns (value, height) pairs to write beside an axis: all of a few values, or the ends."""
     values = spaces.domain(entry)
     if values is None:
         return [(entry.min_value, 0.0), (entry.max_value, 1.0)]
-    if len(values) > 6:
+    if len(values) > most:
         values = [values[0], values[-1]]
     return [(value, height(entry, value)) for value in values]
 
@@ -168,7 +179,7 @@ def slices(trials, entries, objective, title):
             ]
             if found:
                 axes.scatter(*zip(*found, strict=True), s=14, facecolor=face, edgecolor=edge)
-        ticks = labels(entry)
+        ticks = labels(entry, most=4)
         axes.set_xticks(
             [y for _, y in ticks], [short(spaces.show(value), 9) for value, _ in ticks], fontsize=7
         )
@@ -199,7 +210,9 @@ def race(lines, xlabel, ylabel, title, log=False):
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
     for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
         values = np.asarray(values, float)
-        axes.plot(x, np.nanmedian(values, axis=0), linestyle=style, color=colour, lw=1.9, label=name)
+        axes.plot(
+            x, np.nanmedian(values, axis=0), linestyle=style, color=colour, lw=1.9, label=name
+        )
         if len(values) > 2:
             low, high = np.nanpercentile(values, [25, 75], axis=0)
             axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)

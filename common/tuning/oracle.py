@@ -50,7 +50,9 @@ class SweepOracle(keras_tuner.Oracle):
         trial_epochs=None,
         hyperparameters=None,
     ):
-        super().__init__(objective=objective, max_trials=max_trials, hyperparameters=hyperparameters)
+        super().__init__(
+            objective=objective, max_trials=max_trials, hyperparameters=hyperparameters
+        )
         self.seed = seed
         self.max_epochs = max_epochs
         self.trial_epochs = trial_epochs
@@ -145,8 +147,7 @@ class SweepOracle(keras_tuner.Oracle):
                     return self._started(trial, tuner_id)
                 trial.status = FAILED
                 trial.message = (
-                    f"started {trial.starts} times and its process ended each time: "
-                    "out of memory?"
+                    f"started {trial.starts} times and its process ended each time: out of memory?"
                 )
                 self.store.write(trial)
                 self.store.release(trial)

@@ -27,9 +27,7 @@ class Space:
 
     def __init__(self, hyperparameters):
         self.entries = list(hyperparameters.space)
-        self.parents = {
-            condition.name for entry in self.entries for condition in entry.conditions
-        }
+        self.parents = {condition.name for entry in self.entries for condition in entry.conditions}
 
     @property
     def names(self):

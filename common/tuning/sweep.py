@@ -508,8 +508,8 @@ def summary_lines(result, directory):
             return f"{statistics.fmean(found):.4f}{deviation}"
 
         lines.append(
-            f"Retrained with {len(rows)} new seed{'s' * (len(rows) > 1)}: {objective} {spread(objective)}, "
-            f"test accuracy {spread('test_accuracy')}."
+            f"Retrained with {len(rows)} new seed{'s' * (len(rows) > 1)}: "
+            f"{objective} {spread(objective)}, test accuracy {spread('test_accuracy')}."
         )
     lines.append(f"Train it: recipes train {result['recipe']} --config {directory / 'best.json'}")
     lines.append(f"Report: {(directory / 'sweep.html').resolve()}")

@@ -21,6 +21,7 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from common import config as configuration
 from common.data.types import Split, Splits
 from common.errors import RecipeError
+from common.files import read_json, write_json_atomic
 from common.run import Options, Run
 from common.tuning.score import below_median, best_of_curves, direction
 from common.tuning.store import COMPLETED, PRUNED, RUNNING
@@ -101,6 +102,11 @@ class RecipeTuner(BaseTuner):
         self.tuner_id = worker
         self.oracle.verbose = 0
 
+    def on_search_begin(self):
+        # Keras collects garbage after every trial, which would look at all of TensorFlow each time.
+        gc.collect()
+        gc.freeze()
+
     def run_trial(self, trial):
         """Trains one point of the space; the record takes its curves and its score."""
         record = trial.record
@@ -131,11 +137,10 @@ class RecipeTuner(BaseTuner):
         return {rule.objective: score}
 
     def _train(self, run, record):
-        """Trains a fold as far as this trial may go, unless that has been done."""
-        limit = record.epoch_limit
-        if run.finished and (limit is None or len(read_history(run)["loss"]) >= limit):
+        """Trains a fold as far as this trial may go now, unless that has been done."""
+        done = {"epoch_limit": record.epoch_limit}
+        if run.path("done.json").exists() and read_json(run.path("done.json")) == done:
             return
-        run.path("metrics.json").unlink(missing_ok=True)
         try:
             self.module.train(run.config, run)
         except RecipeError as error:
@@ -143,7 +148,7 @@ class RecipeTuner(BaseTuner):
             raise FailedTrialError(str(error)) from error
         finally:
             keras.utils.clear_session()
-            gc.collect()
+        write_json_atomic(run.path("done.json"), done)
 
     def _noting(self, record, rule):
         """Returns the rule; asking it after an epoch also notes that this start got somewhere."""
@@ -230,7 +235,7 @@ class StoppingRule:
 
     @property
     def direction(self):
-        """"max" or "min"."""
+        """ "max" or "min"."""
         return direction(self.objective)
 
     def __call__(self, history):
@@ -261,7 +266,9 @@ class DataCache:
         if self.loaded is None or self._values(config) != self.values:
             recorder = _Recorder(config)
             loaded = self.load_data(recorder, self.source)
-            self.loaded = Splits(train=loaded.train, val=loaded.val, test=_no_test, info=loaded.info)
+            self.loaded = Splits(
+                train=loaded.train, val=loaded.val, test=_no_test, info=loaded.info
+            )
             self.fields = sorted(recorder.names)
             self.values = self._values(config)
             self.fold = None
@@ -301,7 +308,9 @@ def cut(splits, fold, folds):
     y = np.concatenate([splits.train.y, splits.val.y])
     smallest = int(np.bincount(y)[np.unique(y)].min())
     if smallest < folds:
-        raise RecipeError(f"--folds {folds} needs as many examples of each class; one has {smallest}")
+        raise RecipeError(
+            f"--folds {folds} needs as many examples of each class; one has {smallest}"
+        )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
     rows, validation = list(splitter.split(np.zeros(len(y)), y))[fold]
     counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}

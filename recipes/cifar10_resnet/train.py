@@ -80,11 +80,13 @@ class Config:
 SHORT = Config(
     validation_fraction=0.05,
     zero_gamma=True,
-    weight_decay=5e-3,
+    # A network this small fits too little, not too much: less decay and less shift than usual.
+    weight_decay=2e-3,
+    shift=2,
     schedule="one_cycle",
     learning_rate=0.2,
     nesterov=True,
-    epochs=12,
+    epochs=28,
     monitor="val_accuracy",
 )
 PRESETS = {
