@@ -8,6 +8,11 @@ EXTRAS ?=
 ARGS ?=
 SEEDS ?= 3
 PRESETS ?=
+# Of tune-NAME and sweep-NAME.
+METHOD ?= bayesian
+TRIALS ?= 30
+FOLDS ?= 1
+WORKERS ?= 1
 
 comma := ,
 BIN := $(VENV)/bin
@@ -54,6 +59,12 @@ data: $(INSTALLED)  ## download the real data sets and cache their arrays
 
 train-%: $(INSTALLED)  ## train a recipe: make train-NAME ARGS="--preset article"
 	@$(BIN)/recipes train $* $(ARGS)
+
+tune-%: $(INSTALLED)  ## search hyperparameters: make tune-NAME METHOD=evolution TRIALS=50 FOLDS=5 WORKERS=2
+	@$(BIN)/recipes tune $* --method $(METHOD) --trials $(TRIALS) --folds $(FOLDS) --workers $(WORKERS) $(ARGS)
+
+sweep-%: $(INSTALLED)  ## compare all methods on the epochs of TRIALS trainings: make sweep-NAME TRIALS=30
+	@$(BIN)/recipes sweep $* --trials $(TRIALS) --seeds $(SEEDS) --folds $(FOLDS) --workers $(WORKERS) $(ARGS)
 
 results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: make results-NAME SEEDS=5
 	@$(BIN)/recipes results $* --seeds $(SEEDS) $(if $(PRESETS),--presets $(PRESETS)) $(ARGS)

@@ -29,6 +29,7 @@ usage: recipes COMMAND ...
   compare RUN RUN...        runs side by side, with paired tests
   results NAME              train the presets over seeds and write results.json
   tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
+  sweep NAME [flags]        compare search methods on one budget of epochs
 
 Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
@@ -76,6 +77,12 @@ def _tune(words):
     return sweep.command(words)
 
 
+def _sweep(words):
+    from common.tuning import contest
+
+    return contest.command(words)
+
+
 def _guarded(function, words):
     debug = "--debug" in words
     try:
@@ -114,6 +121,7 @@ def _command(words):
         "compare": _compare,
         "results": _results,
         "tune": _tune,
+        "sweep": _sweep,
     }
     if words[0] not in commands:
         raise UsageError(

@@ -66,7 +66,7 @@ def batch(name, tiny_data, count, tmp_path):
 
 def test_files_are_there(name):
     folder = registry.recipes_folder() / name
-    for file in ("README.md", "model.py", "train.py", "__init__.py"):
+    for file in ("README.md", "model.py", "train.py", "tune.py", "__init__.py"):
         assert (folder / file).exists(), f"recipes/{name}/{file} is missing"
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert f"recipes train {name}" in readme, "the README shows no command"

@@ -53,7 +53,7 @@ def write_report(directory):
     }
     importance = importances(scored, entries)
     if importance:
-        names, values, explained = importance
+        names, values, _ = importance
         pictures["importance"] = figures.bars(
             names,
             values,

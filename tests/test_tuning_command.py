@@ -1,0 +1,214 @@
+"""`recipes tune` as a person runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from common import cli
+from common.tuning.store import COMPLETED, Store
+from tests.conftest import NO_NETWORK, ROOT
+
+FAST = ["--preset", "sample", "--data", "sample", "--epochs", "2", "--retrain", "0"]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, cache_folder):
+    """A finished sweep of three trials, and what it printed."""
+    folder = tmp_path_factory.mktemp("sweep")
+    words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST, "--retrain", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}",
+            "KERAS_RECIPE_BOX_CACHE": str(cache_folder),
+        },
+    )
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
+    return folder / "runs/mnist_cnn/sweeps/random-sample-sample-seed0", done.stdout
+
+
+def test_it_says_what_it_does_and_what_came_of_it(sweep):
+    directory, text = sweep
+    assert "10,800 configurations in all" in text
+    assert "random: 3 trials on SAMPLE DATA" in text
+    for part in ("[1/3] trial 0  val_accuracy 0.", "[3/3] trial 2", "left", "flatters"):
+        assert part in text
+    assert "Retrained with 1 new seed: val_accuracy 0." in text
+    summary = json.loads((directory / "summary.json").read_text())
+    trials = Store(directory).read()
+    assert summary["search_score"] == max(trial.score for trial in trials)
+    assert summary["retrained"][0]["seed"] == 1
+
+
+def test_best_json_trains(sweep, in_tmp, capsys):
+    directory, _ = sweep
+    best = json.loads((directory / "best.json").read_text())
+    assert best["config"]["learning_rate"] == best["values"]["learning_rate"]
+    words = ["train", "mnist_cnn", "--config", str(directory / "best.json"), "--data", "sample"]
+    assert cli.main([*words, "--epochs", "1"]) == 0
+    assert "Test accuracy" in capsys.readouterr().out
+
+
+def test_the_report_shows_the_search(sweep):
+    directory, _ = sweep
+    page = (directory / "sweep.html").read_text()
+    assert "mnist_cnn, random search" in page
+    assert "Sample data" in page
+    assert page.count("data:image/png") == 4  # no importances from three trials
+    assert "fewer than 12 trials" in page
+    for trial in Store(directory).read():
+        assert f"{trial.score:.4f}" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "evolution"], "method: random -> evolution"),
+        (["--epochs", "3"], "epochs: 2 -> 3"),
+        (["--folds", "2"], "folds: 1 -> 2"),
+        (["--search-seed", "1"], "search_seed: 0 -> 1"),
+    ],
+)
+def test_another_search_in_the_same_folder_is_refused(sweep, words, message, capsys):
+    directory, _ = sweep
+    base = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
+    code = cli.main([*base, "--sweep-dir", str(directory), *words])
+    assert code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "--fresh" in error
+
+
+def test_a_changed_space_is_named(sweep, capsys, monkeypatch):
+    from recipes.mnist_cnn import tune
+
+    original = tune.search_space
+
+    def narrower(hp, base):
+        hp.Choice("batch_size", [32, 64])
+        return original(hp, base)
+
+    monkeypatch.setattr(tune, "search_space", narrower)
+    directory, _ = sweep
+    words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
+    assert cli.main([*words, "--sweep-dir", str(directory)]) == 2
+    assert "search space, batch_size:" in capsys.readouterr().err
+
+
+def test_a_finished_sweep_runs_nothing_again(sweep, capsys):
+    directory, _ = sweep
+    before = [trial.seconds for trial in Store(directory).read()]
+    words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
+    assert cli.main([*words, "--retrain", "1", "--sweep-dir", str(directory)]) == 0
+    assert "3 trials found, continuing" in capsys.readouterr().out
+    assert [trial.seconds for trial in Store(directory).read()] == before
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    words = ["tune", "mnist_cnn", *FAST, "--sweep-dir", str(tmp_path)]
+    assert cli.main(words) == 2
+    assert "holds no sweep" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    words = ["tune", "mnist_cnn", "--data-dir", str(tmp_path / "none")]
+    assert cli.main([*words, "--sweep-dir", str(tmp_path / "s")]) == 1
+    assert "--data sample" in capsys.readouterr().err
+
+
+def test_tpe_without_optuna_names_the_extra(monkeypatch, capsys, in_tmp):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "optuna" else found(name, *a)
+    )
+    assert cli.main(["tune", "mnist_cnn", "--method", "tpe", *FAST]) == 1
+    assert "[optuna]" in capsys.readouterr().err
+
+
+def start(folder, cache_folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "recipes", "tune", "mnist_cnn", *FAST, *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}",
+            "KERAS_RECIPE_BOX_CACHE": str(cache_folder),
+        },
+        # A background process ignores SIGINT, and so would this one's children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def workers_of(directory):
+    """Returns the processes that work on a sweep folder."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"common.tuning.worker {directory}"], capture_output=True
+    )
+    return [int(word) for word in found.stdout.split()]
+
+
+def wait_for(condition, seconds=120):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_folder):
+    directory = tmp_path / "s"
+    words = ["--method", "evolution", "--trials", "4", "--sweep-dir", str(directory)]
+    process = start(tmp_path, cache_folder, *words)
+    wait_for(lambda: len(Store(directory).read()) >= 2)
+    process.send_signal(stop)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == (130 if stop == signal.SIGINT else -9)
+    if stop == signal.SIGINT:
+        assert "Nothing is lost" in error
+    wait_for(lambda: not workers_of(directory), 20)
+    process = start(tmp_path, cache_folder, *words)
+    text, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    assert "trials found, continuing" in text
+    trials = Store(directory).read()
+    assert [trial.status for trial in trials] == [COMPLETED] * 4
+    # The same as a sweep that nobody stopped: an epoch is a function of (seed, epoch).
+    whole = start(tmp_path, cache_folder, *words[:-1], str(tmp_path / "whole"))
+    whole.communicate(timeout=300)
+    other = Store(tmp_path / "whole").read()
+    assert [(t.values, t.score) for t in trials] == [(t.values, t.score) for t in other]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_trial_taken_over(tmp_path, cache_folder):
+    directory = tmp_path / "s"
+    words = ["--method", "random", "--trials", "6", "--workers", "2", "--no-prune"]
+    process = start(tmp_path, cache_folder, *words, "--sweep-dir", str(directory))
+    wait_for(lambda: len(Store(directory).read()) >= 2)
+    victim = workers_of(directory)[0]
+    os.kill(victim, signal.SIGKILL)
+    text, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    trials = Store(directory).read()
+    assert [trial.status for trial in trials] == [COMPLETED] * 6
+    assert "killed by signal 9" in text
+    assert len({json.dumps(trial.values, sort_keys=True) for trial in trials}) == 6

@@ -1,0 +1,164 @@
+"""What every recipe's search space promises. Nothing here names a recipe."""
+
+import dataclasses
+import hashlib
+import json
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from common import config as configuration
+from common import registry, training
+from common.run import Options, Run
+from common.tuning.definition import Definition, make_tuner, search_space_of
+from common.tuning.space import Space, domain
+from common.tuning.store import COMPLETED
+from common.tuning.sweep import Options as SweepOptions
+from common.tuning.tuner import make_config
+from tests.helpers import kind_of
+
+pytestmark = pytest.mark.parametrize("name", registry.names())
+
+
+def base_of(name, **changes):
+    presets = registry.load(name).PRESETS
+    base = presets.get("best", next(iter(presets.values())))
+    return dataclasses.replace(base, **{"validation_fraction": 0.25, "epochs": 2, **changes})
+
+
+def definition_of(name, data, base, **changes):
+    return Definition(
+        recipe=name,
+        method="random",
+        base=configuration.to_dict(base),
+        preset="best",
+        data=str(data),
+        **{"trials": 2, **changes},
+    )
+
+
+class Captured(Exception):
+    """Carries what fit() was called with."""
+
+
+def fingerprint(name, config, data, directory, monkeypatch):
+    """Returns what would be trained: network, optimizer, loss, batches, epochs; nothing is."""
+
+    def fit(model, run, train, validation, **options):
+        loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
+        batch = hashlib.sha256(np.ascontiguousarray(train[0][0]).tobytes()).hexdigest()
+        optimizer = model.optimizer.get_config() | {"name": model.optimizer.name}
+        options.pop("callbacks", None)
+        raise Captured(
+            json.dumps(
+                [model.to_json(), optimizer, loss, train.batch_size, batch, options],
+                default=str,
+                sort_keys=True,
+            )
+        )
+
+    monkeypatch.setattr(training, "fit", fit)
+    keras.utils.clear_session()
+    run = Run(name, config, Options(data=str(data), run_dir=directory, overwrite=True))
+    try:
+        registry.load(name).train(config, run.open())
+    except Captured as captured:
+        return captured.args[0]
+    finally:
+        run._lock_file.close()
+    raise AssertionError("the recipe did not call fit")
+
+
+def test_every_tuned_field_arrives_in_what_is_trained(name, tiny_data, tmp_path, monkeypatch):
+    base, data = base_of(name), tiny_data[kind_of(name)]
+    tuner = make_tuner(definition_of(name, data, base), tmp_path / "sweep")
+    space, search_space = tuner.oracle.space, search_space_of(name)
+    random = np.random.default_rng(0)
+
+    def train(point):
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(point)
+        config = make_config(search_space, hp, base)
+        return fingerprint(name, config, data, tmp_path / "run", monkeypatch)
+
+    tested = set()
+    while tested != set(space.names):
+        point = space.draw(random, set())
+        once = train(point)
+        for entry in space.entries:
+            if entry.name in tested or entry.name not in point or entry.name in space.parents:
+                continue
+            other = next(v for v in domain(entry) if v != point[entry.name])
+            changed = train({**point, entry.name: other})
+            assert changed != once, f"{entry.name}: {point[entry.name]} -> {other} changes nothing"
+            tested.add(entry.name)
+        for parent in space.parents - tested:
+            other = next(v for v in domain(_entry(space, parent)) if v != point[parent])
+            assert train(space.complete({**point, parent: other}, random)) != once
+            tested.add(parent)
+    assert train(point) == once
+
+
+def _entry(space, name):
+    return next(entry for entry in space.entries if entry.name == name)
+
+
+def test_any_point_is_a_valid_config_and_a_grid_is_possible(name):
+    base = base_of(name)
+    hp = keras_tuner.HyperParameters()
+    tuner_space = _declared(name, base, hp)
+    tuner_space.require_finite()
+    assert tuner_space.size >= 100
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        given = keras_tuner.HyperParameters()
+        given.values = tuner_space.draw(random, set())
+        make_config(search_space_of(name), given, base)
+
+
+def _declared(name, base, hp):
+    from common.tuning.methods import RandomOracle
+    from common.tuning.tuner import _Declared
+
+    tuner = keras_tuner.Tuner.__new__(keras_tuner.Tuner)
+    tuner.oracle = RandomOracle("val_accuracy")
+    tuner.hypermodel = _Declared(lambda hp: search_space_of(name)(hp, base))
+    tuner._populate_initial_space()
+    return Space(tuner.oracle.get_space())
+
+
+def test_no_flag_of_the_search_hides_a_hyperparameter(name):
+    fields = set(configuration.field_names(registry.load(name).Config))
+    assert not fields & set(configuration.field_names(SweepOptions))
+
+
+def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
+    data = tiny_data[kind_of(name)]
+    base = base_of(name, epochs=1, batch_size=16)
+    definition = definition_of(name, data, base, folds=2)
+    tuner = make_tuner(definition, tmp_path / "sweep")
+    loaded = tuner._data.load_data
+
+    def load(config, source):
+        splits = loaded(config, source)
+        splits._test = _unread
+        return splits
+
+    tuner._data.load_data = load
+    # One point, so that the test is quick: the first of the search.
+    tuner.oracle.max_trials = 1
+    tuner.search()
+    (trial,) = tuner.oracle.store.read()
+    assert trial.status == COMPLETED, trial.message
+    assert len(trial.curves) == 2
+    assert trial.score == pytest.approx(np.mean([c["val_accuracy"][0] for c in trial.curves]))
+    assert (tmp_path / "sweep" / "trials.csv").read_text().count("\n") == 2
+    # A trial is quiet: the sweep says what there is to say.
+    assert "epoch" not in capsys.readouterr().out
+    assert "recipes tune" in (registry.recipes_folder() / name / "tune.py").read_text()
+
+
+def _unread():
+    raise AssertionError("the test split was read")
