@@ -101,6 +101,7 @@ def make_tuner(method, directory, *, trials=30, seed=0, folds=1, prune=True, wor
         seed=seed,
         max_trials=trials,
         trial_epochs=Config().epochs,
+        storage=options.pop("storage", None),
         **options.pop("oracle", {}),
     )
     return RecipeTuner(

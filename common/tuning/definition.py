@@ -34,6 +34,8 @@ class Definition:
     """The hyperparameters, as KerasTuner describes them; it is here to notice when it changes."""
     workers: int = 1
     """Processes at a time; they share the cores."""
+    storage: str | None = None
+    """URL of the database that machines share; None: files in the sweep folder."""
 
     @classmethod
     def read(cls, directory):
@@ -61,7 +63,7 @@ class Definition:
 
         More trials extend it; the number of workers and where the data lies do not change it.
         """
-        free = ("trials", "workers", "data_dir")
+        free = ("trials", "workers", "data_dir", "storage")
         old, new = (dataclasses.asdict(each) for each in (held, self))
         changed = [
             line
@@ -116,6 +118,7 @@ def make_tuner(definition, directory, worker="worker"):
         objective=keras_tuner.Objective(definition.objective, direction(definition.objective)),
         seed=definition.search_seed,
         trial_epochs=definition.trial_epochs // definition.folds,
+        storage=definition.storage,
         **limits,
     )
     data_dir = Path(definition.data_dir) if definition.data_dir else None

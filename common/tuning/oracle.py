@@ -16,7 +16,7 @@ from keras_tuner.engine.trial import TrialStatus
 
 from common.errors import RecipeError
 from common.tuning import space as spaces
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Store, Trial
+from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, make_store
 
 WAIT = "wait"
 POLL_SECONDS = 0.2
@@ -38,6 +38,8 @@ class SweepOracle(keras_tuner.Oracle):
         max_epochs: No trial is started once this many epochs have been trained; None: no limit.
         trial_epochs: Epochs of a full trial, for methods that cut trials short; None where unknown.
         hyperparameters: The space, where it is not declared by a HyperModel.
+        storage: URL of a database, for workers on several machines; None: files in the project's
+            folder.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class SweepOracle(keras_tuner.Oracle):
         max_epochs=None,
         trial_epochs=None,
         hyperparameters=None,
+        storage=None,
     ):
         super().__init__(
             objective=objective, max_trials=max_trials, hyperparameters=hyperparameters
@@ -56,6 +59,7 @@ class SweepOracle(keras_tuner.Oracle):
         self.seed = seed
         self.max_epochs = max_epochs
         self.trial_epochs = trial_epochs
+        self.storage = storage
         self.store = None
         self._space = None
 
@@ -125,7 +129,7 @@ class SweepOracle(keras_tuner.Oracle):
 
     def _set_project_dir(self, directory, project_name):
         super()._set_project_dir(directory, project_name)
-        self.store = Store(self._project_dir)
+        self.store = make_store(self._project_dir, self.storage, project_name)
 
     def create_trial(self, tuner_id):
         """Starts a trial: one whose process died, one to be tried again, or a new one."""

@@ -12,7 +12,7 @@ from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.oracle import reason
 from common.tuning.score import direction
-from common.tuning.store import FAILED, PRUNED, Store
+from common.tuning.store import FAILED, PRUNED, make_store
 
 SHOWN = 10
 # A forest on fewer trials sees patterns in noise.
@@ -27,7 +27,8 @@ def write_report(directory):
     """
     directory = Path(directory)
     definition = Definition.read(directory)
-    trials = [trial for trial in Store(directory).read() if trial.finished]
+    store = make_store(directory, definition.storage, directory.name)
+    trials = [trial for trial in store.read() if trial.finished]
     scored = [trial for trial in trials if trial.status != FAILED]
     if not scored:
         raise RecipeError(f"{directory} has no finished trial to report")

@@ -134,3 +134,20 @@ class Store:
         file = self._held.pop(trial.number, None)
         if file is not None:
             file.close()
+
+    def bury(self, trial):
+        """Writes a trial whose process is known to be dead, for the next one to claim."""
+        self.write(trial)
+
+    def agree(self, definition):
+        """Returns what the sweep is, as all of its processes know it: here, as this one does."""
+        return definition
+
+
+def make_store(directory, url=None, name=None):
+    """Returns the Store of a sweep folder, or of a database where there is a URL."""
+    if url is None:
+        return Store(directory)
+    from common.tuning.shared_store import SharedStore
+
+    return SharedStore(directory, url, name)

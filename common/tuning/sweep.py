@@ -20,7 +20,7 @@ from common.tuning import METHODS, check_method
 from common.tuning.definition import FILE, Definition, make_tuner
 from common.tuning.score import direction
 from common.tuning.space import show
-from common.tuning.store import FAILED, PRUNED, RUNNING, Store
+from common.tuning.store import FAILED, PRUNED, RUNNING
 
 POLL_SECONDS = 0.25
 # Workers that died on their own are replaced this often; then the machine is the problem.
@@ -48,6 +48,9 @@ class Options:
     """Stop a trial that is worse than the median of the others at the same epoch."""
     retrain: int = 3
     """New seeds to train the winner with at the end; 0: none."""
+    storage: str | None = None
+    """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
+    the same command on each joins the sweep. None: files in the sweep folder."""
     fresh: bool = False
     """Delete what the sweep folder holds and start over."""
     preset: str = "best"
@@ -136,9 +139,9 @@ class Sweep:
             data=data if data in ("full", "sample") else str(Path(data).resolve()),
             data_dir=str(data_dir) if data_dir else None,
             workers=options.workers,
+            storage=options.storage,
         )
         self.directory = Path(options.sweep_dir or self._default_directory())
-        self.store = Store(self.directory)
 
     def _default_directory(self):
         data = self.options.data if self.options.data in ("full", "sample") else "own"
@@ -198,7 +201,7 @@ class Sweep:
         info = splits.info
         del splits
         tuner = make_tuner(self.definition, self.directory)
-        self.space = tuner.oracle.space
+        self.space, self.store = tuner.oracle.space, tuner.oracle.store
         self.definition = dataclasses.replace(
             self.definition,
             space=[
@@ -208,6 +211,8 @@ class Sweep:
         )
         if held is not None:
             self.definition.check_same(held, self.directory)
+        agreed = self.store.agree(dataclasses.asdict(self.definition))
+        self.definition.check_same(Definition(**agreed), self.options.storage)
         self.definition.write(self.directory)
         from common import environment
 
@@ -271,7 +276,7 @@ class Sweep:
                     trial.message = f"its process was killed by signal {signal} (9: out of memory?)"
                     if trial.failures >= MAX_FAILURES:
                         trial.status = FAILED
-                    self.store.write(trial)
+                    self.store.bury(trial)
                     print(f"trial {trial.number}: {trial.message}")
 
     def _finish(self):
