@@ -157,13 +157,15 @@ def write_report(folder, methods, seeds):
         "rows": sorted(rows, key=lambda row: row["rank"]),
     }
     write_json_atomic(folder / "contest.json", result)
-    first = result["rows"][0]["method"]
+    ranks = [row["rank"] for row in result["rows"]]
+    leaders = [row["method"] for row in result["rows"] if row["rank"] == ranks[0]]
+    verb = "ranks" if len(leaders) == 1 else "tie for"
     picture = figures.race(
         lines,
         "epochs trained",
         f"best {definition.objective} so far",
-        f"{first} ranks first on {definition.recipe} after {budget} epochs "
-        f"(median of {seeds} searches; band: middle half)",
+        f"{', '.join(leaders)} {verb} first on {definition.recipe} after {budget} epochs "
+        f"(median of {seeds} searches)",
     )
     page = {
         "result": result,

@@ -210,12 +210,14 @@ def race(lines, xlabel, ylabel, title, log=False):
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
     for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
         values = np.asarray(values, float)
-        axes.plot(
-            x, np.nanmedian(values, axis=0), linestyle=style, color=colour, lw=1.9, label=name
-        )
+        # Before the first trial ends there is nothing to draw.
+        known = np.isfinite(values).any(axis=0)
+        x, values = np.asarray(x)[known], values[:, known]
+        median = np.nanmedian(values, axis=0)
+        axes.step(x, median, where="post", linestyle=style, color=colour, lw=1.9, label=name)
         if len(values) > 2:
             low, high = np.nanpercentile(values, [25, 75], axis=0)
-            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+            axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, lw=0)
     if log:
         axes.set_yscale("log")
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
