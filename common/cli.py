@@ -24,6 +24,7 @@ usage: recipes COMMAND ...
   train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags)
   evaluate RUN              score a run's model again on its validation and test split
   predict RUN FILE...       classify images or text files ('-': standard input)
+  explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
   export RUN --format F     savedmodel, onnx or litert, checked against the model
   report RUN                write report.html again
   compare RUN RUN...        runs side by side, with paired tests
@@ -116,6 +117,7 @@ def _command(words):
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
+        "explain": _explain,
         "export": _export,
         "report": _report,
         "compare": _compare,
@@ -353,6 +355,28 @@ def _predict(words):
     for row in rows:
         best = list(row["probabilities"].items())[: max(arguments.top, 1)]
         print(f"{row['file']}: " + ", ".join(f"{name} {value:.1%}" for name, value in best))
+
+
+def _explain(words):
+    arguments = _arguments(
+        "explain",
+        "Explains a run's answers: Grad-CAM and integrated gradients of images, the words that decide "
+        "in texts, with a deletion curve and a check against randomised weights.",
+        words,
+        run=(Path, ..., "Run folder."),
+        files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
+        label=(str | None, None, "Class to explain (default: the predicted one)."),
+        output=(Path | None, None, "Folder for the pictures (default: RUN/explanations)."),
+    )
+    if not arguments.files:
+        raise UsageError("recipes explain needs a file to explain after the run folder")
+    run, module = _open(arguments.run)
+    from common import explanation
+
+    encode = _encoder(module, run)
+    output = arguments.output or run.path("explanations")
+    for lines in explanation.explain_files(run, encode, arguments.files, arguments.label, output):
+        print(lines, flush=True)
 
 
 def _export(words):

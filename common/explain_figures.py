@@ -1,0 +1,120 @@
+"""Explanations as pictures: an image with its maps, a text with its words shaded."""
+
+import html
+
+import numpy as np
+
+from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress, set_title, to_png
+
+
+def image_explanation(image, label, probability, heat, attributions, curves, checks):
+    """Draws an image, its Grad-CAM, its integrated gradients and the deletion curve.
+
+    Args:
+        image: uint8 `(height, width, channels)`.
+        label: Name of the explained class.
+        probability: Its probability, 0 to 1.
+        heat: Grad-CAM, float `(height, width)`, 0 to 1.
+        attributions: Integrated gradients, float `(height, width, channels)`.
+        curves: Dict with `explained` and `random`: (shares, probabilities, area).
+        checks: Dict with `residual` and `similarity`, see common.explain.
+
+    Returns:
+        PNG bytes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 3.2), dpi=150, layout="constrained")
+    areas = {name: curve[2] for name, curve in curves.items()}
+    verdict = (
+        "its most marked pixels matter more than random ones"
+        if areas["explained"] < areas["random"]
+        else "its marks are no better than random ones"
+    )
+    set_title(figure, f"{label}, {probability:.1%}: {verdict}")
+    picture, cam, gradients, deletion = figure.subplots(1, 4)
+    grey = image.mean(axis=-1)
+    for axes, title in ((picture, "image"), (cam, "Grad-CAM"), (gradients, "integrated gradients")):
+        axes.set_title(title, fontsize=9, color=INK)
+        axes.set_axis_off()
+    picture.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+    cam.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    cam.imshow(heat, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+    total = attributions.sum(axis=-1)
+    limit = float(np.percentile(np.abs(total), 99)) or 1.0
+    gradients.imshow(total, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    gradients.text(
+        0.5, -0.06, f"red: for, blue: against; residual {checks['residual']:.1%}",
+        transform=gradients.transAxes, ha="center", va="top", fontsize=7, color=MUTED,
+    )  # fmt: skip
+    cam.text(
+        0.5, -0.06, f"rank correlation with randomised weights {checks['similarity']:.2f}",
+        transform=cam.transAxes, ha="center", va="top", fontsize=7, color=MUTED,
+    )  # fmt: skip
+    _deletion(deletion, curves, "pixels")
+    return to_png(figure)
+
+
+def _deletion(axes, curves, what):
+    dress(axes, f"{what} removed, %", "probability, %")
+    styles = {
+        "explained": (STRONG, "-", "most important first"),
+        "random": (WEAK, "--", "at random"),
+    }
+    for name, (colour, style, text) in styles.items():
+        shares, values, area = curves[name]
+        label = f"{text} (mean {area:.2f})"
+        axes.plot(100 * shares, 100 * values, style, color=colour, linewidth=1.8, label=label)
+    axes.set_ylim(-3, 103)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.legend(fontsize=7, frameon=False, labelcolor=INK)
+
+
+def word_explanation(words, scores, label, probability, curves, checks, most=12):
+    """Draws the words that speak most for and against a class, and the deletion curve.
+
+    Args:
+        words: List of str.
+        scores: float `(words,)`, changes of the log-odds.
+        label, probability, curves, checks: As for image_explanation; of checks only `similarity`.
+        most: Bars.
+
+    Returns:
+        PNG bytes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.6), dpi=150, layout="constrained")
+    order = np.argsort(-np.abs(scores), kind="stable")[:most][::-1]
+    strongest = words[order[-1]] if len(order) else "nothing"
+    set_title(figure, f"{label}, {probability:.1%}: \u201c{strongest}\u201d weighs most")
+    bars, deletion = figure.subplots(1, 2, width_ratios=(3, 2))
+    dress(bars, "fall of the log-odds when the word is made unknown", "")
+    colours = [STRONG if scores[i] > 0 else ALERT for i in order]
+    bars.barh(range(len(order)), scores[order], color=colours)
+    bars.set_yticks(range(len(order)), [words[i] for i in order], fontsize=8)
+    bars.axvline(0, color=MUTED, linewidth=0.8)
+    bars.text(
+        1, -0.22, f"rank correlation with randomised weights {checks['similarity']:.2f}",
+        transform=bars.transAxes, ha="right", va="top", fontsize=7, color=MUTED,
+    )  # fmt: skip
+    _deletion(deletion, curves, "words")
+    return to_png(figure)
+
+
+def shaded_words(words, scores):
+    """Returns HTML of a text whose words are shaded: blue for the class, red against it.
+
+    Strength shows as the depth of the shade, and a word against the class is underlined, so that the
+    page can be read in grey.
+    """
+    limit = float(np.max(np.abs(scores), initial=0.0)) or 1.0
+    parts = []
+    for word, score in zip(words, scores, strict=True):
+        strength = min(abs(float(score)) / limit, 1.0)
+        red, green, blue = (18, 70, 127) if score > 0 else (179, 38, 30)
+        style = f"background: rgba({red},{green},{blue},{0.55 * strength:.2f})"
+        if score < 0 and strength > 0.1:
+            style += "; text-decoration: underline"
+        parts.append(f'<span style="{style}" title="{score:+.3f}">{html.escape(word)}</span>')
+    return " ".join(parts)

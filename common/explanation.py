@@ -1,0 +1,146 @@
+"""`recipes explain`: asks a run's model about files and writes pictures with their checks."""
+
+import base64
+import html
+from pathlib import Path
+
+import numpy as np
+
+from common import explain, explain_figures, prediction
+from common.batches import inference_batches, predict
+from common.errors import UsageError, near_match
+from common.files import read_json, write_bytes_atomic, write_text_atomic
+from common.loading import load_model
+from common.text import PADDING, UNKNOWN
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body {{ font: 17px/1.9 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
+color: #1c2733 }} img {{ width: 100% }} span {{ padding: .1em .15em; border-radius: .2em }}</style></head>
+<body><h1>{title}</h1><p>Blue words speak for it; red, underlined ones against it.</p>
+<p>{words}</p><img src="{picture}" alt="Words that weigh most, and the deletion curve"></body></html>
+"""
+
+
+def explain_files(run, encode, files, label, output):
+    """Explains files, one after the other.
+
+    Args:
+        run: Finished Run.
+        encode: The recipe's function from raw inputs to model inputs.
+        files: Paths, or "-".
+        label: Name of the class to explain; None: the predicted one of each file.
+        output: Folder for the pictures.
+
+    Yields:
+        For each file, lines for a person.
+
+    Raises:
+        UsageError: There is no such class.
+        RecipeError: A file cannot be read, or the model cannot be explained.
+    """
+    data = read_json(run.path("environment.json"), "environment")["data"]
+    names = data["class_names"]
+    if label is not None and label not in names:
+        raise UsageError(
+            f"there is no class '{label}'{near_match(label, names)} (there are: {', '.join(names)})"
+        )
+    model = load_model(run.path("best.keras"))
+    if data["kind"] == "text":
+        inputs = encode(prediction.read_texts(files))
+        one = explain_words
+    else:
+        height, width, channels = model.input_shape[1:]
+        inputs = prediction.read_images(files, (height, width), channels)
+        one = explain_image
+    for file, x in zip(files, inputs, strict=True):
+        stem = "standard-input" if file == "-" else Path(file).stem
+        probabilities = answers(model)(x[None])[0]
+        chosen = int(probabilities.argmax()) if label is None else names.index(label)
+        explained = one(model, x, chosen, names[chosen], float(probabilities[chosen]), run)
+        path = Path(output) / f"{stem}{explained['suffix']}"
+        if isinstance(explained["content"], bytes):
+            write_bytes_atomic(path, explained["content"])
+        else:
+            write_text_atomic(path, explained["content"])
+        yield f"{file}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
+
+
+def answers(model):
+    """Returns the function from model inputs to probabilities `(n, classes)`."""
+    return lambda x: predict(model, inference_batches(np.asarray(x)))
+
+
+def explain_image(model, image, chosen, name, probability, run=None):
+    """Explains one image.
+
+    Args:
+        model: Image classifier.
+        image: uint8 `(height, width, channels)`.
+        chosen: Index of the class; name, its name; probability, the model's.
+
+    Returns:
+        Dict with `content` (PNG bytes), `suffix`, `text`, and the numbers: `residual`, `similarity`,
+        `area`, `random_area`.
+    """
+    ask = answers(model)
+    heat = explain.grad_cam(model, image[None], [chosen])[0]
+    attributions, residual = explain.integrated_gradients(model, image, chosen)
+    senseless = explain.grad_cam(explain.randomised(model), image[None], [chosen])[0]
+    similarity = explain.similarity(heat, senseless)
+    # What is removed turns into the image's mean: black would be a digit's background.
+    fill = image.reshape(-1, image.shape[-1]).mean(axis=0).astype("uint8")
+    importance = np.maximum(attributions.sum(axis=-1), 0.0)
+    curves = {
+        "explained": explain.deletion_curve(ask, image, importance, chosen, fill=fill),
+        "random": explain.random_deletion(ask, image, importance.size, chosen, fill=fill),
+    }
+    checks = {"residual": residual, "similarity": similarity}
+    area, random_area = curves["explained"][2], curves["random"][2]
+    return {
+        "content": explain_figures.image_explanation(
+            image, name, probability, heat, attributions, curves, checks
+        ),
+        "suffix": ".png",
+        "text": f"Mean probability while pixels are removed: {area:.2f} by integrated gradients, "
+        f"{random_area:.2f} at random. Completeness residual {residual:.1%}; Grad-CAM's rank "
+        f"correlation with randomised weights {similarity:.2f}.",
+        "area": area,
+        "random_area": random_area,
+        **checks,
+    }
+
+
+def explain_words(model, ids, chosen, name, probability, run):
+    """Explains one text; as explain_image, with HTML for content."""
+    from common.text import TextEncoder
+
+    ask = answers(model)
+    scores = explain.erase_words(ask, ids, chosen)
+    senseless = explain.erase_words(answers(explain.randomised(model)), ids, chosen)
+    similarity = explain.similarity(scores, senseless)
+    encoder = TextEncoder.load(run.path("vocabulary.json"))
+    words = [encoder.decode(np.array([index])) for index in ids[ids != PADDING]]
+    curves = {
+        "explained": explain.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
+        "random": explain.random_deletion(ask, ids, len(scores), chosen, fill=UNKNOWN),
+    }
+    picture = explain_figures.word_explanation(
+        words, scores, name, probability, curves, {"similarity": similarity}
+    )
+    area, random_area = curves["explained"][2], curves["random"][2]
+    strongest = [words[i] for i in np.argsort(-np.abs(scores))[:5]]
+    return {
+        "content": PAGE.format(
+            title=html.escape(f"{name}, {probability:.1%}"),
+            words=explain_figures.shaded_words(words, scores),
+            picture="data:image/png;base64," + base64.b64encode(picture).decode(),
+        ),
+        "suffix": ".html",
+        "text": f"Words that weigh most: {', '.join(strongest)}. Mean probability while words are "
+        f"removed: {area:.2f} by their weight, {random_area:.2f} at random. Rank correlation with "
+        f"randomised weights {similarity:.2f}.",
+        "similarity": similarity,
+        "area": area,
+        "random_area": random_area,
+    }
