@@ -16,13 +16,18 @@ from common.text import PADDING, UNKNOWN
 SMALLEST_MAP = 5
 
 
-def grad_cam(model, images, classes):
+def grad_cam(model, images, classes, *, average=True):
     """Grad-CAM (Selvaraju et al. 2017): which places of the last fine enough feature map speak for it.
+
+    Averaging a channel's gradient over its places is right where global average pooling follows.
+    Where more layers do, it can point to places that do not matter; without it, the map is HiResCAM
+    (Draelos & Carin 2020), which marks only places that raise the logit.
 
     Args:
         model: Image classifier, from images `(n, height, width, channels)`.
         images: uint8 `(n, height, width, channels)`.
         classes: The class to explain for each image, int `(n,)`.
+        average: Grad-CAM; False: HiResCAM.
 
     Returns:
         float32 `(n, height, width)`, 0 to 1 in each image; all 0 where nothing speaks for the class.
@@ -33,8 +38,8 @@ def grad_cam(model, images, classes):
     below, above = _split(model)
     features = keras.ops.convert_to_numpy(below(np.asarray(images, "float32"), training=False))
     _, gradient = class_gradient(above, features, classes)
-    # A channel weighs as much as the class grows with it, on average over its places.
-    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    # A channel weighs as much as the class grows with it.
+    weights = gradient.mean(axis=(1, 2), keepdims=True) if average else gradient
     heat = np.maximum((weights * features).sum(axis=-1), 0.0)
     heat = np.stack([resized(each, images.shape[1:3]) for each in heat])
     peak = heat.max(axis=(1, 2), keepdims=True)

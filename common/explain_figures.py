@@ -16,7 +16,8 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         probability: Its probability, 0 to 1.
         heat: Grad-CAM, float `(height, width)`, 0 to 1.
         attributions: Integrated gradients, float `(height, width, channels)`.
-        curves: Dict with `explained` and `random`: (shares, probabilities, area).
+        curves: Dict from the name of an explanation, and `random`, to its deletion curve (shares,
+            probabilities, area).
         checks: Dict with `residual` and `similarity`, see common.explain.
 
     Returns:
@@ -25,16 +26,10 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.0, 3.2), dpi=150, layout="constrained")
-    areas = {name: curve[2] for name, curve in curves.items()}
-    verdict = (
-        "its most marked pixels matter more than random ones"
-        if areas["explained"] < areas["random"]
-        else "its marks are no better than random ones"
-    )
-    set_title(figure, f"{label}, {probability:.1%}: {verdict}")
+    set_title(figure, f"{label}, {probability:.1%}: {verdict(curves)}")
     picture, cam, gradients, deletion = figure.subplots(1, 4)
     grey = image.mean(axis=-1)
-    for axes, title in ((picture, "image"), (cam, "Grad-CAM"), (gradients, "integrated gradients")):
+    for axes, title in ((picture, "image"), (cam, "HiResCAM"), (gradients, "integrated gradients")):
         axes.set_title(title, fontsize=9, color=INK)
         axes.set_axis_off()
     picture.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
@@ -55,16 +50,26 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
     return to_png(figure)
 
 
+def verdict(curves):
+    """Returns a sentence: which explanations mark what matters more than random parts do."""
+    better = [
+        name
+        for name, curve in curves.items()
+        if name != "random" and curve[2] < curves["random"][2]
+    ]
+    if not better:
+        return "what is marked matters no more than random parts"
+    return f"what {' and '.join(better)} marks matters more than random parts"
+
+
 def _deletion(axes, curves, what):
     dress(axes, f"{what} removed, %", "probability, %")
-    styles = {
-        "explained": (STRONG, "-", "most important first"),
-        "random": (WEAK, "--", "at random"),
-    }
-    for name, (colour, style, text) in styles.items():
+    styles = ((STRONG, "-"), ("#d98200", "-."))
+    names = [name for name in curves if name != "random"]
+    for name, (colour, style) in [*zip(names, styles, strict=False), ("random", (WEAK, "--"))]:
         shares, values, area = curves[name]
-        label = f"{text} (mean {area:.2f})"
-        axes.plot(100 * shares, 100 * values, style, color=colour, linewidth=1.8, label=label)
+        label = f"{name} (mean {area:.2f})"
+        axes.plot(100 * shares, 100 * values, linestyle=style, color=colour, lw=1.8, label=label)
     axes.set_ylim(-3, 103)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.legend(fontsize=7, frameon=False, labelcolor=INK)

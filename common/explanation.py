@@ -80,33 +80,37 @@ def explain_image(model, image, chosen, name, probability, run=None):
         chosen: Index of the class; name, its name; probability, the model's.
 
     Returns:
-        Dict with `content` (PNG bytes), `suffix`, `text`, and the numbers: `residual`, `similarity`,
-        `area`, `random_area`.
+        Dict with `content` (PNG bytes), `suffix`, `text`, and the numbers: `residual`, `similarity`, and
+        `areas`, the mean of each deletion curve.
     """
     ask = answers(model)
-    heat = explain.grad_cam(model, image[None], [chosen])[0]
+    heat = explain.grad_cam(model, image[None], [chosen], average=False)[0]
     attributions, residual = explain.integrated_gradients(model, image, chosen)
-    senseless = explain.grad_cam(explain.randomised(model), image[None], [chosen])[0]
-    similarity = explain.similarity(heat, senseless)
+    senseless = explain.randomised(model)
+    other = explain.grad_cam(senseless, image[None], [chosen], average=False)[0]
+    similarity = explain.similarity(heat, other)
     # What is removed turns into the image's mean: black would be a digit's background.
     fill = image.reshape(-1, image.shape[-1]).mean(axis=0).astype("uint8")
-    importance = np.maximum(attributions.sum(axis=-1), 0.0)
     curves = {
-        "explained": explain.deletion_curve(ask, image, importance, chosen, fill=fill),
-        "random": explain.random_deletion(ask, image, importance.size, chosen, fill=fill),
+        name: explain.deletion_curve(ask, image, importance, chosen, fill=fill)
+        for name, importance in (
+            ("integrated gradients", attributions.sum(axis=-1)),
+            ("HiResCAM", heat),
+        )
     }
+    curves["random"] = explain.random_deletion(ask, image, heat.size, chosen, fill=fill)
     checks = {"residual": residual, "similarity": similarity}
-    area, random_area = curves["explained"][2], curves["random"][2]
+    areas = {name: curve[2] for name, curve in curves.items()}
     return {
         "content": explain_figures.image_explanation(
             image, name, probability, heat, attributions, curves, checks
         ),
         "suffix": ".png",
-        "text": f"Mean probability while pixels are removed: {area:.2f} by integrated gradients, "
-        f"{random_area:.2f} at random. Completeness residual {residual:.1%}; Grad-CAM's rank "
-        f"correlation with randomised weights {similarity:.2f}.",
-        "area": area,
-        "random_area": random_area,
+        "text": "Mean probability while the most marked pixels are removed: "
+        + ", ".join(f"{area:.2f} by {name}" for name, area in areas.items() if name != "random")
+        + f", {areas['random']:.2f} at random. Completeness residual {residual:.1%}; rank "
+        f"correlation of HiResCAM with randomised weights {similarity:.2f}.",
+        "areas": areas,
         **checks,
     }
 
@@ -122,13 +126,13 @@ def explain_words(model, ids, chosen, name, probability, run):
     encoder = TextEncoder.load(run.path("vocabulary.json"))
     words = [encoder.decode(np.array([index])) for index in ids[ids != PADDING]]
     curves = {
-        "explained": explain.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
+        "erased words": explain.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
         "random": explain.random_deletion(ask, ids, len(scores), chosen, fill=UNKNOWN),
     }
     picture = explain_figures.word_explanation(
         words, scores, name, probability, curves, {"similarity": similarity}
     )
-    area, random_area = curves["explained"][2], curves["random"][2]
+    areas = {name: curve[2] for name, curve in curves.items()}
     strongest = [words[i] for i in np.argsort(-np.abs(scores))[:5]]
     return {
         "content": PAGE.format(
@@ -138,9 +142,8 @@ def explain_words(model, ids, chosen, name, probability, run):
         ),
         "suffix": ".html",
         "text": f"Words that weigh most: {', '.join(strongest)}. Mean probability while words are "
-        f"removed: {area:.2f} by their weight, {random_area:.2f} at random. Rank correlation with "
-        f"randomised weights {similarity:.2f}.",
+        f"removed: {areas['erased words']:.2f} by their weight, {areas['random']:.2f} at random. Rank "
+        f"correlation with randomised weights {similarity:.2f}.",
         "similarity": similarity,
-        "area": area,
-        "random_area": random_area,
+        "areas": areas,
     }

@@ -18,6 +18,9 @@ OTHERS = [
 ]
 
 
+ON_ALL = ("contract", "callbacks", "explain", "tuning_recipes")
+
+
 def needs(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"the backend {backend} is not installed: make test EXTRAS={backend}")
@@ -28,7 +31,7 @@ def needs(backend):
 def test_contract_on_another_backend(backend):
     needs(backend)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/test_contract.py", "tests/test_callbacks.py"],
+        [sys.executable, "-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in ON_ALL)],
         cwd=ROOT,
         capture_output=True,
         text=True,

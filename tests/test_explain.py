@@ -81,6 +81,25 @@ def test_grad_cam_of_a_global_average_by_hand():
     expected = np.maximum(maps @ kernel[:, 0], 0.0)
     heat = explain.grad_cam(model, image, [0])
     np.testing.assert_allclose(heat[0], expected / expected.max(), rtol=1e-4)
+    # Here the average changes nothing.
+    hires = explain.grad_cam(model, image, [0], average=False)
+    np.testing.assert_allclose(hires, heat, rtol=1e-4)
+
+
+def test_hirescam_marks_only_places_that_raise_the_logit():
+    # A dense layer over places: only the first pixel counts. Averaging smears its weight over all.
+    inputs = keras.Input((5, 5, 1), dtype="uint8")
+    features = layers.Conv2D(1, 1, use_bias=False)(ops.cast(inputs, "float32"))
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(features)))
+    model.layers[1].set_weights([np.ones((1, 1, 1, 1))])
+    kernel = np.zeros((25, 2))
+    kernel[0, 1] = 1.0
+    model.layers[-1].set_weights([kernel, np.zeros(2)])
+    image = np.full((1, 5, 5, 1), 200, np.uint8)
+    hires = explain.grad_cam(model, image, [1], average=False)[0]
+    assert hires[0, 0] == 1.0
+    assert hires.sum() == 1.0
+    assert explain.grad_cam(model, image, [1])[0].sum() == 25.0
 
 
 def test_grad_cam_where_nothing_speaks_for_the_class_is_zero():
