@@ -97,3 +97,49 @@ def class_gradient(model, x, classes):
             f"gradients for explanations work on tensorflow, jax and torch, not on {backend}"
         )
     return ops.convert_to_numpy(logits), ops.convert_to_numpy(gradient)
+
+
+def weight_gradients(model, x, y, variables):
+    """Returns the gradients of the mean cross-entropy with respect to weights.
+
+    Args:
+        model: keras.Model to probabilities `(n, classes)`.
+        x: Inputs.
+        y: One-hot labels, float32 `(n, classes)`.
+        variables: Trainable variables of the model.
+
+    Returns:
+        List of arrays, one for each variable. Batch normalisation works as in training.
+    """
+
+    def loss_of(probabilities):
+        return ops.mean(keras.losses.categorical_crossentropy(y, probabilities))
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = loss_of(model(x, training=True))
+        found = tape.gradient(loss, [variable.value for variable in variables])
+    elif backend == "jax":
+        import jax
+
+        trainable = model.trainable_variables
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def loss_with(weights):
+            return loss_of(model.stateless_call(weights, state, x, training=True)[0])
+
+        everything = jax.grad(loss_with)([variable.value for variable in trainable])
+        places = {id(variable): index for index, variable in enumerate(trainable)}
+        found = [everything[places[id(variable)]] for variable in variables]
+    elif backend == "torch":
+        import torch
+
+        with torch.enable_grad():
+            loss = loss_of(model(x, training=True))
+            found = torch.autograd.grad(loss, [variable.value for variable in variables])
+    else:
+        raise RecipeError(f"gradients work on tensorflow, jax and torch, not on {backend}")
+    return [ops.convert_to_numpy(gradient) for gradient in found]
