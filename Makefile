@@ -21,7 +21,7 @@ STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 INSTALLED := $(or $(if $(EXTRAS),,$(firstword $(wildcard $(VENV)/.installed*))),$(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-all lint format data tables clean
+.PHONY: help setup quickstart test test-all lint format data notebooks lab tables clean
 
 help:  ## show this
 	@echo "make TARGET [EXTRAS=jax,torch,export,optuna] [ARGS=...]"
@@ -68,6 +68,14 @@ sweep-%: $(INSTALLED)  ## compare all methods on the epochs of TRIALS trainings:
 
 results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: make results-NAME SEEDS=5
 	@$(BIN)/recipes results $* --seeds $(SEEDS) $(if $(PRESETS),--presets $(PRESETS)) $(ARGS)
+
+notebooks:  ## run all notebooks and store what they show (installs the extra)
+	@$(MAKE) --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
+	@$(BIN)/python -m common.notebook notebooks/*.ipynb
+
+lab:  ## open JupyterLab on the notebooks (installs the extra)
+	@$(MAKE) --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
+	@$(BIN)/jupyter lab --notebook-dir notebooks
 
 tables: $(INSTALLED)  ## write the result tables of the READMEs again
 	@$(BIN)/python -m common.results

@@ -85,7 +85,7 @@ def outputs_of(model, inputs, kind):
         kind: A layer class, or a tuple of them.
     """
     chosen = [layer for layer in model.layers if isinstance(layer, kind)]
-    inner = keras.Model(model.inputs, [layer.output for layer in chosen])
+    inner = keras.Model(model.input, [layer.output for layer in chosen])
     values = inner(inputs, training=False)
     values = values if isinstance(values, (list, tuple)) else [values]
     return {

@@ -493,7 +493,8 @@ class Status:
 def best_trial(trials, objective):
     """Returns the best trial that did not fail, or None; fully trained ones first."""
     sign = -1.0 if direction(objective) == "max" else 1.0
-    scored = [trial for trial in trials if trial.finished and trial.status != FAILED]
+    # A trial that Hyperband continues has a score already.
+    scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
     full = [trial for trial in scored if trial.status != PRUNED]
     return min(full or scored, key=lambda trial: sign * trial.score, default=None)
 

@@ -1,0 +1,84 @@
+"""Companion notebooks: no model code, outputs that belong to the code, and they run."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from common import registry
+from common.notebook import KEY, code_hash
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+# Names whose use would define a network in a notebook.
+MODEL_CODE = {"Sequential", "Conv2D", "Dense", "LSTM", "Embedding", "Input", "compile", "fit"}
+
+
+def read(name):
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def code_cells(notebook):
+    return ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+
+
+def test_every_recipe_has_one():
+    assert {f"{name}.ipynb" for name in registry.names()} <= set(NOTEBOOKS)
+    assert "compare_searches.ipynb" in NOTEBOOKS
+    index = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for name in NOTEBOOKS:
+        assert f"({name})" in index, f"{name} is missing from notebooks/README.md"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_it_holds_no_model_code(name):
+    for source in code_cells(read(name)):
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.ClassDef), "a notebook explains, the recipe computes"
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                # TextEncoder.fit counts words; it trains nothing.
+                if called == "fit" and "TextEncoder" in ast.unparse(node.func):
+                    continue
+                assert called not in MODEL_CODE, f"{called}(...) is model code"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_it_opens_with_a_cell_that_works_from_a_clone(name):
+    first = code_cells(read(name))[0]
+    assert "sys.path.insert(0, str(Path.cwd().parent))" in first
+    assert re.search(r'start\("(a|\d+) minutes?"\)', first)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_its_outputs_are_those_of_its_code(name):
+    notebook = read(name)
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    made = notebook["metadata"].get(KEY)
+    assert made, f"never executed: make notebooks (notebooks/{name})"
+    assert made["code"] == code_hash(notebook), f"outputs are stale: make notebooks ({name})"
+    outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    text = json.dumps(notebook)
+    # Paths of whoever executed it say nothing to a reader.
+    assert str(Path.home()) not in text
+    assert str(ROOT) not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_it_runs(name, tmp_path, monkeypatch):
+    pytest.importorskip("nbclient", reason="notebooks need the extra [notebooks]")
+    from common.notebook import execute
+
+    monkeypatch.setenv("NOTEBOOK_DATA", "sample")
+    execute(FOLDER / name, tmp_path / name)
+    executed = json.loads((tmp_path / name).read_text(encoding="utf-8"))
+    for cell in executed["cells"]:
+        cell["source"] = "".join(cell["source"])
+    assert executed["metadata"][KEY]["code"] == code_hash(executed)
