@@ -363,8 +363,11 @@ def _convert_and_compare(task):
 
     import numpy as np
 
+    from common import fast_lstm
     from common.loading import load_model
 
+    # Converters know Keras' own operations only.
+    fast_lstm.PLAIN = True
     sys.path.extend(entry for entry in task["sys_path"] if entry not in sys.path)
     for name in task["modules"]:
         # A module that cannot be imported here shows, by name, as a class that is not registered.

@@ -79,6 +79,8 @@ def load_model(path):
     # Imported before the check, so that Keras' own registered classes are known to it.
     import keras
 
+    import common.fast_lstm  # noqa: F401  registers its layer
+
     _check(path, _read_configuration(path))
     # Keras has a global switch that overrides the argument `safe_mode`: the scope overrides that.
     from keras.src.saving.serialization_lib import SafeModeScope

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from common.fast_lstm import BidirectionalLSTM
+
 
 def build_model(config, num_classes=2):
     """Builds the network, uncompiled.
@@ -21,7 +23,8 @@ def build_model(config, num_classes=2):
     )(inputs)
     # Whole embedding dimensions are dropped, not single numbers of single words.
     x = layers.SpatialDropout1D(config.embedding_dropout_rate)(x)
-    x = layers.Bidirectional(layers.LSTM(config.lstm_units, return_sequences=True))(x)
+    # Keras' Bidirectional(LSTM), value for value, but faster on a CPU.
+    x = BidirectionalLSTM(layers.LSTM(config.lstm_units, return_sequences=True))(x)
     # The mean skips padding by the mask that the embedding made.
     pooled = layers.GlobalAveragePooling1D()(x)
     if config.pooling == "mean_max":

@@ -1,0 +1,203 @@
+"""Examples per second while training, on every backend and in plain PyTorch.
+
+    python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output results.json]
+
+The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
+data. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
+are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a large float32 matrix
+product on the same machine in the same run. Nothing else should run meanwhile.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+NAMES = ("mnist_cnn", "cifar10_cnn", "cifar10_resnet", "imdb_bilstm")
+# What is measured: name -> (KERAS_BACKEND or None, jit_compile).
+CELLS = {
+    "TensorFlow": ("tensorflow", False),
+    "TensorFlow, XLA": ("tensorflow", True),
+    "JAX": ("jax", "auto"),
+    "PyTorch": ("torch", "auto"),
+    "plain PyTorch": (None, None),
+}
+
+
+def batch(name):
+    """Returns a batch of the recipe's `article` preset: x and one-hot labels."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    size = {"mnist_cnn": 128, "cifar10_cnn": 32, "cifar10_resnet": 128, "imdb_bilstm": 32}[name]
+    if name == "imdb_bilstm":
+        x = random.integers(2, 10_000, (size, 250)).astype("int32")
+        # As in the real set: the median review fills three quarters of the row.
+        for row, length in zip(x, random.integers(60, 320, size), strict=True):
+            row[min(length, 250) :] = 0
+        return x, random.integers(0, 2, (size, 1)).astype("float32")
+    shape = (28, 28, 1) if name == "mnist_cnn" else (32, 32, 3)
+    x = random.integers(0, 256, (size, *shape)).astype("uint8")
+    return x, np.eye(10, dtype="float32")[random.integers(0, 10, size)]
+
+
+def keras_trainer(name, x, y, jit):
+    """Returns a function that trains one step of the recipe's own model."""
+    import keras
+
+    from common import registry
+
+    config = registry.load(name).PRESETS["article"]
+    keras.utils.set_random_seed(0)
+    model = registry.load_model_module(name).build_model(config, max(y.shape[1], 2))
+    optimizer = keras.optimizers.Adam(1e-3)
+    if name == "cifar10_resnet":
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=1e-3)
+    loss = "categorical_crossentropy" if y.shape[1] > 1 else "binary_crossentropy"
+    model.compile(optimizer, loss, jit_compile=jit)
+    return lambda: float(model.train_on_batch(x, y))
+
+
+def multiply_adds(name):
+    """Returns the multiply-adds of a forward pass of one example."""
+    import keras
+    import numpy as np
+
+    from common import registry
+
+    if name == "imdb_bilstm":
+        # Two directions, four gates, input and recurrent products, 250 steps; the head is nothing.
+        return 2 * 4 * (64 + 64) * 64 * 250
+    config = registry.load(name).PRESETS["article"]
+    model = registry.load_model_module(name).build_model(config, 10)
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            places = np.prod(layer.output.shape[1:-1]) if len(layer.output.shape) == 4 else 1
+            total += int(places) * int(np.prod(layer.kernel.shape))
+    return total
+
+
+def matrix_product(seconds=3.0, size=2048):
+    """Returns the GFLOP/s of a large float32 matrix product in NumPy."""
+    import numpy as np
+
+    a = np.random.default_rng(0).random((size, size), dtype="float32")
+    a @ a
+    count, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        a @ a
+        count += 1
+    return 2e-9 * size**3 * count / (time.perf_counter() - begun)
+
+
+def measure(cell, name, seconds):
+    """Measures one cell in this process; returns a dict."""
+    backend, jit = CELLS[cell]
+    x, y = batch(name)
+    if backend is None:
+        from tests.benchmarks.peers import trainer
+
+        step = trainer(name, x, y)
+    else:
+        step = keras_trainer(name, x, y, jit)
+    for _ in range(3):
+        step()
+    count, cpu, begun = 0, _cpu(), time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        step()
+        count += 1
+    wall = time.perf_counter() - begun
+    return {
+        "examples_per_second": count * len(x) / wall,
+        "cpu_seconds_per_1000": 1000 * (_cpu() - cpu) / (count * len(x)),
+    }
+
+
+def _cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_cell(cell, name, seconds):
+    """Measures a cell in a process of its own; returns its dict, or None where it cannot run."""
+    backend = CELLS[cell][0]
+    done = subprocess.run(
+        [sys.executable, __file__, "--cell", cell, "--name", name, "--seconds", str(seconds)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend or "torch", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if done.returncode:
+        print(f"{cell}, {name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def table(results):
+    """Returns the Markdown table of medians."""
+    lines = [
+        "| network | " + " | ".join(CELLS) + " |",
+        "|---|" + "---|" * len(CELLS),
+    ]
+    for name, cells in results["cells"].items():
+        row = []
+        for cell in CELLS:
+            found = [each["examples_per_second"] for each in cells.get(cell, [])]
+            if not found:
+                row.append("-")
+                continue
+            rate = statistics.median(found)
+            share = 6e-9 * results["multiply_adds"][name] * rate / results["matrix_gflops"]
+            row.append(f"{rate:,.0f} ({share:.2f})")
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    lines.append("")
+    lines.append(
+        f"Examples/s, median of {results['repeats']} turns of {results['seconds']} s; in brackets "
+        f"the share of a large float32 matrix product ({results['matrix_gflops']:.0f} GFLOP/s)."
+    )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cells", default=",".join(CELLS).replace("TensorFlow, XLA", "XLA"))
+    parser.add_argument("--names", default=",".join(NAMES))
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    parser.add_argument("--name", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell:
+        print(json.dumps(measure(arguments.cell, arguments.name, arguments.seconds)))
+        return
+    wanted = [c for c in CELLS if c.replace("TensorFlow, ", "") in arguments.cells.split(",")]
+    results = {"seconds": arguments.seconds, "repeats": arguments.repeats, "cells": {}}
+    products = [matrix_product()]
+    for turn in range(arguments.repeats):
+        for name in arguments.names.split(","):
+            for cell in wanted:
+                found = run_cell(cell, name, arguments.seconds)
+                rows = results["cells"].setdefault(name, {}).setdefault(cell, [])
+                if found:
+                    rows.append(found)
+                    rate = found["examples_per_second"]
+                    print(f"turn {turn + 1}: {name}, {cell}: {rate:,.0f} examples/s", flush=True)
+        products.append(matrix_product())
+    results["matrix_gflops"] = statistics.median(products)
+    results["multiply_adds"] = {name: multiply_adds(name) for name in results["cells"]}
+    if arguments.output:
+        arguments.output.write_text(json.dumps(results, indent=1))
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
