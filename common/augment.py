@@ -41,22 +41,43 @@ def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
     count, height, width, channels = images.shape
     angle = np.deg2rad(random.uniform(-degrees, degrees, count))
     zoom = 1.0 / (1.0 + random.uniform(-scale, scale, count))
-    shift_y, shift_x = random.uniform(-pixels, pixels, (2, count))
-    rows, columns = np.mgrid[:height, :width].astype("float32")
+    shift_y, shift_x = random.uniform(-pixels, pixels, (2, count)).astype("float32")[..., None]
+    rows, columns = np.mgrid[:height, :width].astype("float32").reshape(2, -1)
     rows -= (height - 1) / 2
     columns -= (width - 1) / 2
-    cosine = (zoom * np.cos(angle)).astype("float32")[:, None, None]
-    sine = (zoom * np.sin(angle)).astype("float32")[:, None, None]
-    y = cosine * rows - sine * columns + ((height - 1) / 2 + shift_y[:, None, None])
-    x = sine * rows + cosine * columns + ((width - 1) / 2 + shift_x[:, None, None])
-    # One pixel of zeros on each side: whatever falls outside lands there and stays 0.
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    y = np.clip(y + 1, 0, height + 0.999).astype("float32")
-    x = np.clip(x + 1, 0, width + 0.999).astype("float32")
-    top, left = y.astype("int32"), x.astype("int32")
-    down, right = (y - top)[..., None], (x - left)[..., None]
-    flat = padded.reshape(-1, channels)
-    index = (np.arange(count)[:, None, None] * (height + 2) + top) * (width + 2) + left
-    above = flat[index] * (1 - right) + flat[index + 1] * right
-    below = flat[index + width + 2] * (1 - right) + flat[index + width + 3] * right
-    return np.rint(above * (1 - down) + below * down).astype("uint8")
+    cosine = (zoom * np.cos(angle)).astype("float32")[:, None]
+    sine = (zoom * np.sin(angle)).astype("float32")[:, None]
+    # One pixel of zeros on each side: whatever falls outside lands there and stays 0. From here on in
+    # place and in single precision: this runs for every batch.
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(-1, channels)
+    y = cosine * rows - sine * columns
+    y += shift_y + np.float32((height + 1) / 2)
+    x = sine * rows + cosine * columns
+    x += shift_x + np.float32((width + 1) / 2)
+    np.clip(y, 0, height + 0.999, out=y)
+    np.clip(x, 0, width + 0.999, out=x)
+    index, left = y.astype("int32"), x.astype("int32")
+    y -= index
+    x -= left
+    index += np.arange(count, dtype="int32")[:, None] * (height + 2)
+    index *= width + 2
+    index += left
+    below = index + (width + 2)
+    result = np.empty((count, height * width, channels), "uint8")
+    for channel in range(channels):
+        values = np.ascontiguousarray(padded[:, channel])
+        above = _between(values, index, x)
+        above += (_between(values, below, x) - above) * y
+        above += 0.5  # The cast cuts off: this rounds.
+        result[..., channel] = above
+    return result.reshape(images.shape)
+
+
+def _between(values, index, share):
+    """Returns values[index] and values[index + 1], mixed by the second one's share."""
+    first = values.take(index).astype("float32")
+    second = values.take(index + 1).astype("float32")
+    second -= first
+    second *= share
+    first += second
+    return first
