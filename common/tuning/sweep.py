@@ -335,10 +335,10 @@ class Sweep:
                 words += ["--data", self.definition.data]
                 if self.definition.data_dir:
                     words += ["--data-dir", self.definition.data_dir]
-                code = subprocess.run([sys.executable, "-m", "recipes", *words], check=False)
-                if code.returncode == 130:
+                code = _run(words)
+                if code == 130:
                     raise KeyboardInterrupt
-                if code.returncode:
+                if code:
                     raise RecipeError(f"the winner could not be trained again in {directory}")
             metrics = read_json(directory / "metrics.json", "metrics")
             rows.append(
@@ -350,6 +350,15 @@ class Sweep:
                 }
             )
         return rows
+
+
+def _run(words):
+    """Runs `recipes WORDS...` and prints its lines as this process's own; returns the exit code."""
+    command = [sys.executable, "-m", "recipes", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(f"  {line}", end="", flush=True)
+    return process.returncode
 
 
 def _number(directory):
