@@ -339,7 +339,11 @@ def _registering_modules():
 
 def _work():
     """Does the task that comes as JSON on standard input and writes a report."""
+    from common import fast_lstm
+
     task = json.load(sys.stdin)
+    # Converters know Keras' own operations only.
+    fast_lstm.PLAIN = True
     Path(task["report"]).write_text(json.dumps(_report(task)), encoding="utf-8")
 
 
@@ -363,11 +367,8 @@ def _convert_and_compare(task):
 
     import numpy as np
 
-    from common import fast_lstm
     from common.loading import load_model
 
-    # Converters know Keras' own operations only.
-    fast_lstm.PLAIN = True
     sys.path.extend(entry for entry in task["sys_path"] if entry not in sys.path)
     for name in task["modules"]:
         # A module that cannot be imported here shows, by name, as a class that is not registered.
