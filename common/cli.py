@@ -192,23 +192,13 @@ def _train(words):
 
     name, words = registry.check(words[0]), words[1:]
     module = registry.load(name)
-    file = configuration.split_option(words, "--config")
-    preset = configuration.split_option(words, "--preset", Options.preset)
-    base = configuration.preset(module.PRESETS, preset)
-    if file is not None:
-        base = configuration.read_config_file(file, module.Config, name)
-    cls = dataclasses.make_dataclass(
-        "Arguments", [("options", Options), ("hyperparameters", module.Config)]
-    )
-    arguments = configuration.parse(
-        cls,
+    options, config = configuration.parse_recipe(
+        module,
         words,
+        Options,
         prog=f"recipes train {name}",
-        description=(module.__doc__ or "").strip()
-        + f"\n\nPresets: {', '.join(module.PRESETS)}. Flags change single fields of the preset.",
-        default=cls(options=Options(preset=preset), hyperparameters=base),
+        description=(module.__doc__ or "").strip(),
     )
-    config, options = arguments.hyperparameters, arguments.options
     run = Run(name, config, options, preset=preset_name(module, config))
     return train(module, run)
 

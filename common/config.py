@@ -193,6 +193,38 @@ def parse(cls, args, *, prog, description, default=None):
         raise UsageError(f"{text} (see {prog} --help)") from None
 
 
+def parse_recipe(module, args, options_class, *, prog, description):
+    """Parses options and the fields of a recipe's Config, which start from a preset or a file.
+
+    Args:
+        module: The recipe's `train` module.
+        args: Words after the recipe's name.
+        options_class: Dataclass of the other flags; has the fields `preset` and `config`.
+        prog, description: As for `parse`.
+
+    Returns:
+        Tuple of the options and the Config.
+    """
+    recipe = module.__name__.split(".")[-2]
+    name = split_option(args, "--preset", options_class.preset)
+    file = split_option(args, "--config")
+    base = preset(module.PRESETS, name)
+    if file is not None:
+        base = read_config_file(file, module.Config, recipe)
+    cls = dataclasses.make_dataclass(
+        "Arguments", [("options", options_class), ("hyperparameters", module.Config)]
+    )
+    arguments = parse(
+        cls,
+        args,
+        prog=prog,
+        description=f"{description}\n\nPresets: {', '.join(module.PRESETS)}. Flags change single "
+        "fields of the preset.",
+        default=cls(options=options_class(preset=name), hyperparameters=base),
+    )
+    return arguments.options, arguments.hyperparameters
+
+
 def split_option(args, name, fallback=None):
     """Returns the value of `--name VALUE` or `--name=VALUE` in `args`, or the fallback.
 

@@ -68,8 +68,12 @@ def command(words):
         print("usage: recipes sweep NAME [flags]    (recipes sweep NAME --help shows all flags)")
         return 0
     name, words = registry.check(words[0]), words[1:]
-    options, base = sweeps.parse(
-        "sweep", name, words, Options, f"Compares search methods on {name}, on equal epochs."
+    options, base = configuration.parse_recipe(
+        registry.load(name),
+        words,
+        Options,
+        prog=f"recipes sweep {name}",
+        description=f"Compares search methods on {name}, on equal epochs.",
     )
     methods = [method.strip() for method in options.methods.split(",") if method.strip()]
     if options.methods == Options.methods and importlib.util.find_spec("optuna") is None:

@@ -81,31 +81,14 @@ def command(words):
         print("usage: recipes tune NAME [flags]    (recipes tune NAME --help shows all flags)")
         return 0
     name, words = registry.check(words[0]), words[1:]
-    options, config = parse(
-        "tune", name, words, Options, f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
+    options, config = configuration.parse_recipe(
+        registry.load(name),
+        words,
+        Options,
+        prog=f"recipes tune {name}",
+        description=f"Searches hyperparameters of {name}: recipes/{name}/tune.py.",
     )
     return Sweep(name, options, config).run()
-
-
-def parse(program, name, words, options_class, description):
-    """Returns the options and the base Config of a command line."""
-    module = registry.load(name)
-    file = configuration.split_option(words, "--config")
-    preset = configuration.split_option(words, "--preset", options_class.preset)
-    base = configuration.preset(module.PRESETS, preset)
-    if file is not None:
-        base = configuration.read_config_file(file, module.Config, name)
-    cls = dataclasses.make_dataclass(
-        "Arguments", [("options", options_class), ("hyperparameters", module.Config)]
-    )
-    arguments = configuration.parse(
-        cls,
-        words,
-        prog=f"recipes {program} {name}",
-        description=f"{description}\n\nPresets: {', '.join(module.PRESETS)}.",
-        default=cls(options=options_class(preset=preset), hyperparameters=base),
-    )
-    return arguments.options, arguments.hyperparameters
 
 
 class Sweep:
