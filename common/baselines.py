@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from common import metrics
 from common.errors import RecipeError
 
 # Words, and each punctuation mark on its own: "!" and "?" carry sentiment. On IMDB this is worth
@@ -22,6 +23,24 @@ def majority_class(train_labels, labels):
     if not len(train_labels) or not len(labels):
         raise RecipeError("the majority baseline needs at least one training and one test label")
     return float(np.mean(labels == np.bincount(train_labels).argmax()))
+
+
+def beside(name, labels, probabilities, network):
+    """Returns what metrics.json tells of an answer other than the network's on the test split.
+
+    Args:
+        name: Of the other answer, as the report shows it.
+        labels: Integer array (n,).
+        probabilities: Its probabilities, (n, classes).
+        network: The network's, (n, classes).
+    """
+    answers = probabilities.argmax(1)
+    return {
+        "name": name,
+        "accuracy": round(float(np.mean(answers == labels)), 6),
+        "count": len(labels),
+        "mcnemar_p": metrics.mcnemar(labels, answers, network.argmax(1))["p"],
+    }
 
 
 class BinaryNgrams:

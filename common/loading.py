@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 from common.errors import RecipeError, UsageError
+from common.precision import in_float32
 
 # What a file can carry or point to that runs as code when it is loaded or called.
 _CODE_CLASSES = {
@@ -63,7 +64,7 @@ def load_model(path):
         path: A .keras file, such as `runs/<recipe>/<name>/best.keras`.
 
     Returns:
-        The uncompiled `keras.Model`.
+        The uncompiled `keras.Model`, computing in float32 whatever it was trained in.
 
     Raises:
         UsageError: There is no such file, or it has another suffix.
@@ -79,7 +80,8 @@ def load_model(path):
     # Imported before the check, so that Keras' own registered classes are known to it.
     import keras
 
-    import common.fast_lstm  # noqa: F401  registers its layer
+    import common.batch_norm
+    import common.fast_lstm  # noqa: F401  both register their layer
 
     _check(path, _read_configuration(path))
     # Keras has a global switch that overrides the argument `safe_mode`: the scope overrides that.
@@ -89,7 +91,7 @@ def load_model(path):
         with SafeModeScope(True), warnings.catch_warnings():
             # Keras only warns where a layer would keep its random initial weights.
             warnings.filterwarnings("error", message="Skipping nested container")
-            return keras.models.load_model(path, compile=False, safe_mode=True)
+            return in_float32(keras.models.load_model(path, compile=False, safe_mode=True))
     except MemoryError as error:
         raise RecipeError(f"{path} describes a model that does not fit into memory") from error
     except Exception as error:

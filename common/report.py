@@ -504,6 +504,8 @@ def _time(timing, history):
             rows.append(("later epochs, median", duration(float(np.median(seconds[1:])))))
     if timing.get("examples_per_second") is not None:
         rows.append(("throughput", f"{timing['examples_per_second']:,.0f} examples per second"))
+    if timing.get("precision") is not None:
+        rows.append(("precision", timing["precision"]))
     if timing.get("evaluate_wall_seconds") is not None:
         rows.append(("evaluation, wall clock", duration(timing["evaluate_wall_seconds"])))
     return rows

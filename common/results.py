@@ -127,6 +127,7 @@ def record(name, directory):
             key: timing[key]
             for key in ("train_wall_seconds", "train_cpu_seconds", "examples_per_second")
         },
+        "precision": timing.get("precision", "float32"),
         "data": metrics["data"],
         **{
             key: environment[key]

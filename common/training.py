@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 
+from common import baselines as other_answers
 from common import batches as batching
 from common import callbacks as cb
 from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
+from common.precision import in_float32
 
 
 def fit(
@@ -106,7 +108,7 @@ def parameter_count(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def finish(model, run, splits, keeper, *, encode=None, baselines=None):
+def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=False):
     """Scores the chosen model on validation and test, and writes the run's results.
 
     The test split is used here, once, after everything has been chosen. A trial of a search has not
@@ -121,6 +123,8 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
             model takes x as it is.
         baselines: Function of the outputs (probabilities and labels of both splits) that returns
             dicts for metrics.json, e.g. of a linear model on the same data.
+        mirror: Report the average over each test image and its mirror image beside the plain score
+            (test-time augmentation), for networks trained on both.
 
     Returns:
         The content of metrics.json.
@@ -131,9 +135,14 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
 
     if run.is_trial:
         return {"parameters": parameter_count(model), "epochs": keeper.epochs_done}
+    precision = model.dtype_policy.name
+    model = in_float32(model)
     start = time.perf_counter()
     outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
     evaluate_seconds = time.perf_counter() - start
+    rows = baselines(outputs) if baselines else []
+    if mirror:
+        rows.append(_mirrored(model, splits.test.x, outputs))
     with atomic_path(run.path("predictions.npz")) as temporary:
         np.savez_compressed(temporary, **outputs)
     history = keeper.history
@@ -146,6 +155,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
             "examples_per_second": round(
                 float(np.median([row["examples_per_second"] for row in history])), 1
             ),
+            "precision": precision,
         },
     )
     info = splits.info.to_dict()
@@ -161,10 +171,18 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None):
         "epochs": keeper.epochs_done,
         "best_epoch": keeper.best_epoch,
         **metrics.summarise(**outputs),
-        "baselines": baselines(outputs) if baselines else [],
+        "baselines": rows,
     }
     write_json_atomic(run.path("metrics.json"), results)
     return results
+
+
+def _mirrored(model, images, outputs):
+    """Returns the dict for metrics.json of the average over each image and its mirror image."""
+    plain = outputs["test_probabilities"]
+    other = batching.predict(model, batching.inference_batches(images[:, :, ::-1]))
+    name = "average over each image and its mirror image"
+    return other_answers.beside(name, outputs["test_labels"], (plain + other) / 2, plain)
 
 
 def finish_line(results, run):
@@ -177,7 +195,7 @@ def finish_line(results, run):
         f"of {results['epochs']}, chosen on validation ({results['validation']['accuracy']:.2%})."
     ]
     for baseline in results["baselines"]:
-        lines.append(f"Baseline, {baseline['name']}: {baseline['accuracy']:.2%}.")
+        lines.append(f"Beside it, {baseline['name']}: {baseline['accuracy']:.2%}.")
     if data["source"] == "sample":
         lines.append("This is sample data: the figure says nothing about the real data set.")
     if run.path("report.html").exists():

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from common.batch_norm import BatchNormalization
+
 
 def build_model(config, num_classes=10):
     """Builds the network, uncompiled.
@@ -57,4 +59,4 @@ def _convolution(x, filters):
 
 def _normalised(x):
     # Batches are few in a short training: the default momentum of 0.99 would lag behind.
-    return layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
+    return layers.Activation("relu")(BatchNormalization(momentum=0.9)(x))

@@ -194,7 +194,7 @@ def train(config, run):
     keeper = fit(
         model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
     )
-    return finish(model, run, splits, keeper)
+    return finish(model, run, splits, keeper, mirror=config.flip)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from common.batch_norm import BatchNormalization
+
 
 def build_model(config, num_classes=10):
     """Builds the residual network of depth 6 n + 2, or the plain one of the same depth, uncompiled.
@@ -28,7 +30,9 @@ def build_model(config, num_classes=10):
             strides = 2 if stage > 0 and block == 0 else 1
             x = _block(x, filters, strides, config)
     x = layers.GlobalAveragePooling2D()(x)
-    outputs = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
+    outputs = layers.Dense(
+        num_classes, activation="softmax", dtype="float32", name="probabilities"
+    )(x)
     return keras.Model(inputs, outputs, name=f"cifar10_resnet{6 * config.blocks_per_stage + 2}")
 
 
@@ -45,7 +49,7 @@ def _convolution(x, filters, strides=1, kernel_size=3, zero_gamma=False):
         use_bias=False,
         kernel_initializer="he_normal",
     )(x)
-    return layers.BatchNormalization(
+    return BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer="zeros" if zero_gamma else "ones"
     )(x)
 
@@ -57,8 +61,9 @@ def _block(x, filters, strides, config):
     if config.residual:
         if strides > 1:
             if config.shortcut == "A":
-                # Every second pixel, and zeros for the new channels: no parameters.
-                shortcut = shortcut[:, ::2, ::2, :]
+                # Every second pixel, and zeros for the new channels: no parameters. (Pooling over
+                # one pixel has a faster gradient than a slice.)
+                shortcut = layers.MaxPooling2D(1, strides=2)(shortcut)
                 missing = filters - shortcut.shape[-1]
                 shortcut = ops.pad(
                     shortcut, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2))

@@ -208,28 +208,15 @@ def linear_baseline(splits, outputs):
     Returns:
         List of two dicts for metrics.json.
     """
-    import numpy as np
-
-    from common import metrics
-    from common.baselines import nbsvm
+    from common.baselines import beside, nbsvm
 
     labels, lstm = outputs["test_labels"], outputs["test_probabilities"]
     (linear,) = nbsvm(splits.train.x, splits.train.y, [splits.test.x])
-    rows = []
-    for name, probabilities in (
-        ("logistic regression on NB-weighted 1-2-grams", linear),
-        ("average of the LSTM and the logistic regression", (linear + lstm) / 2),
-    ):
-        test = metrics.mcnemar(labels, probabilities.argmax(1), lstm.argmax(1))
-        rows.append(
-            {
-                "name": name,
-                "accuracy": round(float(np.mean(probabilities.argmax(1) == labels)), 6),
-                "count": len(labels),
-                "mcnemar_p": test["p"],
-            }
-        )
-    return rows
+    average = (linear + lstm) / 2
+    return [
+        beside("logistic regression on NB-weighted 1-2-grams", labels, linear, lstm),
+        beside("average of the LSTM and the logistic regression", labels, average, lstm),
+    ]
 
 
 if __name__ == "__main__":
