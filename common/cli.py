@@ -73,15 +73,36 @@ def tune_script(file, argv=None):
 
 
 def _tune(words):
+    if not _names_recipe("tune", words):
+        return 0
     from common.tuning import sweep
 
-    return sweep.command(words)
+    return sweep.command(registry.check(words[0]), words[1:])
 
 
 def _sweep(words):
+    if not _names_recipe("sweep", words):
+        return 0
     from common.tuning import contest
 
-    return contest.command(words)
+    return contest.command(registry.check(words[0]), words[1:])
+
+
+def _names_recipe(verb, words):
+    """Returns whether a recipe comes first; where only help is asked for, prints it.
+
+    Raises:
+        UsageError: Flags come first.
+    """
+    if words and not words[0].startswith("-"):
+        return True
+    if words and words[0] not in ("-h", "--help"):
+        raise UsageError(f"recipes {verb} needs the name of a recipe first (`recipes list`)")
+    print(f"usage: recipes {verb} NAME [flags]\n\nNAME is one of:")
+    for name in registry.names():
+        print(f"  {name:<16} {registry.summary(name)}")
+    print(f"\n`recipes {verb} NAME --help` shows the flags.")
+    return False
 
 
 def _guarded(function, words):
@@ -180,13 +201,7 @@ def _list(words):
 
 
 def _train(words):
-    if not words or words[0].startswith("-"):
-        if words and words[0] not in ("-h", "--help"):
-            raise UsageError("recipes train needs the name of a recipe first (`recipes list`)")
-        print("usage: recipes train NAME [flags]\n\nNAME is one of:")
-        for name in registry.names():
-            print(f"  {name:<16} {registry.summary(name)}")
-        print("\n`recipes train NAME --help` shows the flags of a recipe.")
+    if not _names_recipe("train", words):
         return 0
     from common.run import Options, Run
 
@@ -237,11 +252,17 @@ def train(module, run):
     from common import training
 
     if run.options.report:
-        from common.report import write_report
-
-        write_report(run.directory, run.load(module.load_data))
+        _write_report(run, module, run.load(module.load_data))
     print(training.finish_line(results, run))
     return 0
+
+
+def _write_report(run, module, splits):
+    from common.explanation import explain_examples
+    from common.report import write_report
+
+    explanations = explain_examples(run, _encoder(module, run), splits)
+    return write_report(run.directory, splits, explanations=explanations)
 
 
 def _open(path):
@@ -412,9 +433,7 @@ def _report(words):
         raise RecipeError(
             f"{run.directory} is not finished (no metrics.json): the command that started it continues it"
         )
-    from common.report import write_report
-
-    path = write_report(run.directory, module.load_data(run.config, run.source))
+    path = _write_report(run, module, module.load_data(run.config, run.source))
     print(f"Report: {Path(path).resolve()}")
 
 

@@ -59,7 +59,8 @@ def verdict(curves):
     ]
     if not better:
         return "what is marked matters no more than random parts"
-    return f"what {' and '.join(better)} marks matters more than random parts"
+    verb = "marks" if len(better) == 1 else "mark"
+    return f"what {' and '.join(better)} {verb} matters more than random parts"
 
 
 def _deletion(axes, curves, what):

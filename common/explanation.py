@@ -8,7 +8,7 @@ import numpy as np
 
 from common import explain, explain_figures, prediction
 from common.batches import inference_batches, predict
-from common.errors import UsageError, near_match
+from common.errors import RecipeError, UsageError, near_match
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.loading import load_model
 from common.text import PADDING, UNKNOWN
@@ -48,22 +48,68 @@ def explain_files(run, encode, files, label, output):
     model = load_model(run.path("best.keras"))
     if data["kind"] == "text":
         inputs = encode(prediction.read_texts(files))
-        one = explain_words
     else:
         height, width, channels = model.input_shape[1:]
         inputs = prediction.read_images(files, (height, width), channels)
-        one = explain_image
+    one = explain_words if data["kind"] == "text" else explain_image
     for file, x in zip(files, inputs, strict=True):
         stem = "standard-input" if file == "-" else Path(file).stem
         probabilities = answers(model)(x[None])[0]
         chosen = int(probabilities.argmax()) if label is None else names.index(label)
         explained = one(model, x, chosen, names[chosen], float(probabilities[chosen]), run)
-        path = Path(output) / f"{stem}{explained['suffix']}"
-        if isinstance(explained["content"], bytes):
-            write_bytes_atomic(path, explained["content"])
+        path = Path(output) / f"{stem}{'.html' if 'words' in explained else '.png'}"
+        if "words" in explained:
+            title = html.escape(f"{names[chosen]}, {probabilities[chosen]:.1%}")
+            uri = "data:image/png;base64," + base64.b64encode(explained["picture"]).decode()
+            write_text_atomic(path, PAGE.format(title=title, words=explained["words"], picture=uri))
         else:
-            write_text_atomic(path, explained["content"])
+            write_bytes_atomic(path, explained["picture"])
         yield f"{file}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
+
+
+def explain_examples(run, encode, splits):
+    """Explains test examples for the report: two mistakes and a right answer.
+
+    Args:
+        run: Finished Run.
+        encode: The recipe's function from raw inputs to model inputs.
+        splits: The run's Splits.
+
+    Returns:
+        A list of dicts with `title`, `picture` (PNG bytes), `text` and, for a text, `words` (HTML);
+        and None. Where nothing can be explained: an empty list and a sentence that says why.
+    """
+    from common.report import read_predictions
+
+    predictions, problem = read_predictions(run.path("predictions.npz"))
+    if predictions is None:
+        return [], problem
+    probabilities, labels = predictions["test_probabilities"], predictions["test_labels"]
+    if not np.array_equal(np.asarray(splits.test.y), labels):
+        return [], "The labels of the test split differ from those in predictions.npz."
+    answer, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    order = np.argsort(-certainty, kind="stable")
+    wrong, right = order[answer[order] != labels[order]], order[answer[order] == labels[order]]
+    chosen = [*wrong[:2], *right[len(right) // 2 :][:1]]
+    names = splits.info.class_names
+    raw = [splits.test.x[int(index)] for index in chosen]
+    if splits.info.kind == "text":
+        one, inputs = explain_words, encode(raw)
+    else:
+        one, inputs = explain_image, np.stack(raw)
+    items = []
+    try:
+        model = load_model(run.path("best.keras"))
+        for index, x in zip(chosen, inputs, strict=True):
+            label = int(answer[index])
+            explained = one(model, x, label, names[label], float(certainty[index]), run)
+            verdict = (
+                "which is right" if label == labels[index] else f"truly {names[labels[index]]}"
+            )
+            items.append({"title": f"Test no. {index}: {names[label]}, {verdict}", **explained})
+    except RecipeError as error:
+        return [], f"This model cannot be explained: {error}."
+    return items, None
 
 
 def answers(model):
@@ -80,7 +126,7 @@ def explain_image(model, image, chosen, name, probability, run=None):
         chosen: Index of the class; name, its name; probability, the model's.
 
     Returns:
-        Dict with `content` (PNG bytes), `suffix`, `text`, and the numbers: `residual`, `similarity`, and
+        Dict with `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity`, and
         `areas`, the mean of each deletion curve.
     """
     ask = answers(model)
@@ -102,10 +148,9 @@ def explain_image(model, image, chosen, name, probability, run=None):
     checks = {"residual": residual, "similarity": similarity}
     areas = {name: curve[2] for name, curve in curves.items()}
     return {
-        "content": explain_figures.image_explanation(
+        "picture": explain_figures.image_explanation(
             image, name, probability, heat, attributions, curves, checks
         ),
-        "suffix": ".png",
         "text": "Mean probability while the most marked pixels are removed: "
         + ", ".join(f"{area:.2f} by {name}" for name, area in areas.items() if name != "random")
         + f", {areas['random']:.2f} at random. Completeness residual {residual:.1%}; rank "
@@ -116,7 +161,7 @@ def explain_image(model, image, chosen, name, probability, run=None):
 
 
 def explain_words(model, ids, chosen, name, probability, run):
-    """Explains one text; as explain_image, with HTML for content."""
+    """Explains one text; as explain_image, with `words`, HTML of the shaded text, beside."""
     from common.text import TextEncoder
 
     ask = answers(model)
@@ -135,12 +180,8 @@ def explain_words(model, ids, chosen, name, probability, run):
     areas = {name: curve[2] for name, curve in curves.items()}
     strongest = [words[i] for i in np.argsort(-np.abs(scores))[:5]]
     return {
-        "content": PAGE.format(
-            title=html.escape(f"{name}, {probability:.1%}"),
-            words=explain_figures.shaded_words(words, scores),
-            picture="data:image/png;base64," + base64.b64encode(picture).decode(),
-        ),
-        "suffix": ".html",
+        "picture": picture,
+        "words": explain_figures.shaded_words(words, scores),
         "text": f"Words that weigh most: {', '.join(strongest)}. Mean probability while words are "
         f"removed: {areas['erased words']:.2f} by their weight, {areas['random']:.2f} at random. Rank "
         f"correlation with randomised weights {similarity:.2f}.",

@@ -27,10 +27,11 @@ FIGURES = (
     "reliability.png",
     "reliability_calibrated.png",
     "mistakes.png",
+    *(f"explanation_{index}.png" for index in (1, 2, 3)),
 )
 
 
-def write_report(run_dir, splits=None, encode=None):
+def write_report(run_dir, splits=None, encode=None, explanations=None):
     """Writes `report.html` and `figures/*.png` into a run folder.
 
     What the folder lacks is left out of the report, and the section says why.
@@ -43,6 +44,7 @@ def write_report(run_dir, splits=None, encode=None):
             shown in their place: images (n, height, width[, channels]) or n strings, e.g. the
             part of a text that the model reads. Where it returns neither (token ids), and for
             None, the raw examples are shown.
+        explanations: What `common.explanation.explain_examples` returns; None: no such section.
 
     Returns:
         Path of the report.
@@ -86,6 +88,11 @@ def write_report(run_dir, splits=None, encode=None):
     }
     if predictions is not None:
         page |= _from_predictions(predictions, summary, environment, splits, encode, figures)
+    if explanations is not None:
+        items, problem = explanations
+        for index, item in enumerate(items):
+            figures[f"explanation_{index + 1}.png"] = item["picture"]
+        page["explanations"] = {"items": items, "problem": problem}
 
     page["figures"] = {name: _data_uri(content) for name, content in figures.items()}
     for name in FIGURES:

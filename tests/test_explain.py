@@ -213,3 +213,27 @@ def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
     page = (output / "review.html").read_text()
     assert ">superb</span>" in page
     assert "&lt;b&gt;" not in page  # tags are not words
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "imdb_bilstm"])
+def test_the_report_shows_what_answers_rest_on(name, trained):
+    run = trained(name)
+    assert cli.main(["report", str(run.directory)]) == 0
+    page = run.path("report.html").read_text()
+    section = page[page.index('<section id="explanations">') : page.index('id="calibration"')]
+    assert section.count("Mean probability while") >= section.count("<h3>") >= 1
+    assert ("blockquote" in section) == (name == "imdb_bilstm")
+    assert run.path("figures/explanation_1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_says_what_cannot_be_explained(trained, monkeypatch):
+    from common import explanation
+    from common.errors import RecipeError
+
+    def refuse(*_):
+        raise RecipeError("no maps")
+
+    run = trained("mnist_cnn")
+    monkeypatch.setattr(explanation, "explain_image", refuse)
+    assert cli.main(["report", str(run.directory)]) == 0
+    assert "This model cannot be explained: no maps." in run.path("report.html").read_text()

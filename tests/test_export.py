@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from common import export as exporting
+from common import fast_lstm
+from common.batch_norm import BatchNormalization
 from common.errors import RecipeError, UsageError
 from common.export import FORMATS, compare, default_output, export
-
-keras = pytest.importorskip("keras", reason="export needs keras")
+from common.fast_lstm import BidirectionalLSTM
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +27,7 @@ def conv_model():
     hidden = (ops.cast(inputs, "float32") / 255.0 - 0.13) / 0.31
     for filters in (4, 8):
         hidden = layers.Conv2D(filters, 3, padding="same", use_bias=False)(hidden)
-        hidden = layers.MaxPooling2D()(layers.ReLU()(layers.BatchNormalization()(hidden)))
+        hidden = layers.MaxPooling2D()(layers.ReLU()(BatchNormalization()(hidden)))
     hidden = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(hidden))
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(hidden))
 
@@ -34,7 +36,7 @@ def lstm_model():
     layers, ops = keras.layers, keras.ops
     inputs = keras.Input((None,), dtype="int32")
     hidden = layers.Embedding(200, 8, mask_zero=True)(inputs)
-    hidden = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(hidden)
+    hidden = BidirectionalLSTM(layers.LSTM(4, return_sequences=True))(hidden)
     mask = ops.expand_dims(ops.cast(ops.not_equal(inputs, 0), "float32"), -1)
     hidden = ops.sum(hidden * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
     return keras.Model(inputs, layers.Dense(2, activation="softmax")(hidden))
@@ -76,6 +78,7 @@ def require(format):
 def in_process(monkeypatch):
     """Converts in this process, which has TensorFlow loaded already: half the time."""
     if keras.backend.backend() == "tensorflow":
+        monkeypatch.setattr(fast_lstm, "PLAIN", True)
         monkeypatch.setattr(
             exporting,
             "_run_worker",

@@ -118,8 +118,17 @@ def test_report_is_complete_and_self_contained(tmp_path):
     run = tmp_path / "cifar10_cnn" / "first"
     labels = write_run(run)
     images = np.random.default_rng(1).integers(0, 256, (97, 12, 10, 3), dtype=np.uint8)
-    path = report.write_report(run, fake_splits(images, labels))
+    items = [
+        {
+            "title": f"Test no. {index}: cat, truly dog",
+            "picture": report_figures.thumbnail(images[index]),
+            "text": "Whiskers weigh most.",
+        }
+        for index in range(3)
+    ]
+    path = report.write_report(run, fake_splits(images, labels), explanations=(items, None))
     assert path == run / "report.html"
+    assert path.read_text(encoding="utf-8").count("Whiskers weigh most.") == 6  # text and alt
     page = Page(path)
     summary = json.loads((run / "metrics.json").read_text())
     assert f"{100 * summary['test']['accuracy']:.1f} %" in page.text

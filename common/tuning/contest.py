@@ -6,68 +6,37 @@ import importlib.util
 import statistics
 import time
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from common import config as configuration
 from common import registry
-from common.errors import UsageError
 from common.files import read_json, write_json_atomic, write_text_atomic
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
+from common.tuning.options import SearchOptions
 from common.tuning.score import direction
 from common.tuning.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(SearchOptions):
     """What to compare. All other flags change fields of the configuration that all start from."""
 
     methods: str = ",".join(METHODS)
     """Names by comma; tpe is left out where Optuna is not installed."""
-    trials: int = 30
-    """Budget of each search: the epochs of so many full trainings. What pruning saves is spent on more
-    trials."""
     seeds: int = 3
     """Searches of each method, with search seeds 0 to n - 1."""
-    folds: int = 1
-    """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
-    workers: int = 1
-    """Trials at a time on this machine; they share its cores."""
-    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """What makes a trial the better one."""
-    prune: bool = True
-    """Stop a trial that is worse than the median of the others at the same epoch."""
     retrain: int = 1
     """New seeds to train the winner of each search with; 0: none."""
-    fresh: bool = False
-    """Start all searches over."""
-    preset: str = "best"
-    """Named configuration that the searches start from."""
-    config: Path | None = None
-    """JSON file to start from instead."""
-    data: str = "full"
-    """'full', 'sample', or a path to your own data."""
-    data_dir: Path | None = None
-    """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
-    sweep_dir: Path | None = None
-    """Folder of the searches; the same folder continues (default: in runs/<recipe>/sweeps/)."""
-    debug: bool = False
-    """Show tracebacks of errors."""
 
     def __post_init__(self):
-        configuration.require(self, minimum=1, trials=self.trials, seeds=self.seeds)
+        super().__post_init__()
+        configuration.require(self, minimum=1, seeds=self.seeds)
 
 
-def command(words):
-    """Runs `recipes sweep NAME ...`; returns the exit code."""
-    if not words or words[0].startswith("-"):
-        if words and words[0] not in ("-h", "--help"):
-            raise UsageError("recipes sweep needs the name of a recipe first (`recipes list`)")
-        print("usage: recipes sweep NAME [flags]    (recipes sweep NAME --help shows all flags)")
-        return 0
-    name, words = registry.check(words[0]), words[1:]
+def command(name, words):
+    """Runs `recipes sweep NAME WORDS...`; returns the exit code."""
     options, base = configuration.parse_recipe(
         registry.load(name),
         words,
@@ -81,24 +50,17 @@ def command(words):
         print("Without tpe: Optuna is not installed (extra [optuna]).")
     for method in methods:
         check_method(method)
-    data = options.data if options.data in ("full", "sample") else "own"
     folder = options.sweep_dir or (
-        Path("runs") / name / "sweeps" / f"contest-{options.preset}-{data}"
+        Path("runs") / name / "sweeps" / f"contest-{options.preset}-{options.data_name}"
     )
     shared = {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(sweeps.Options)
-        if hasattr(options, field.name) and field.name != "sweep_dir"
+        field.name: getattr(options, field.name) for field in dataclasses.fields(SearchOptions)
     }
     planned = [(method, seed) for seed in range(options.seeds) for method in methods]
     for index, (method, seed) in enumerate(planned):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
-        one = sweeps.Options(
-            **shared,
-            method=method,
-            search_seed=seed,
-            sweep_dir=Path(folder) / f"{method}-seed{seed}",
-        )
+        directory = Path(folder) / f"{method}-seed{seed}"
+        one = sweeps.Options(**{**shared, "sweep_dir": directory}, method=method, search_seed=seed)
         code = sweeps.Sweep(name, one, base, budget=True).run()
         if code:
             return code

@@ -12,7 +12,7 @@ from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.oracle import reason
 from common.tuning.score import direction
-from common.tuning.store import FAILED, PRUNED, make_store
+from common.tuning.store import FAILED, PRUNED, best_trial, make_store
 
 SHOWN = 10
 # A forest on fewer trials sees patterns in noise.
@@ -32,12 +32,12 @@ def write_report(directory):
     scored = [trial for trial in trials if trial.status != FAILED]
     if not scored:
         raise RecipeError(f"{directory} has no finished trial to report")
-    entries = spaces.Space(_declared(definition)).entries
+    entries = spaces.Space.from_list(definition.space).entries
     maximise = direction(definition.objective) == "max"
     summary_file = directory / "summary.json"
     summary = read_json(summary_file) if summary_file.exists() else {"retrained": []}
     ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
-    best = next((trial for trial in ranked if trial.status != PRUNED), ranked[0])
+    best = best_trial(trials, definition.objective)
     pictures = {
         "progress": figures.progress(
             trials, definition.objective, maximise, _progress_title(trials, best, definition)
@@ -105,21 +105,6 @@ def render(template, page):
     )
     environment.filters |= {"show": spaces.show, "duration": duration}
     return environment.get_template(template).render(page)
-
-
-def _declared(definition):
-    """Returns KerasTuner's hyperparameters as the sweep recorded them."""
-    import keras_tuner
-
-    return keras_tuner.HyperParameters.from_config(
-        {
-            "space": [
-                {"class_name": entry["class"], "config": entry["config"]}
-                for entry in definition.space
-            ],
-            "values": {},
-        }
-    )
 
 
 def _progress_title(trials, best, definition):

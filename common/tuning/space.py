@@ -29,6 +29,22 @@ class Space:
         self.entries = list(hyperparameters.space)
         self.parents = {condition.name for entry in self.entries for condition in entry.conditions}
 
+    @classmethod
+    def from_list(cls, entries):
+        """Returns the Space that `to_list` described."""
+        import keras_tuner
+
+        config = {"space": entries, "values": {}}
+        return cls(keras_tuner.HyperParameters.from_config(config))
+
+    def to_list(self):
+        """Returns a dict for each hyperparameter, as JSON gives it back."""
+        found = [
+            {"class_name": type(entry).__name__, "config": entry.get_config()}
+            for entry in self.entries
+        ]
+        return json.loads(json.dumps(found))
+
     @property
     def names(self):
         """Names of the hyperparameters, in order; one that has several conditions appears once."""

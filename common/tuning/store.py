@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common.errors import RecipeError
 from common.files import write_json_atomic
+from common.tuning.score import direction
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -151,3 +152,12 @@ def make_store(directory, url=None, name=None):
     from common.tuning.shared_store import SharedStore
 
     return SharedStore(directory, url, name)
+
+
+def best_trial(trials, objective):
+    """Returns the best trial that did not fail, or None; fully trained ones first."""
+    sign = -1.0 if direction(objective) == "max" else 1.0
+    # A trial that Hyperband continues has a score already.
+    scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
+    full = [trial for trial in scored if trial.status != PRUNED]
+    return min(full or scored, key=lambda trial: sign * trial.score, default=None)

@@ -1,0 +1,51 @@
+"""The flags that one search and a comparison of searches share."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from common import config as configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions:
+    """How long to search, by what, from which configuration and on which data."""
+
+    trials: int = 30
+    """Trials in all, and with hyperband or when methods are compared the epochs of as many full
+    trainings. A larger number extends a sweep that is finished."""
+    folds: int = 1
+    """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
+    workers: int = 1
+    """Trials at a time on this machine; they share its cores."""
+    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+    """What makes a trial the better one. val_loss only where no tuned field changes the loss itself."""
+    prune: bool = True
+    """Stop a trial that is worse than the median of the others at the same epoch."""
+    retrain: int = 3
+    """New seeds to train each winner with at the end; 0: none."""
+    fresh: bool = False
+    """Delete what the sweep folder holds and start over."""
+    preset: str = "best"
+    """Named configuration that the search starts from."""
+    config: Path | None = None
+    """JSON file to start from instead."""
+    data: str = "full"
+    """'full', 'sample', or a path to your own data."""
+    data_dir: Path | None = None
+    """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
+    sweep_dir: Path | None = None
+    """Folder of the search; the same folder continues (default: in runs/<recipe>/sweeps/)."""
+    debug: bool = False
+    """Show tracebacks of errors."""
+
+    def __post_init__(self):
+        configuration.require(
+            self, minimum=1, trials=self.trials, folds=self.folds, workers=self.workers
+        )
+        configuration.require(self, minimum=0, retrain=self.retrain)
+
+    @property
+    def data_name(self):
+        """The data in the name of a folder: full, sample or own."""
+        return self.data if self.data in ("full", "sample") else "own"

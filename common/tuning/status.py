@@ -1,0 +1,87 @@
+"""What a sweep prints while it searches: a line per finished trial, and the time left."""
+
+import contextlib
+import shutil
+import sys
+import time
+
+from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
+
+
+class Status:
+    """A line per finished trial and, on a terminal, one that is rewritten.
+
+    Args:
+        sweep: Sweep.
+    """
+
+    def __init__(self, sweep):
+        self.sweep = sweep
+        self.begun = time.perf_counter()
+        trials = sweep.store.read()
+        self.seen = {trial.number: trial.epochs for trial in trials if trial.finished}
+        self.epochs = sum(trial.epochs for trial in trials)
+        self.terminal = sys.stdout.isatty()
+
+    def show(self, trials):
+        """Prints what is new."""
+        for trial in trials:
+            if trial.finished and self.seen.get(trial.number) != trial.epochs:
+                self.seen[trial.number] = trial.epochs
+                self._print(self._line(trial, trials))
+        if self.terminal:
+            running = [trial for trial in trials if trial.status == RUNNING]
+            names = ", ".join(f"{t.number} (epoch {self._epoch(t)})" for t in running)
+            text = f"running {names or 'starting'}, {self._left(trials)}"
+            print(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+
+    def _print(self, text):
+        print(f"\r\033[K{text}" if self.terminal else text, flush=True)
+
+    def _line(self, trial, trials):
+        objective = self.sweep.options.objective
+        done = sum(each.finished for each in trials)
+        total = min(self.sweep.options.trials, self.sweep.space.size)
+        head = f"[{done}{'' if self.sweep.definition.budget else f'/{total}'}] trial {trial.number}"
+        if trial.status == FAILED:
+            from common.tuning.oracle import reason
+
+            return f"{head}  failed: {reason(trial)}"
+        best = best_trial(trials, objective)
+        text = f"{head}  {objective} {trial.score:.4f} (epoch {trial.best_epoch} of {trial.epochs})"
+        if trial.status == PRUNED:
+            text += ", stopped early"
+        return (
+            f"{text}  {trial.seconds:.0f} s  best {best.score:.4f} (trial {best.number})  "
+            f"{self._left(trials)}"
+        )
+
+    def _epoch(self, trial):
+        done = 0
+        for path in self.sweep.store.folder(trial).glob("fold-*/history.csv"):
+            with contextlib.suppress(OSError):
+                done += max(path.read_text().count("\n") - 1, 0)
+        return done + 1
+
+    def _left(self, trials):
+        """Returns the time left, by the epochs trained so far in this session."""
+        definition = self.sweep.definition
+        done = sum(trial.epochs for trial in trials if trial.finished)
+        finished = [trial for trial in trials if trial.finished]
+        new = done - self.epochs
+        elapsed = time.perf_counter() - self.begun
+        if new <= 0:
+            return "time left not known yet"
+        if definition.budget:
+            left = definition.trials * definition.trial_epochs - done
+        else:
+            count = min(definition.trials, self.sweep.space.size) - len(finished)
+            left = count * done / max(len(finished), 1)
+        from common.callbacks import duration
+
+        return f"{duration(max(left, 0) * elapsed / new)} left"
+
+    def close(self):
+        """Ends the rewritten line."""
+        if self.terminal:
+            print("\r\033[K", end="", flush=True)
