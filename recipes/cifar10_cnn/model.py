@@ -20,7 +20,9 @@ def build_model(config, num_classes=10):
     inputs = keras.Input((32, 32, 3), dtype="uint8", name="image")
     x = ops.cast(inputs, "float32") / 255.0
     x = _plain(x, config) if config.architecture == "plain" else _blocks(x, config)
-    outputs = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
+    outputs = layers.Dense(
+        num_classes, activation="softmax", dtype="float32", name="probabilities"
+    )(x)
     return keras.Model(inputs, outputs, name="cifar10_cnn")
 
 

@@ -52,6 +52,8 @@ class Config:
     """Learning rate; with one_cycle its peak."""
     batch_size: int = 32
     """Examples per step."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
+    """What products are computed in while training; auto: mixed_bfloat16 where the processor has it."""
     epochs: int = 10
     """Passes over the training split."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
@@ -95,16 +97,23 @@ BEST = Config(
     schedule="one_cycle",
     learning_rate=0.2,
     batch_size=128,
+    precision="auto",
     epochs=10,
     monitor="val_accuracy",
 )
 PRESETS = {
     "best": BEST,
-    "large": replace(BEST, filters=(64, 128, 256), epochs=18),
+    "large": replace(BEST, filters=(64, 128, 256), shift=4, epochs=28),
     "article": Config(),
     # For the 2,000 generated images: more and smaller steps.
     "sample": replace(
-        BEST, filters=(16, 32, 64), batch_size=32, learning_rate=0.05, epochs=6, flip=False
+        BEST,
+        filters=(16, 32, 64),
+        batch_size=32,
+        learning_rate=0.05,
+        epochs=6,
+        flip=False,
+        precision="float32",
     ),
 }
 
@@ -158,6 +167,7 @@ def train(config, run):
     from common.augment import random_flip, random_shift
     from common.backend import jit_compile, seed_everything
     from common.batches import ArrayBatches
+    from common.precision import precision
     from common.training import finish, fit
 
     from .model import build_model
@@ -184,7 +194,8 @@ def train(config, run):
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
 
-    model = build_model(config, classes)
+    with precision(config.precision):
+        model = build_model(config, classes)
     model.compile(
         optimizer=make_optimizer(config, config.epochs * train_batches.num_batches),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
