@@ -1,26 +1,35 @@
 """Search methods on tables of trained configurations: a search of 100 trials costs milliseconds.
 
-    python tests/benchmarks/search_replay.py TABLES --trials 100 --seeds 20
+    python tests/benchmarks/search_replay.py [TABLES] --trials 100 --seeds 20 --output FOLDER
 
-TABLES is a folder with tables.json and NAME.npz (`index`: rows x hyperparameters, the position of each
-value in the space; `value`: rows x seeds, NaN where missing). A method sees one seed's value, drawn
-at random; it is judged by the mean over seeds of the configuration it thinks best: normalised regret,
-0 the best row, 1 the worst. Beside our methods run KerasTuner's own (kt_random, kt_bayesian), which
-are given seeds 100,003 apart, because their neighbouring seeds repeat each other's points.
+TABLES is a folder with tables.json and NAME.npz (default: tables/ beside this file; grid_table.py made
+it). `index` holds rows x hyperparameters, the position of each value in the space; `value` rows x
+seeds, NaN where missing; and where there is one, `curve` rows x seeds x epochs and `test` rows x seeds.
+
+A method sees one training seed's values, drawn at random; it is judged by the mean over seeds of the
+configuration it thinks best: normalised regret, 0 the best row, 1 the worst. The budget is counted in
+epochs: where the table has curves, the median rule prunes as in a sweep, and Hyperband's short trials
+cost what they train. Beside our methods run KerasTuner's own (kt_...), given seeds 100,003 apart,
+because their neighbouring seeds repeat each other's points.
+
+Printed: the median over searches after a quarter, half and all of the budget; its ratio to random's
+with a 95 % interval (bootstrap over searches, in pairs of equal seeds); the mean rank; the test accuracy
+of what was chosen; CPU time a trial. FOLDER takes regrets as JSON and a picture of each table.
 """
 
 import argparse
 import json
 import resource
 import statistics
+import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-OURS = ("grid", "random", "bayesian", "evolution", "tpe")
-STOCK = ("kt_random", "kt_bayesian")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+OURS = ("random", "grid", "bayesian", "hyperband", "evolution", "tpe")
+STOCK = ("kt_random", "kt_bayesian", "kt_hyperband")
 
 
 class Table:
@@ -31,12 +40,15 @@ class Table:
         data = np.load(Path(folder) / f"{name}.npz")
         self.name, self.space = name, meta["space"]
         self.best, self.worst = meta["best_mean"], meta["worst_mean"]
-        names = list(self.space)
-        self.rows = {
-            tuple(row): values
-            for row, values in zip(data["index"].tolist(), data["value"], strict=True)
+        self.value = data["value"]
+        self.curve = data["curve"].astype("float64") if "curve" in data else None
+        self.test = data.get("test")
+        self.epochs = meta.get("epochs", 1)
+        self.rows = {tuple(row): i for i, row in enumerate(data["index"].tolist())}
+        self.places = {
+            name: {value: index for index, value in enumerate(values)}
+            for name, values in self.space.items()
         }
-        self.places = {name: {v: i for i, v in enumerate(self.space[name])} for name in names}
 
     def hyperparameters(self):
         import keras_tuner
@@ -46,12 +58,24 @@ class Table:
             hp.Choice(name, values)
         return hp
 
-    def values(self, point):
-        found = self.rows[tuple(self.places[name][point[name]] for name in self.space)]
-        return found[~np.isnan(found)]
+    def row(self, point):
+        return self.rows[tuple(self.places[name][point[name]] for name in self.space)]
+
+    def train(self, point, random):
+        """Returns the curve of one training, with a seed drawn at random."""
+        row = self.row(point)
+        seeds = np.flatnonzero(~np.isnan(self.value[row]))
+        seed = int(random.choice(seeds))
+        if self.curve is None:
+            return [float(self.value[row, seed])]
+        # A training that diverged is worth a guess from there on.
+        return np.nan_to_num(self.curve[row, seed], nan=float(self.value.min())).tolist()
 
     def regret(self, point):
-        return (self.best - self.values(point).mean()) / (self.best - self.worst)
+        return (self.best - np.nanmean(self.value[self.row(point)])) / (self.best - self.worst)
+
+    def test_accuracy(self, point):
+        return None if self.test is None else float(np.nanmean(self.test[self.row(point)]))
 
 
 class MemoryStore:
@@ -65,107 +89,228 @@ class MemoryStore:
 
 
 def ours(table, method, seed, trials):
-    """Runs one of our methods; returns the regret of the incumbent after each trial."""
+    """Runs one of our methods; returns (epochs so far, score, point) of each step."""
     import keras_tuner
 
     from common.tuning import make_oracle
-    from common.tuning.store import COMPLETED, Trial
+    from common.tuning.score import below_median
+    from common.tuning.store import COMPLETED, PRUNED
 
+    budget = trials * table.epochs
     oracle = make_oracle(
         method,
         objective=keras_tuner.Objective("value", "max"),
         seed=seed,
-        max_trials=trials,
+        max_epochs=budget,
+        trial_epochs=table.epochs,
         hyperparameters=table.hyperparameters(),
     )
-    oracle.store = MemoryStore()
+    store = oracle.store = MemoryStore()
     noise = np.random.default_rng([seed, 7])
-    for number in range(trials):
-        point = oracle.propose(number, oracle.store.read())
-        observed = float(noise.choice(table.values(point)))
-        oracle.store.trials.append(Trial(number, point, COMPLETED, score=observed, epochs=1))
-    return incumbents(table, [(trial.values, trial.score) for trial in oracle.store.trials])
+    full, spent, seen = {}, 0, []
+    while spent < budget:
+        trial = oracle.choose(store.read())
+        if trial is None:
+            break
+        if trial.number not in full:
+            full[trial.number] = table.train(trial.values, noise)
+            store.trials.append(trial)
+        curve, done = full[trial.number], trial.epochs
+        others = [
+            each.curves[0]["value"]
+            for each in store.trials
+            if each.status == COMPLETED and each.curves
+        ]
+        limit = trial.epoch_limit or table.epochs
+        for epoch in range(done + 1, limit + 1):
+            values = curve[:epoch]
+            if epoch < table.epochs and below_median(values, others, "max"):
+                break
+        trial.epochs, trial.curves, trial.score = epoch, [{"value": values}], max(values)
+        trial.status = COMPLETED if epoch == table.epochs else PRUNED
+        spent += epoch - done
+        seen.append((spent, trial.score, trial.values))
+    return seen
 
 
 def stock(table, method, seed, trials):
     """Runs KerasTuner's own oracle; returns the same."""
     import keras_tuner
-    from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+    from keras_tuner import oracles
 
-    cls = RandomSearchOracle if method == "kt_random" else BayesianOptimizationOracle
+    options = {
+        "objective": keras_tuner.Objective("value", "max"),
+        "seed": 1 + seed * 100_003,
+        "hyperparameters": table.hyperparameters(),
+    }
+    if method == "kt_hyperband":
+        cls = oracles.HyperbandOracle
+        options |= {"max_epochs": table.epochs, "factor": 3, "hyperband_iterations": 1000}
+    else:
+        cls = {
+            "kt_random": oracles.RandomSearchOracle,
+            "kt_bayesian": oracles.BayesianOptimizationOracle,
+        }[method]
+        options |= {"max_trials": trials}
+    budget, spent, seen, full = trials * table.epochs, 0, [], {}
+    noise = np.random.default_rng([seed, 7])
     with tempfile.TemporaryDirectory() as folder:
-        oracle = cls(
-            objective=keras_tuner.Objective("value", "max"),
-            max_trials=trials,
-            seed=1 + seed * 100_003,
-            hyperparameters=table.hyperparameters(),
-        )
+        oracle = cls(**options)
         oracle._set_project_dir(folder, "search")
         oracle.verbose = 0
-        noise = np.random.default_rng([seed, 7])
-        seen = []
-        for _ in range(trials):
+        while spent < budget:
             trial = oracle.create_trial("benchmark")
             if trial.status != "RUNNING":
                 break
-            point = dict(trial.hyperparameters.values)
-            observed = float(noise.choice(table.values(point)))
+            values = trial.hyperparameters.values
+            point = {name: values[name] for name in table.space}
+            key = tuple(point.values())
+            first = values.get("tuner/initial_epoch", 0)
+            last = values.get("tuner/epochs", table.epochs)
+            if first == 0:
+                full[key] = table.train(point, noise)
+            observed = max(full[key][:last])
             oracle.update_trial(trial.trial_id, {"value": observed})
             trial.status = "COMPLETED"
             oracle.end_trial(trial)
-            seen.append((point, observed))
-    return incumbents(table, seen)
+            spent += last - first
+            seen.append((spent, observed, point))
+    return seen
 
 
-def incumbents(table, seen):
-    best, regrets = None, []
-    for point, observed in seen:
-        if best is None or observed > best:
-            best, regret = observed, table.regret(point)
-        regrets.append(regret)
-    return regrets
+def incumbents(table, seen, grid):
+    """Returns the regret of what is thought best after each number of epochs, and its test accuracy."""
+    regrets, best, test = np.ones(len(grid)), None, None
+    for spent, score, point in seen:
+        if best is None or score > best:
+            best = score
+            regrets[np.searchsorted(grid, spent) :] = table.regret(point)
+            test = table.test_accuracy(point)
+    return regrets.tolist(), test
+
+
+def ratio_interval(values, base, count=2000):
+    """Returns the ratio of medians and its 95 % interval, resampling pairs."""
+    values, base = np.array(values), np.array(base[: len(values)])
+    picks = np.random.default_rng(0).integers(0, len(values), (count, len(values)))
+    below = np.maximum(np.median(base[picks], axis=1), 1e-12)
+    ratios = np.median(values[picks], axis=1) / below
+    whole = np.median(values) / max(np.median(base), 1e-12)
+    return whole, *np.percentile(ratios, [2.5, 97.5])
+
+
+def mean_ranks(finals):
+    """Returns each method's mean rank over the searches that all have; equal regrets share theirs."""
+    from scipy.stats import rankdata
+
+    count = min(len(values) for values in finals.values())
+    ranks = rankdata([values[:count] for values in finals.values()], axis=0)
+    return dict(zip(finals, ranks.mean(axis=1), strict=True)), count
+
+
+def replay(table, methods, trials, seeds, stock_seeds):
+    """Runs all searches on a table, prints its part of the result and returns it."""
+    grid = np.linspace(1, trials * table.epochs, 100)
+    results = {}
+    ours(table, "random", 0, 1)  # Imports, before anything is timed.
+    for method in methods:
+        run, count = (stock, stock_seeds) if method in STOCK else (ours, seeds)
+        if method.endswith("hyperband") and table.epochs < 3:
+            continue
+        begun = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        searches = [run(table, method, seed, trials) for seed in range(count)]
+        cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begun
+        found = [incumbents(table, seen, grid) for seen in searches]
+        results[method] = {
+            "regrets": [regrets for regrets, _ in found],
+            "tests": [test for _, test in found],
+            "trials": statistics.fmean(len(seen) for seen in searches),
+            "cpu_ms": 1000 * cpu / sum(len(seen) for seen in searches),
+        }
+        print(f"  {method} done", file=sys.stderr, flush=True)
+    show(table, results, trials)
+    return {"epochs": grid.tolist(), "methods": results}
+
+
+def show(table, results, trials):
+    ranks, count = mean_ranks(
+        {name: [r[-1] for r in one["regrets"]] for name, one in results.items()}
+    )
+    print(
+        f"\n### {table.name}: {len(table.rows):,} points, {trials * table.epochs} epochs a search\n"
+    )
+    print(
+        "| method | searches | regret x 1000, median: 1/4 | 1/2 | all of the budget | of random's "
+        f"(95 %) | mean rank ({count}) | test, % | trials | CPU ms a trial |"
+    )
+    print("|---" * 10 + "|")
+    for name, one in results.items():
+        regrets = np.array(one["regrets"])
+        cells = [f"{1000 * np.median(regrets[:, at]):.1f}" for at in (24, 49, 99)]
+        ratio = "-"
+        if "random" in results:
+            values = ratio_interval(regrets[:, -1], [r[-1] for r in results["random"]["regrets"]])
+            ratio = "{:.2f} ({:.2f} to {:.2f})".format(*values)
+        tests = [test for test in one["tests"] if test is not None]
+        test = f"{100 * statistics.fmean(tests):.2f}" if tests else "-"
+        cells += [ratio, f"{ranks[name]:.2f}", test, f"{one['trials']:.0f}", f"{one['cpu_ms']:.1f}"]
+        print(f"| {name} | {len(regrets)} | " + " | ".join(cells) + " |", flush=True)
+
+
+def draw(table, result, path):
+    """Writes the picture: median regret against epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), dpi=130, layout="constrained")
+    axes = figure.subplots()
+    styles = ("-", "--", "-.", ":")
+    finals = {}
+    for index, (name, one) in enumerate(result["methods"].items()):
+        median = 1000 * np.median(one["regrets"], axis=0)
+        finals[name] = median[-1]
+        axes.plot(
+            result["epochs"],
+            np.maximum(median, 0.1),
+            styles[index % 4],
+            label=name,
+            color="#8a97a6" if name.startswith("kt_") else None,
+            linewidth=1.6,
+        )
+    best = min(finals, key=finals.get)
+    axes.set_title(f"{best} ends nearest to the best of {table.name}", loc="left", fontsize=11)
+    axes.set_yscale("log")
+    axes.set_xlabel("epochs trained")
+    axes.set_ylabel("median normalised regret x 1000")
+    axes.legend(fontsize=8, frameon=False)
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
 
 
 def main():
+    here = Path(__file__).parent / "tables"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path)
+    parser.add_argument("tables", type=Path, nargs="?", default=here)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--stock-seeds", type=int, default=20)
     parser.add_argument("--methods", default=",".join(OURS + STOCK))
     parser.add_argument("--names", default="", help="tables, by comma (default: all)")
-    parser.add_argument("--output", type=Path, help="write all regrets as JSON")
+    parser.add_argument("--output", type=Path, help="folder for results and pictures")
     arguments = parser.parse_args()
     names = list(json.loads((arguments.tables / "tables.json").read_text()))
-    results = {}
     for name in arguments.names.split(",") if arguments.names else names:
         table = Table(arguments.tables, name)
-        results[name] = {}
-        print(f"\n{name}, median normalised regret x 1000 (share of random's), CPU ms a trial")
-        for method in arguments.methods.split(","):
-            run = stock if method in STOCK else ours
-            start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-            wall = time.perf_counter()
-            curves = [run(table, method, seed, arguments.trials) for seed in range(arguments.seeds)]
-            cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - start
-            results[name][method] = curves
-            cells = []
-            for at in (25, 50, 100):
-                if at <= arguments.trials:
-                    median = statistics.median(curve[min(at, len(curve)) - 1] for curve in curves)
-                    base = results[name].get("random")
-                    share = ""
-                    if base:
-                        of_random = statistics.median(curve[at - 1] for curve in base)
-                        share = f" ({median / max(of_random, 1e-12):.2f})"
-                    cells.append(f"{at}: {1000 * median:7.2f}{share}")
-            per_trial = 1000 * cpu / (arguments.seeds * arguments.trials)
-            print(
-                f"{method:<12} {'   '.join(cells)}   {per_trial:8.1f} ms   "
-                f"[{time.perf_counter() - wall:.0f} s]",
-                flush=True,
-            )
-    if arguments.output:
-        arguments.output.write_text(json.dumps(results))
+        result = replay(
+            table,
+            arguments.methods.split(","),
+            arguments.trials,
+            arguments.seeds,
+            arguments.stock_seeds,
+        )
+        if arguments.output:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            (arguments.output / f"{name}.json").write_text(json.dumps(result))
+            draw(table, result, arguments.output / f"{name}.png")
 
 
 if __name__ == "__main__":
