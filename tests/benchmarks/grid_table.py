@@ -110,7 +110,12 @@ def work(folder, worker, workers):
                 curve = read_history(run).get("val_accuracy", [])
             keras.utils.clear_session()
             seconds = time.perf_counter() - begun
-            line = {"row": row, "seed": seed, "curve": curve, "test": probe.accuracies[-1:]}
+            line = {
+                "row": row,
+                "seed": seed,
+                "curve": curve,
+                "test": [row["accuracy"] for row in probe.rows],
+            }
             print(json.dumps({**line, "seconds": round(seconds, 3)}), file=file, flush=True)
             if number % 50 == 0:
                 left = (len(todo) - number - 1) * seconds / 60
