@@ -286,16 +286,16 @@ def overview_table():
     return "\n".join(lines)
 
 
-def replace_section(text, section):
+def replace_section(text, section, begin=BEGIN, end=END):
     """Returns a README's text with what stands between the two markers replaced.
 
     Raises:
         RecipeError: The markers are missing.
     """
-    if BEGIN not in text or END not in text:
-        raise RecipeError(f"the README lacks the lines {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{section}\n{END}{rest.split(END, 1)[1]}"
+    if begin not in text or end not in text:
+        raise RecipeError(f"the README lacks the lines {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    return f"{before}{begin}\n{section}\n{end}{rest.split(end, 1)[1]}"
 
 
 def readmes():

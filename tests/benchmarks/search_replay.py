@@ -69,7 +69,7 @@ class Table:
         if self.curve is None:
             return [float(self.value[row, seed])]
         # A training that diverged is worth a guess from there on.
-        return np.nan_to_num(self.curve[row, seed], nan=float(self.value.min())).tolist()
+        return np.nan_to_num(self.curve[row, seed], nan=float(np.nanmin(self.value))).tolist()
 
     def regret(self, point):
         return (self.best - np.nanmean(self.value[self.row(point)])) / (self.best - self.worst)
@@ -209,7 +209,7 @@ def mean_ranks(finals):
 
 
 def replay(table, methods, trials, seeds, stock_seeds):
-    """Runs all searches on a table, prints its part of the result and returns it."""
+    """Runs all searches on a table and returns its part of the result."""
     grid = np.linspace(1, trials * table.epochs, 100)
     results = {}
     ours(table, "random", 0, 1)  # Imports, before anything is timed.
@@ -222,28 +222,33 @@ def replay(table, methods, trials, seeds, stock_seeds):
         cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begun
         found = [incumbents(table, seen, grid) for seen in searches]
         results[method] = {
-            "regrets": [regrets for regrets, _ in found],
+            "regrets": [[round(value, 5) for value in regrets] for regrets, _ in found],
             "tests": [test for _, test in found],
             "trials": statistics.fmean(len(seen) for seen in searches),
-            "cpu_ms": 1000 * cpu / sum(len(seen) for seen in searches),
+            "cpu_ms": round(1000 * cpu / sum(len(seen) for seen in searches), 2),
         }
-        print(f"  {method} done", file=sys.stderr, flush=True)
-    show(table, results, trials)
-    return {"epochs": grid.tolist(), "methods": results}
+        print(f"{table.name}: {method} done", file=sys.stderr, flush=True)
+    return {
+        "table": table.name,
+        "points": len(table.rows),
+        "epochs": np.round(grid, 2).tolist(),
+        "methods": results,
+    }
 
 
-def show(table, results, trials):
+def text(result):
+    """Returns the Markdown table of a result."""
+    results = result["methods"]
     ranks, count = mean_ranks(
         {name: [r[-1] for r in one["regrets"]] for name, one in results.items()}
     )
-    print(
-        f"\n### {table.name}: {len(table.rows):,} points, {trials * table.epochs} epochs a search\n"
-    )
-    print(
+    lines = [
+        f"`{result['table']}`: {result['points']:,} points, {result['epochs'][-1]:.0f} epochs a search.",
+        "",
         "| method | searches | regret x 1000, median: 1/4 | 1/2 | all of the budget | of random's "
-        f"(95 %) | mean rank ({count}) | test, % | trials | CPU ms a trial |"
-    )
-    print("|---" * 10 + "|")
+        f"(95 %) | mean rank ({count}) | test, % | trials | CPU ms a trial |",
+        "|---" * 10 + "|",
+    ]
     for name, one in results.items():
         regrets = np.array(one["regrets"])
         cells = [f"{1000 * np.median(regrets[:, at]):.1f}" for at in (24, 49, 99)]
@@ -254,10 +259,11 @@ def show(table, results, trials):
         tests = [test for test in one["tests"] if test is not None]
         test = f"{100 * statistics.fmean(tests):.2f}" if tests else "-"
         cells += [ratio, f"{ranks[name]:.2f}", test, f"{one['trials']:.0f}", f"{one['cpu_ms']:.1f}"]
-        print(f"| {name} | {len(regrets)} | " + " | ".join(cells) + " |", flush=True)
+        lines.append(f"| {name} | {len(regrets)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-def draw(table, result, path):
+def draw(result, path):
     """Writes the picture: median regret against epochs."""
     from matplotlib.figure import Figure
 
@@ -277,7 +283,7 @@ def draw(table, result, path):
             linewidth=1.6,
         )
     best = min(finals, key=finals.get)
-    axes.set_title(f"{best} ends nearest to the best of {table.name}", loc="left", fontsize=11)
+    axes.set_title(f"{best} ends nearest to the best of {result['table']}", loc="left", fontsize=11)
     axes.set_yscale("log")
     axes.set_xlabel("epochs trained")
     axes.set_ylabel("median normalised regret x 1000")
@@ -307,10 +313,11 @@ def main():
             arguments.seeds,
             arguments.stock_seeds,
         )
+        print(f"\n{text(result)}", flush=True)
         if arguments.output:
             arguments.output.mkdir(parents=True, exist_ok=True)
-            (arguments.output / f"{name}.json").write_text(json.dumps(result))
-            draw(table, result, arguments.output / f"{name}.png")
+            (arguments.output / f"replay_{name}.json").write_text(json.dumps(result) + "\n")
+            draw(result, arguments.output / f"replay_{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Examples per second while training, on every backend and in plain PyTorch.
 
-    python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output results.json]
+    python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output FOLDER]
 
 The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
 data. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
 are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a large float32 matrix
-product on the same machine in the same run. Nothing else should run meanwhile.
+product on the same machine in the same run. Nothing else should run meanwhile. FOLDER takes
+throughput.json and throughput.png; `make bench` puts both into the README.
 """
 
 import argparse
@@ -155,15 +156,65 @@ def table(results):
                 row.append("-")
                 continue
             rate = statistics.median(found)
-            share = 6e-9 * results["multiply_adds"][name] * rate / results["matrix_gflops"]
-            row.append(f"{rate:,.0f} ({share:.2f})")
+            cpu = statistics.median(each["cpu_seconds_per_1000"] for each in cells[cell])
+            gflops = 6e-9 * results["multiply_adds"][name] * rate
+            share = gflops / results["matrix_gflops"]
+            row.append(f"**{rate:,.0f}**; {cpu:.2f} s; {gflops:.0f} ({share:.2f})")
         lines.append(f"| {name} | " + " | ".join(row) + " |")
     lines.append("")
     lines.append(
-        f"Examples/s, median of {results['repeats']} turns of {results['seconds']} s; in brackets "
-        f"the share of a large float32 matrix product ({results['matrix_gflops']:.0f} GFLOP/s)."
+        f"Examples/s; CPU seconds for 1,000; GFLOP/s and, in brackets, their share of a large float32 "
+        f"matrix product ({results['matrix_gflops']:.0f} GFLOP/s). The documents' networks and batch "
+        f"sizes, float32, one cached batch; median of {results['repeats']} turns of "
+        f"{results['seconds']:g} s. {results['machine']}."
     )
     return "\n".join(lines)
+
+
+def draw(results, path):
+    """Writes the picture: examples/s as multiples of plain PyTorch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.6), dpi=130, layout="constrained")
+    axes = figure.subplots()
+    names, ahead = list(results["cells"]), 0
+    shades = dict(zip(CELLS, ("#12467f", "#6f93b8", "#d98200", "#8a97a6", "#333333"), strict=True))
+    for index, name in enumerate(names):
+        rates = {
+            cell: statistics.median(each["examples_per_second"] for each in found)
+            for cell, found in results["cells"][name].items()
+            if found
+        }
+        ahead += rates["TensorFlow"] >= rates["plain PyTorch"]
+        for place, (cell, rate) in enumerate(rates.items()):
+            ratio = rate / rates["plain PyTorch"]
+            at = index + (place - 2) * 0.16
+            axes.bar(at, ratio, 0.15, color=shades[cell], label=cell if index == 0 else None)
+            axes.text(at, ratio, f"{ratio:.2f}", ha="center", va="bottom", fontsize=6.5)
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylabel("training speed, plain PyTorch = 1")
+    axes.set_title(
+        f"Keras on TensorFlow is ahead of plain PyTorch on {ahead} of {len(names)} networks",
+        loc="left",
+        fontsize=11,
+    )
+    axes.legend(frameon=False, fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def machine():
+    """Returns the machine and the versions in words."""
+    from common import environment
+
+    versions = environment.versions()
+    named = ", ".join(
+        f"{name} {versions[name]}"
+        for name in ("keras", "tensorflow", "jax", "torch")
+        if name in versions
+    )
+    return f"{environment.cpu_count()} cores of {environment.cpu_name()}, {named}"
 
 
 def main():
@@ -194,8 +245,11 @@ def main():
         products.append(matrix_product())
     results["matrix_gflops"] = statistics.median(products)
     results["multiply_adds"] = {name: multiply_adds(name) for name in results["cells"]}
+    results["machine"] = machine()
     if arguments.output:
-        arguments.output.write_text(json.dumps(results, indent=1))
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "throughput.json").write_text(json.dumps(results, indent=1) + "\n")
+        draw(results, arguments.output / "throughput.png")
     print(table(results))
 
 

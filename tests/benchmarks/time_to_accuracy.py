@@ -149,8 +149,8 @@ def main():
                 environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
                 subprocess.run(command, check=True, env=environment)
                 results[name][which] = json.loads(Path(place.name).read_text())
-        file.write_text(json.dumps(results, indent=1))
-        draw(name, results[name], arguments.output / f"{name}.png")
+        file.write_text(json.dumps(results, indent=1) + "\n")
+        draw(name, results[name], arguments.output / f"time_to_accuracy_{name}.png")
     print(table(results))
 
 

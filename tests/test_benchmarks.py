@@ -1,0 +1,86 @@
+"""The benchmarks' own arithmetic, by hand; and that the READMEs show what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import readme, search_replay
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Two hyperparameters, four rows, two seeds, three epochs; one training diverged."""
+    value = np.array([[0.5, 0.6], [0.9, 0.7], [0.1, np.nan], [0.3, 0.4]], "float32")
+    curve = np.stack([value * share for share in (0.5, 0.75, 1.0)], axis=2)
+    curve[3, 1] = [0.4, np.nan, np.nan]
+    meta = {
+        "space": {"a": [1, 2], "b": ["x", "y"]},
+        "epochs": 3,
+        "best_mean": 0.8,
+        "worst_mean": 0.1,
+    }
+    (tmp_path / "tables.json").write_text(json.dumps({"toy": meta}))
+    np.savez(
+        tmp_path / "toy.npz",
+        index=np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "int8"),
+        value=value,
+        curve=curve,
+        test=value / 2,
+    )
+    return search_replay.Table(tmp_path, "toy")
+
+
+def test_regret_by_hand(table):
+    assert table.regret({"a": 1, "b": "y"}) == pytest.approx(0.0, abs=1e-6)
+    assert table.regret({"a": 2, "b": "x"}) == pytest.approx(1.0)  # the missing seed does not count
+    assert table.regret({"a": 1, "b": "x"}) == pytest.approx(0.25 / 0.7)
+    assert table.test_accuracy({"a": 1, "b": "y"}) == pytest.approx(0.4)
+
+
+def test_a_seed_that_is_missing_is_never_drawn_and_divergence_is_worth_the_worst(table):
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        assert table.train({"a": 2, "b": "x"}, random)[-1] == pytest.approx(0.1)
+    curves = {tuple(table.train({"a": 2, "b": "y"}, random)) for _ in range(20)}
+    assert sorted(np.round(sorted(curves)[-1], 3)) == [0.1, 0.1, 0.4]
+
+
+def test_the_incumbent_changes_only_for_a_better_score(table):
+    good, bad = {"a": 1, "b": "y"}, {"a": 2, "b": "x"}
+    seen = [(3, 0.2, bad), (5, 0.7, good), (8, 0.6, bad)]
+    regrets, test = search_replay.incumbents(table, seen, np.array([1, 3, 4, 6, 9]))
+    np.testing.assert_allclose(regrets, [1, 1, 1, 0, 0], atol=1e-6)
+    assert test == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("method", ["random", "grid", "evolution", "hyperband", "bayesian"])
+def test_a_method_spends_its_budget_and_exhausts_the_space(table, method):
+    seen = search_replay.ours(table, method, seed=0, trials=4)
+    assert seen[-1][0] <= 12 + 2
+    assert [spent for spent, _, _ in seen] == sorted(spent for spent, _, _ in seen)
+    if method != "hyperband":
+        assert len({tuple(point.values()) for _, _, point in seen}) == len(seen) == 4
+
+
+def test_kerastuners_hyperband_pays_only_for_what_it_adds(table):
+    seen = search_replay.stock(table, "kt_hyperband", seed=0, trials=6)
+    steps = np.diff([0, *(spent for spent, _, _ in seen)]).tolist()
+    # One epoch for three, then two more for the best of them.
+    assert steps[:4] == [1, 1, 1, 2]
+    assert all(point in [{"a": a, "b": b} for a in (1, 2) for b in "xy"] for _, _, point in seen)
+
+
+def test_ratio_and_ranks_by_hand():
+    ratio, low, high = search_replay.ratio_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert ratio == pytest.approx(0.5)
+    assert low <= 0.5 <= high
+    ranks, count = search_replay.mean_ranks({"a": [1.0, 2.0, 9.0], "b": [1.0, 3.0]})
+    assert (ranks, count) == ({"a": 1.25, "b": 1.75}, 2)
+
+
+def test_the_readmes_show_what_was_measured():
+    for path, name, section in readme.sections():
+        assert readme.updated(path, name, section) == path.read_text(encoding="utf-8"), (
+            f"{path.name}: {name} differs; run python -m tests.benchmarks.readme"
+        )
