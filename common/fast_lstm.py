@@ -6,7 +6,7 @@ by step. Here, for the case that recipes use (default activations, full sequence
 - TensorFlow on a CPU: the BlockLSTM kernel, which loops inside one operation. (Its second version,
   BlockLSTMV2, orders its gates differently, but TensorFlow registers the first one's gradient for it,
   which is then wrong: with TensorFlow 2.21 the gradient of x differs from a finite difference.)
-- PyTorch: its fused LSTM on packed sequences.
+- PyTorch: its fused LSTM on padded rows, reversed by hand for the second direction.
 - JAX: one product for all inputs before the loop, and both directions in one step of it.
 
 Anything else falls back to Keras.
@@ -122,29 +122,27 @@ def _icfo(weights):
 def _torch_lstm(x, forward, backward, lengths):
     import torch
 
-    flat = []
-    for kernel, recurrent, bias in (forward, backward):
+    def run(x, weights):
+        kernel, recurrent, bias = weights
         # PyTorch has two biases that it adds up.
-        flat += [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
-    batch, steps = x.shape[0], x.shape[1]
-    units = forward[1].shape[0]
-    state = torch.zeros(2, batch, units, dtype=x.dtype, device=x.device)
-    options = (flat, True, 1, 0.0, False, True)
-    if lengths is None:
-        out, _, _ = torch._VF.lstm(x, (state, state), *options, True)
-    else:
-        packed = torch.nn.utils.rnn.pack_padded_sequence(
-            # A row without a word still needs a step; what it gives is masked.
-            x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )  # fmt: skip
-        data, _, _ = torch._VF.lstm(packed.data, packed.batch_sizes, (state, state), *options)
-        packed = torch.nn.utils.rnn.PackedSequence(
-            data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
-        )
-        out, _ = torch.nn.utils.rnn.pad_packed_sequence(
-            packed, batch_first=True, total_length=steps
-        )
-    return out[..., :units], out[..., units:]
+        flat = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
+        state = x.new_zeros(1, x.shape[0], recurrent.shape[0])
+        training = torch.is_grad_enabled()
+        out, _, _ = torch._VF.lstm(x, (state, state), flat, True, 1, 0.0, training, False, True)
+        return out
+
+    def reverse(x):
+        if lengths is None:
+            return x.flip(1)
+        return torch.take_along_dim(x, places, dim=1)
+
+    if lengths is not None:
+        # Each row's own words backwards; its padding stays where it is. (PyTorch would pack rows of
+        # unequal lengths, but what runs on packed rows is a loop, on whole ones oneDNN's kernel.)
+        steps = torch.arange(x.shape[1], device=x.device)[None]
+        lengths = lengths[:, None]
+        places = torch.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
+    return run(x, forward), reverse(run(reverse(x), backward))
 
 
 def _jax_lstm(x, forward, backward, lengths):

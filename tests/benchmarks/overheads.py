@@ -1,0 +1,238 @@
+"""What is spent beside training: start-up, first batch, input pipeline, our `fit`, memory.
+
+    TFDS_DATA_DIR=... python tests/benchmarks/overheads.py [--repeats 5] [--output FOLDER]
+
+Medians; each figure from processes of its own, the two sides of a ratio in turns. Nothing else should
+run meanwhile.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+NAMES = ("mnist_cnn", "cifar10_cnn", "cifar10_resnet", "imdb_bilstm")
+
+
+def help_seconds():
+    """Returns the seconds that `recipes train mnist_cnn --help` takes."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "recipes", "train", "mnist_cnn", "--help"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    return time.perf_counter() - begun
+
+
+def first_batch(name):
+    """Returns the seconds from Keras' import to the first batch, with the arrays cached.
+
+    Everything that a training does before it: reading, encoding, building and compiling the model.
+    """
+    from common import backend
+
+    backend.start()
+    begun = time.perf_counter()
+    prepared(name)["train"][0]
+    return time.perf_counter() - begun
+
+
+def prepared(name):
+    """Returns the `model` and the `train` batches of preset `best` as its train() makes them."""
+    from common import registry, training
+    from common.run import Options, Run
+
+    caught = {}
+
+    class Caught(Exception):
+        """The recipe has made what it trains with."""
+
+    def fit(model, run, train, validation, **options):
+        caught.update(model=model, train=train)
+        raise Caught
+
+    module = registry.load(name)
+    original, training.fit = training.fit, fit
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Caught):
+            run = Run(name, module.PRESETS["best"], Options(run_dir=Path(folder) / "r"), "best")
+            run.open()
+            run.load(module.load_data)
+            module.train(run.config, run)
+    finally:
+        training.fit = original
+    return caught
+
+
+def pipeline(name, seconds=20.0):
+    """Returns the share of a training's time that ends when one cached batch is repeated instead.
+
+    Both sides go through Keras' fit, in turns.
+    """
+    import keras
+
+    from common import backend
+
+    backend.start()
+    found = prepared(name)
+    model, batches = found["model"], found["train"]
+
+    class Some(keras.utils.PyDataset):
+        """Part of the batches, as they are or the same ones again from memory."""
+
+        def __init__(self, indices, cached):
+            super().__init__()
+            self.indices = indices
+            self.held = {index: batches[index] for index in set(indices)} if cached else None
+
+        num_batches = property(lambda self: len(self.indices))
+
+        def __getitem__(self, place):
+            index = self.indices[place]
+            return self.held[index] if self.held else batches[index]
+
+    indices = list(range(20))
+    model.fit(Some(indices, False), verbose=0)  # compiles
+    begun = time.perf_counter()
+    model.fit(Some(indices, False), verbose=0)
+    count = max(int(len(indices) * seconds / 6 / (time.perf_counter() - begun)), 5)
+    indices = [index % batches.num_batches for index in range(count)]
+    spent = {True: [], False: []}
+    sides = {cached: Some(indices, cached) for cached in spent}
+    for _ in range(3):
+        for cached, side in sides.items():
+            begun = time.perf_counter()
+            model.fit(side, shuffle=False, verbose=0)
+            spent[cached].append(time.perf_counter() - begun)
+    real, cached = statistics.median(spent[False]), statistics.median(spent[True])
+    return 1 - cached / real
+
+
+def fit_overhead(name="mnist_cnn"):
+    """Returns the seconds of an epoch in `recipes train` over those in bare model.fit, minus 1."""
+    import numpy as np
+
+    from common import backend, registry
+    from common.data import Source
+    from common.run import Options, Run
+
+    backend.start()
+    module = registry.load(name)
+    config = dataclasses.replace(module.PRESETS["article"], epochs=3)
+    splits = module.load_data(config, Source("full"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(name, config, Options(run_dir=Path(folder) / "r", report=False), "custom")
+        run.open()
+        run.load(module.load_data)
+        module.train(config, run)
+        rows = run.path("history.csv").read_text().splitlines()
+        column = rows[0].split(",").index("seconds")
+        ours = [float(row.split(",")[column]) for row in rows[1:]]
+    model = registry.load_model_module(name).build_model(config)
+    model.compile(
+        "adam", "categorical_crossentropy", ["accuracy"], jit_compile=backend.jit_compile()
+    )
+    eye, seconds = np.eye(10, dtype="float32"), []
+    x, y = np.asarray(splits.train.x), eye[splits.train.y]
+    validation = (np.asarray(splits.val.x), eye[splits.val.y])
+    for _ in range(3):
+        begun = time.perf_counter()
+        model.fit(x, y, batch_size=config.batch_size, validation_data=validation, verbose=0)
+        seconds.append(time.perf_counter() - begun)
+    # The first epoch compiles.
+    return statistics.median(ours[1:]) / statistics.median(seconds[1:]) - 1
+
+
+def peak_memory(name="cifar10_cnn"):
+    """Returns MB at the peak of a training's process, of its arrays, and of a process with Keras."""
+    command = [sys.executable, "-m", "recipes", "train", name, "--preset", "article"]
+    command += ["--epochs", "1", "--run-dir", "RUN", "--overwrite", "--no-report"]
+    with tempfile.TemporaryDirectory() as folder:
+        command[command.index("RUN")] = folder + "/run"
+        run = _peak(command)
+    empty = _peak([sys.executable, "-c", "import keras; keras.ops.zeros(1)"])
+    arrays = 60_000 * 32 * 32 * 3 / 1e6
+    return {"run": run, "arrays": arrays, "empty": empty, "ratio": run / (arrays + empty)}
+
+
+def _peak(command):
+    """Returns the largest resident memory of a command's process, MB."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    return int(done.stdout) / 1000
+
+
+PARTS = {"first_batch": first_batch, "pipeline": pipeline, "fit_overhead": fit_overhead}
+
+
+def in_process(part, *arguments):
+    """Returns a part's figure, from a process of its own."""
+    command = [sys.executable, __file__, "--part", part, *arguments]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def table(results):
+    """Returns the Markdown table."""
+    memory = results["memory"]
+    lines = ["| what | measured |", "|---|---|"]
+    lines.append(f"| `recipes train mnist_cnn --help` | {results['help']:.2f} s |")
+    for name, value in results["first_batch"].items():
+        lines.append(f"| first batch after Keras is imported, {name} | {value:.2f} s |")
+    for name, value in results["pipeline"].items():
+        lines.append(f"| input pipeline of `best`, share of the time, {name} | {value:.1%} |")
+    lines.append(f"| an epoch over bare `model.fit`, mnist_cnn | {results['fit_overhead']:+.1%} |")
+    lines.append(
+        f"| peak memory of a CIFAR-10 run | {memory['run']:.0f} MB, {memory['ratio']:.2f} of its arrays "
+        f"({memory['arrays']:.0f} MB) and an empty Keras process ({memory['empty']:.0f} MB) |"
+    )
+    return "\n".join([*lines, "", f"Medians of {results['repeats']}. {results['machine']}."])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(PARTS[arguments.part[0]](*arguments.part[1:]))
+        return
+    from tests.benchmarks.throughput import machine
+
+    def median(part, *more):
+        found = [in_process(part, *more) for _ in range(arguments.repeats)]
+        print(part, *more, [round(value, 3) for value in found], flush=True)
+        return statistics.median(found)
+
+    results = {
+        "repeats": arguments.repeats,
+        "machine": machine(),
+        "help": statistics.median(help_seconds() for _ in range(arguments.repeats)),
+        "first_batch": {name: median("first_batch", name) for name in NAMES},
+        "pipeline": {name: median("pipeline", name) for name in NAMES},
+        "fit_overhead": median("fit_overhead"),
+        "memory": peak_memory(),
+    }
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "overheads.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
