@@ -11,7 +11,12 @@ import numpy as np
 
 from common import config as configuration
 from common import registry
-from common.files import read_json, write_json_atomic, write_text_atomic
+from common.files import (
+    read_json,
+    write_bytes_atomic,
+    write_json_atomic,
+    write_text_atomic,
+)
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
 from common.tuning.options import SearchOptions
@@ -71,7 +76,7 @@ def command(name, words):
 
 
 def write_report(folder, methods, seeds):
-    """Writes contest.json and contest.html from finished searches; returns the page's path."""
+    """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
     from common.tuning import figures
     from common.tuning.definition import Definition
     from common.tuning.report import render
@@ -133,6 +138,7 @@ def write_report(folder, methods, seeds):
         f"{', '.join(leaders)} {verb} first on {definition.recipe} after {budget} epochs "
         f"(median of {seeds} searches)",
     )
+    write_bytes_atomic(folder / "contest.png", picture)
     page = {
         "result": result,
         "definition": definition,
