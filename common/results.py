@@ -261,6 +261,7 @@ def _machines(runs):
         machines.append(
             f"{device}, Keras {run['versions']['keras']} on {run['backend']} "
             f"{run['versions'].get(run['backend'], '')}, Python {run['python']}"
+            + ("" if run.get("precision", "float32") == "float32" else f", {run['precision']}")
         )
     return "; ".join(dict.fromkeys(machines))
 
