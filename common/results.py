@@ -231,10 +231,14 @@ def recipe_table(name):
 def _baseline_lines(groups):
     lines = []
     for preset, runs in groups.items():
-        for index, baseline in enumerate(runs[0]["baselines"]):
-            rows = [run["baselines"][index] for run in runs]
+        # An earlier run may lack a baseline that a later one has.
+        names = dict.fromkeys(each["name"] for run in runs for each in run["baselines"])
+        for name in names:
+            rows = [each for run in runs for each in run["baselines"] if each["name"] == name]
             accuracy = mean_and_deviation([row["accuracy"] for row in rows])
-            line = f"- beside `{preset}`: {baseline['name']} {accuracy} %"
+            line = f"- beside `{preset}`: {name} {accuracy} %"
+            if len(rows) < len(runs):
+                line += f" (n = {len(rows)})"
             values = [row["mcnemar_p"] for row in rows if row.get("mcnemar_p") is not None]
             if values:
                 line += f" (against the network, McNemar p {_p_range(values)})"

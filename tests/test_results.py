@@ -75,6 +75,16 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
     ]
 
 
+def test_runs_with_different_baselines_share_a_preset():
+    mirror = {"name": "mirror", "accuracy": 0.5, "mcnemar_p": 0.01}
+    linear = {"name": "linear", "accuracy": 0.9}
+    runs = [{"baselines": [linear]}, {"baselines": []}, {"baselines": [mirror, linear]}]
+    assert results._baseline_lines({"best": runs}) == [
+        "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
+        "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
+    ]
+
+
 def test_markers_are_needed():
     with pytest.raises(RecipeError, match="lacks the lines"):
         results.replace_section("no markers", "table")
