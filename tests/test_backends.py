@@ -18,7 +18,15 @@ OTHERS = [
 ]
 
 
-ON_ALL = ("contract", "callbacks", "explain", "tuning_recipes")
+ON_ALL = (
+    "contract",
+    "callbacks",
+    "explain",
+    "tuning_recipes",
+    "fast_lstm",
+    "batch_norm",
+    "precision",
+)
 
 
 def needs(backend):
