@@ -77,7 +77,7 @@ lab:  ## open JupyterLab on the notebooks (installs the extra)
 	@$(MAKE) --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
 	@$(BIN)/jupyter lab --notebook-dir notebooks
 
-bench: $(INSTALLED)  ## measure speed on an otherwise idle machine, an hour; needs EXTRAS=jax,torch and data
+bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs EXTRAS=jax,torch and data
 	@$(BIN)/python tests/benchmarks/throughput.py --output tests/benchmarks/results
 	@$(BIN)/python tests/benchmarks/time_to_accuracy.py --output tests/benchmarks/results
 	@$(BIN)/python -m tests.benchmarks.readme

@@ -3,8 +3,6 @@
 import contextlib
 from pathlib import Path
 
-NAMES = ("auto", "float32", "mixed_bfloat16")
-
 
 def resolve(name):
     """Returns the Keras dtype policy that a name stands for on this machine.
@@ -12,7 +10,7 @@ def resolve(name):
     Args:
         name: "float32", "mixed_bfloat16", or "auto": mixed_bfloat16 on TensorFlow where the processor
             multiplies bfloat16 itself (ResNet-20 then trains 1.5 times as fast), else float32. A
-            processor that does not, or another backend on a CPU, is slower with bfloat16 than without.
+            processor that does not is slower with it; other backends have not been measured.
     """
     if name != "auto":
         return name
