@@ -82,16 +82,25 @@ class BidirectionalLSTM(layers.Bidirectional):
 def _block_lstm(x, forward, backward, lengths):
     import tensorflow as tf
 
-    batch, steps = tf.shape(x)[0], tf.shape(x)[1]
+    batch, steps, features = tf.shape(x)[0], tf.shape(x)[1], x.shape[2]
     most = steps if lengths is None else tf.reduce_max(lengths)
+    rows, times = tf.range(batch)[None, :], tf.range(steps)[:, None]
+    # Step by step, each row's words as they stand, and backwards with its padding where it is.
+    ends = steps if lengths is None else lengths[None, :]
+    there, back = (
+        tf.broadcast_to(times, (steps, batch)),
+        tf.where(times < ends, ends - 1 - times, times),
+    )
 
-    def run(x, weights):
+    def run(weights, times):
         kernel, recurrent, bias = weights
         units = recurrent.shape[0]
         zeros, unused = tf.zeros((batch, units)), tf.zeros((units,))
+        # (batch, steps) to (steps, batch) in this order, and back: one copy of rows each way.
+        into, out_of = rows * steps + times, tf.transpose(times * batch + rows)
         out = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(most, tf.int64),
-            x=tf.transpose(x, (1, 0, 2)),
+            x=tf.reshape(_rows(flat, into, out_of), (steps, batch, features)),
             cs_prev=zeros,
             h_prev=zeros,
             w=_icfo(tf.concat([kernel, recurrent], axis=0)),
@@ -103,12 +112,25 @@ def _block_lstm(x, forward, backward, lengths):
             cell_clip=-1.0,
             use_peephole=False,
         )
-        return tf.transpose(out.h, (1, 0, 2))
+        hidden = _rows(tf.reshape(out.h, (-1, units)), out_of, into)
+        return tf.reshape(hidden, (batch, steps, units))
 
-    def reverse(x):
-        return tf.reverse(x, (1,)) if lengths is None else tf.reverse_sequence(x, lengths, 1)
+    flat = tf.reshape(x, (-1, features))
+    return run(forward, there), run(backward, back)
 
-    return run(x, forward), reverse(run(reverse(x), backward))
+
+def _rows(x, order, inverse):
+    """Returns the rows of x in this order; its gradient is a copy of rows too, not a sum of them."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def move(x):
+        def gradient(upstream):
+            return tf.gather(upstream, tf.reshape(inverse, (-1,)))
+
+        return tf.gather(x, tf.reshape(order, (-1,))), gradient
+
+    return move(x)
 
 
 def _icfo(weights):
