@@ -16,6 +16,7 @@ import numpy as np
 from common import backend
 from common.errors import RecipeError
 from common.files import atomic_path, write_text_atomic
+from common.wording import duration
 
 
 class NonFiniteLoss(RecipeError):
@@ -331,13 +332,3 @@ class SetEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.set_epoch(epoch)
         backend.seed_epoch(self.seed, epoch)
-
-
-def duration(seconds):
-    """Returns seconds as a person says them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"

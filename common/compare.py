@@ -193,7 +193,8 @@ def _paired_tests(runs):
     import numpy as np
 
     from common import metrics
-    from common.report import p_value, read_predictions
+    from common.report import read_predictions
+    from common.wording import p_value
 
     remarks = []
     for run in runs:

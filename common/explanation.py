@@ -1,6 +1,5 @@
 """`recipes explain`: asks a run's model about files and writes pictures with their checks."""
 
-import base64
 import html
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from common.batches import inference_batches, predict
 from common.errors import RecipeError, UsageError, near_match
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.loading import load_model
+from common.pages import data_uri
 from common.text import PADDING, UNKNOWN
 
 PAGE = """<!doctype html>
@@ -60,7 +60,7 @@ def explain_files(run, encode, files, label, output):
         path = Path(output) / f"{stem}{'.html' if 'words' in explained else '.png'}"
         if "words" in explained:
             title = html.escape(f"{names[chosen]}, {probabilities[chosen]:.1%}")
-            uri = "data:image/png;base64," + base64.b64encode(explained["picture"]).decode()
+            uri = data_uri(explained["picture"])
             write_text_atomic(path, PAGE.format(title=title, words=explained["words"], picture=uri))
         else:
             write_bytes_atomic(path, explained["picture"])

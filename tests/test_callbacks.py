@@ -145,20 +145,6 @@ def test_progress_without_a_terminal_writes_a_line_per_epoch_with_the_time_left(
     assert "left" not in lines[2]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (3599, "59 min 59 s"),
-        (7265, "2 h 01 min"),
-    ],
-)
-def test_duration(seconds, text):
-    assert callbacks.duration(seconds) == text
-
-
 def test_history_is_json_before_it_is_csv(tmp_path):
     keeper = keeper_with(tmp_path, [0.5, 0.25])
     with np.load(tmp_path / "backup/state.npz") as backup:

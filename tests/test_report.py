@@ -318,18 +318,3 @@ def test_ten_thousand_examples_take_a_few_cpu_seconds(tmp_path):
     images = generator.integers(0, 256, (10_000, 32, 32, 3), dtype=np.uint8)
     path = report.write_report(run, fake_splits(images, labels))
     assert path.stat().st_size < 1_500_000
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "\N{EN DASH}"),
-        (0.842, "0.84 s"),
-        (42.4, "42 s"),
-        (59.7, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (7500, "2 h 05 min"),
-    ],
-)
-def test_durations(seconds, text):
-    assert report.duration(seconds) == text

@@ -1,6 +1,5 @@
 """`recipes sweep NAME`: every method on one budget of epochs, with several seeds, and one page."""
 
-import base64
 import dataclasses
 import importlib.util
 import statistics
@@ -77,9 +76,9 @@ def command(name, words):
 
 def write_report(folder, methods, seeds):
     """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
+    from common.pages import data_uri, render
     from common.tuning import figures
     from common.tuning.definition import Definition
-    from common.tuning.report import render
 
     folder = Path(folder)
     definition = Definition.read(folder / f"{methods[0]}-seed0")
@@ -143,7 +142,7 @@ def write_report(folder, methods, seeds):
         "result": result,
         "definition": definition,
         "environment": read_json(folder / f"{methods[0]}-seed0" / "environment.json"),
-        "picture": "data:image/png;base64," + base64.b64encode(picture).decode(),
+        "picture": data_uri(picture),
         "rows": [_shown(row) for row in result["rows"]],
     }
     write_text_atomic(folder / "contest.html", render("contest.html", page))

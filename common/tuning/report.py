@@ -1,12 +1,12 @@
 """sweep.html: what a search found, how it got there, and what matters, in one file without scripts."""
 
-import base64
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import RecipeError
 from common.files import read_json, write_text_atomic
+from common.pages import data_uri, render
 from common.tuning import figures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
@@ -81,30 +81,10 @@ def write_report(directory):
         "explained": importance[2] if importance else None,
         "enough": ENOUGH_TRIALS,
         "directory": str(directory),
-        "pictures": {
-            name: "data:image/png;base64," + base64.b64encode(content).decode()
-            for name, content in pictures.items()
-        },
+        "pictures": {name: data_uri(content) for name, content in pictures.items()},
     }
-    write_text_atomic(directory / "sweep.html", render("sweep.html", page))
+    write_text_atomic(directory / "sweep.html", render("sweep.html", page, show=spaces.show))
     return directory / "sweep.html"
-
-
-def render(template, page):
-    """Returns a page made from one of common/templates."""
-    import jinja2
-
-    from common.report import duration
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("common"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"show": spaces.show, "duration": duration}
-    return environment.get_template(template).render(page)
 
 
 def _progress_title(trials, best, definition):

@@ -6,6 +6,7 @@ import sys
 import time
 
 from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
+from common.wording import duration
 
 
 class Status:
@@ -77,8 +78,6 @@ class Status:
         else:
             count = min(definition.trials, self.sweep.space.size) - len(finished)
             left = count * done / max(len(finished), 1)
-        from common.callbacks import duration
-
         return f"{duration(max(left, 0) * elapsed / new)} left"
 
     def close(self):

@@ -1,0 +1,39 @@
+"""Numbers as a reader wants them: percentages, times, p-values."""
+
+DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+
+
+def percent(value, digits=2):
+    """Returns a fraction as text, e.g. "99.53 %"; a dash for None."""
+    return DASH if value is None else f"{100 * value:.{digits}f} %"
+
+
+def p_value(value):
+    """Returns a p-value as text, e.g. "p = 0.03" or "p < 0.001"."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.{3 if value < 0.1 else 2}f}"
+
+
+def duration(seconds):
+    """Returns a time as text, e.g. "0.84 s", "3 min 20 s" or "2 h 05 min"."""
+    if seconds is None:
+        return DASH
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def number(value):
+    """Groups the digits of whole numbers and keeps the rest as text; a dash for None."""
+    if value is None:
+        return DASH
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def plain(value):
+    """Returns a sequence as its items and commas, and anything else as it is."""
+    return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else value
