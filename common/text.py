@@ -1,13 +1,10 @@
 """Words to integers: a vocabulary by frequency, fixed-length rows of ids, plain NumPy."""
 
-import itertools
-import re
-from collections import Counter
-
 import numpy as np
 
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
+from common.tokens import Tokens
 
 PADDING = 0
 UNKNOWN = 1
@@ -15,19 +12,6 @@ SPECIAL = 2
 """Ids below this one are not words."""
 
 UNKNOWN_WORD = "[UNK]"
-
-# A tag starts with a letter, so that "a < b" stays what it is.
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-# Words of any alphabet, with inner apostrophes: "don't" is one word and not "don" and "t". The two
-# marks that carry a tone are words of their own.
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[!?]")
-
-
-def tokenise(text):
-    """Returns the words of a text (list of str): lower case, `!` and `?` among them, no tags."""
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    return _WORD.findall(text.lower().replace("\u2019", "'"))
 
 
 class TextEncoder:
@@ -64,16 +48,17 @@ class TextEncoder:
         """Makes an encoder of the most frequent words of the training texts.
 
         Args:
-            texts: Iterable of str. Training texts only: words of the others are unknown to it.
+            texts: Sequence of str. Training texts only: words of the others are unknown to it.
             vocabulary_size: As above.
             max_tokens: As above.
             keep: As above.
         """
-        counts = Counter()
-        for text in texts:
-            counts.update(tokenise(text))
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return cls([word for word, _ in ranked], vocabulary_size, max_tokens, keep)
+        tokens = Tokens.of(texts)
+        counts = np.bincount(tokens.ids, minlength=len(tokens.words)).tolist()
+        ranked = sorted(
+            zip(counts, tokens.words, strict=True), key=lambda each: (-each[0], each[1])
+        )
+        return cls([word for _, word in ranked], vocabulary_size, max_tokens, keep)
 
     def __len__(self):
         """Number of ids in use: padding, unknown, and the words."""
@@ -89,19 +74,15 @@ class TextEncoder:
             int32 `(n, max_tokens)`. A text without any word becomes a single unknown one, so that
             no row is empty for a mask.
         """
-        rows = []
-        for text in texts:
-            words = tokenise(text)
-            if len(words) > self.max_tokens:
-                tail = slice(-self.max_tokens, None)
-                words = words[tail if self.keep == "last" else slice(self.max_tokens)]
-            rows.append(list(map(self._ids.get, words, itertools.repeat(UNKNOWN))) or [UNKNOWN])
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        ids = np.full((len(rows), self.max_tokens), PADDING, np.int32)
-        # Boolean assignment fills row by row, which is the order of the flat ids.
-        mask = np.arange(self.max_tokens) < lengths[:, None]
-        flat = itertools.chain.from_iterable(rows)
-        ids[mask] = np.fromiter(flat, np.int32, int(lengths.sum()))
+        tokens = Tokens.of(texts)
+        ids_here = np.array([self._ids.get(word, UNKNOWN) for word in tokens.words], np.int32)
+        kept = np.minimum(np.diff(tokens.offsets), self.max_tokens)
+        starts = tokens.offsets[1:] - kept if self.keep == "last" else tokens.offsets[:-1]
+        ids = np.full((len(texts), self.max_tokens), PADDING, np.int32)
+        places = np.arange(self.max_tokens)
+        mask = places < kept[:, None]
+        ids[mask] = ids_here[tokens.ids[(starts[:, None] + places)[mask]]]
+        ids[kept == 0, 0] = UNKNOWN
         return ids
 
     @staticmethod

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from common import tokens
 from common.errors import RecipeError, UsageError
-from common.text import TextEncoder, tokenise
+from common.text import TextEncoder
+from common.tokens import Tokens, tokenise
 
 TEXTS = ["the good film, the good cast", "The BAD film.", "a <br /><br />bad end: the end"]
 
@@ -95,3 +97,63 @@ def test_long_reviews_are_cut_and_the_vocabulary_is_full(tmp_path):
     assert encoder.lengths(ids).min() == 200
     encoder.save(tmp_path / "v.json")
     assert len(json.loads((tmp_path / "v.json").read_text())["words"]) == 3998
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """Texts enough to be worth the cache, with an empty one, and a cache of their own."""
+    monkeypatch.setenv("KERAS_RECIPE_BOX_CACHE", str(tmp_path))
+    monkeypatch.setattr(tokens, "_memory", {})
+    monkeypatch.setattr(tokens, "WORTH_KEEPING", 3)
+    return ["Good film, good END!", "...", "a <b>bad</b> film", "good"]
+
+
+def forget():
+    tokens._memory.clear()
+
+
+def test_words_are_found_again_in_the_cache(many, tmp_path, monkeypatch):
+    first = Tokens.of(many)
+    assert first.words == ["good", "film", "end", "!", "a", "bad"]
+    assert first.ids.tolist() == [0, 1, 0, 2, 3, 4, 5, 1, 0]
+    assert first.offsets.tolist() == [0, 5, 5, 8, 9]
+    forget()
+    monkeypatch.setattr(tokens, "tokenise", None)
+    again = Tokens.of(many)
+    assert again.words == first.words
+    np.testing.assert_array_equal(again.ids, first.ids)
+    np.testing.assert_array_equal(again.offsets, first.offsets)
+
+
+def test_another_text_is_another_entry_and_old_ones_go(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "FILES_KEPT", 2)
+    for last in ("x", "y", "z"):
+        Tokens.of([*many, last])
+    assert len(list((tmp_path / "tokens").glob("*.npz"))) == 2
+    # Where one text ends and the next begins matters.
+    assert tokens._key(["ab", "c"]) != tokens._key(["a", "bc"])
+
+
+def test_a_damaged_entry_is_made_anew(many, tmp_path):
+    Tokens.of(many)
+    (file,) = (tmp_path / "tokens").glob("*.npz")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    forget()
+    assert Tokens.of(many).words[0] == "good"
+    forget()
+    assert Tokens._read(file).words[0] == "good"
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(many, tmp_path, capsys):
+    (tmp_path / "tokens").write_text("a file where the folder should be")
+    assert Tokens.of(many).words[0] == "good"
+    assert "split into words at every start" in capsys.readouterr().err
+
+
+def test_texts_without_a_word_at_all(many):
+    for _ in range(2):
+        encoder = TextEncoder.fit(["...", "-", "..."], 10, 2)
+        assert encoder.words == []
+        assert encoder.encode(["...", "-", "..."]).tolist() == [[1, 0]] * 3
+        forget()
