@@ -104,15 +104,21 @@ def read(name):
 
 def record(name, directory):
     """Adds a finished run to the recipe's results.json; it replaces that of its preset and seed."""
+    # Not at the top: it imports matplotlib, and `recipes list` reads results.
+    from common.report_facts import read_history
+
     directory = Path(directory)
     metrics = read_json(directory / "metrics.json", "metrics")
     environment = read_json(directory / "environment.json", "environment")
     timing = read_json(directory / "timing.json", "timing")
     if metrics["data"]["source"] != "full":
         raise RecipeError(f"{directory} was not trained on a real data set; it is not recorded")
+    history, _ = read_history(directory / "history.csv")
     run = {
         "preset": metrics["preset"],
         "seed": metrics["seed"],
+        # Of the last epoch, as it was trained: augmented, with dropout, while weights changed.
+        "train_accuracy": float(history["accuracy"][-1]),
         "validation_accuracy": metrics["validation"]["accuracy"],
         "test_accuracy": metrics["test"]["accuracy"],
         "test_count": metrics["test"]["count"],
@@ -174,6 +180,7 @@ def _row(runs):
 
     return {
         "accuracy": mean_and_deviation([run["test_accuracy"] for run in runs]),
+        "train": mean_and_deviation([run["train_accuracy"] for run in runs]),
         "validation": mean_and_deviation([run["validation_accuracy"] for run in runs]),
         "n": len(runs),
         "parameters": f"{runs[0]['parameters']:,}",
@@ -202,14 +209,15 @@ def recipe_table(name):
     if not groups:
         return "Not measured yet: `make results-" + name + "`."
     lines = [
-        "| preset | test accuracy, % | n | validation, % | ECE, raw / calibrated | parameters | "
-        "epochs | training, wall | CPU |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| preset | test accuracy, % | n | validation, % | training, % | ECE, raw / calibrated | "
+        "parameters | epochs | training, wall | CPU |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for preset, runs in groups.items():
         row = _row(runs)
         lines.append(
-            f"| `{preset}` | {row['accuracy']} | {row['n']} | {row['validation']} | {row['ece']} | "
+            f"| `{preset}` | {row['accuracy']} | {row['n']} | {row['validation']} | {row['train']} | "
+            f"{row['ece']} | "
             f"{row['parameters']} | {row['epochs']} | {row['wall']} | {row['cpu']} |"
         )
     baselines = _baseline_lines(groups)
@@ -221,7 +229,8 @@ def recipe_table(name):
     lines[-1] += f"`{data['fingerprint'][:12]}`). {data['note']}".rstrip()
     lines.append(
         f"n runs, seeds 0 to n - 1; mean ± sample standard deviation; chosen on validation, tested "
-        f"once, {runs[0]['test_count']:,} test examples. Machine: {_machines(runs)}. "
+        f"once, {runs[0]['test_count']:,} test examples; training accuracy is the last epoch's, on "
+        f"augmented examples and with dropout where the preset has them. Machine: {_machines(runs)}. "
         f"Commit {', '.join(_distinct(runs, 'commit'))}. Again: `make results-{name} "
         f"SEEDS={max(len(group) for group in groups.values())} PRESETS={','.join(groups)}`."
     )

@@ -43,6 +43,8 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
         directory = tmp_path / "run"
         test = {"accuracy": accuracy, "count": 9, "loss": 1.0, "ece": 0.1, "ece_calibrated": 0.1}
         data = {"source": "full", "label": "D", "name": "d", "version": "1", "note": ""}
+        directory.mkdir(exist_ok=True)
+        (directory / "history.csv").write_text(f"epoch,accuracy\n1,0.1\n2,{accuracy + 0.1}\n")
         write_json_atomic(
             directory / "metrics.json",
             {
@@ -69,10 +71,9 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
         )
         write_json_atomic(directory / "config.json", {"config": {}})
         results.record("mnist_cnn", directory)
-    assert [(run["seed"], run["test_accuracy"]) for run in results.read("mnist_cnn")] == [
-        (0, 0.7),
-        (1, 0.6),
-    ]
+    runs = results.read("mnist_cnn")
+    assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6)]
+    assert [run["train_accuracy"] for run in runs] == pytest.approx([0.8, 0.7])
 
 
 def test_runs_with_different_baselines_share_a_preset():
