@@ -16,7 +16,8 @@ from keras_tuner.engine.trial import TrialStatus
 
 from common.errors import RecipeError
 from common.tuning import space as spaces
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, make_store
+from common.tuning.shared_store import make_store
+from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial
 
 WAIT = "wait"
 POLL_SECONDS = 0.2

@@ -12,7 +12,8 @@ from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.oracle import reason
 from common.tuning.score import direction
-from common.tuning.store import FAILED, PRUNED, best_trial, make_store
+from common.tuning.shared_store import make_store
+from common.tuning.store import FAILED, PRUNED, best_trial
 
 SHOWN = 10
 # A forest on fewer trials sees patterns in noise.

@@ -22,6 +22,11 @@ from common.tuning.store import COMPLETED, PRUNED, Store, Trial
 HEARTBEAT_SECONDS = 10
 
 
+def make_store(directory, url=None, name=None):
+    """Returns the Store of a sweep folder, or of a database where there is a URL."""
+    return Store(directory) if url is None else SharedStore(directory, url, name)
+
+
 class SharedStore(Store):
     """The trials of one study.
 

@@ -145,15 +145,6 @@ class Store:
         return definition
 
 
-def make_store(directory, url=None, name=None):
-    """Returns the Store of a sweep folder, or of a database where there is a URL."""
-    if url is None:
-        return Store(directory)
-    from common.tuning.shared_store import SharedStore
-
-    return SharedStore(directory, url, name)
-
-
 def best_trial(trials, objective):
     """Returns the best trial that did not fail, or None; fully trained ones first."""
     sign = -1.0 if direction(objective) == "max" else 1.0
