@@ -19,6 +19,7 @@ from common import config as configuration
 from common import registry
 from common.errors import RecipeError
 from common.files import read_json
+from common.wording import duration
 
 KEY = "keras_recipe_box"
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,18 +99,18 @@ def train(recipe, config, data, quiet=True):
     name = configuration.short_hash([configuration.to_dict(config), data])
     folder = ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
     run = Run(recipe, config, Options(data=data, run_dir=folder, report=False), "custom")
-    begun = time.perf_counter()
     if not run.finished:
         run.open()
         with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
             module.train(config, run)
     metrics = read_json(run.path("metrics.json"), "metrics")
+    seconds = read_json(run.path("timing.json"), "timing")["train_wall_seconds"]
     with run.path("history.csv").open() as file:
         history = list(csv.DictReader(file))
     print(
         f"{recipe}: {metrics['epochs']} epochs, validation {metrics['validation']['accuracy']:.2%}, "
         f"test {metrics['test']['accuracy']:.2%} on {metrics['data']['label']} "
-        f"({time.perf_counter() - begun:.0f} s)"
+        f"(trained in {duration(seconds)})"
     )
     splits = run.load(module.load_data)
     return Trained(run, load_model(run.path("best.keras")), splits, metrics, history)
