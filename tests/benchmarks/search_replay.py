@@ -231,6 +231,7 @@ def replay(table, methods, trials, seeds, stock_seeds):
     return {
         "table": table.name,
         "points": len(table.rows),
+        "unit": "trainings" if table.curve is None else "epochs",
         "epochs": np.round(grid, 2).tolist(),
         "methods": results,
     }
@@ -243,7 +244,8 @@ def text(result):
         {name: [r[-1] for r in one["regrets"]] for name, one in results.items()}
     )
     lines = [
-        f"`{result['table']}`: {result['points']:,} points, {result['epochs'][-1]:.0f} epochs a search.",
+        f"`{result['table']}`: {result['points']:,} points, "
+        f"{result['epochs'][-1]:.0f} {result['unit']} a search.",
         "",
         "| method | searches | regret x 1000, median: 1/4 | 1/2 | all of the budget | of random's "
         f"(95 %) | mean rank ({count}) | test, % | trials | CPU ms a trial |",
@@ -264,7 +266,7 @@ def text(result):
 
 
 def draw(result, path):
-    """Writes the picture: median regret against epochs."""
+    """Writes the picture: median regret against epochs, or trainings where a table has no curves."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), dpi=130, layout="constrained")
@@ -285,7 +287,7 @@ def draw(result, path):
     best = min(finals, key=finals.get)
     axes.set_title(f"{best} ends nearest to the best of {result['table']}", loc="left", fontsize=11)
     axes.set_yscale("log")
-    axes.set_xlabel("epochs trained")
+    axes.set_xlabel(result["unit"])
     axes.set_ylabel("median normalised regret x 1000")
     axes.legend(fontsize=8, frameon=False)
     axes.grid(alpha=0.3)
