@@ -99,11 +99,11 @@ PRESETS = {
     "article_110": Config(blocks_per_stage=18, warmup_steps=400),
     "plain_20": Config(residual=False),
     "plain_56": Config(residual=False, blocks_per_stage=9),
-    # The same networks for eight epochs: enough to see what depth does without shortcuts.
-    "short_20": replace(SHORT, epochs=8),
-    "short_56": replace(SHORT, epochs=8, blocks_per_stage=9),
-    "short_plain_20": replace(SHORT, epochs=8, residual=False),
-    "short_plain_56": replace(SHORT, epochs=8, residual=False, blocks_per_stage=9),
+    # The same networks for five epochs: enough to see what depth does without shortcuts.
+    "short_20": replace(SHORT, epochs=5),
+    "short_56": replace(SHORT, epochs=5, blocks_per_stage=9),
+    "short_plain_20": replace(SHORT, epochs=5, residual=False),
+    "short_plain_56": replace(SHORT, epochs=5, residual=False, blocks_per_stage=9),
     "sample": replace(
         SHORT,
         validation_fraction=0.1,
