@@ -6,6 +6,9 @@ import numpy as np
 
 from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress, set_title, to_png
 
+CLEARLY = 0.02
+"""Of the probability: a smaller difference of two deletion curves is noise."""
+
 
 def image_explanation(image, label, probability, heat, attributions, curves, checks):
     """Draws an image, its Grad-CAM, its integrated gradients and the deletion curve.
@@ -51,11 +54,14 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
 
 
 def verdict(curves):
-    """Returns a sentence: which explanations mark what matters more than random parts do."""
+    """Returns a sentence: which explanations mark what matters more than random parts do.
+
+    They do if the mean probability, while what they mark is removed, is lower by CLEARLY.
+    """
     better = [
         name
         for name, curve in curves.items()
-        if name != "random" and curve[2] < curves["random"][2]
+        if name != "random" and curve[2] < curves["random"][2] - CLEARLY
     ]
     if not better:
         return "what is marked matters no more than random parts"

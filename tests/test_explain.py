@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
-from common import cli, explain, registry
+from common import cli, explain, explain_figures, registry
 from common.errors import RecipeError
 from common.gradients import class_gradient, logit_model
 from tests.helpers import kind_of, train_tiny
@@ -237,3 +237,16 @@ def test_a_report_says_what_cannot_be_explained(trained, monkeypatch):
     monkeypatch.setattr(explanation, "explain_image", refuse)
     assert cli.main(["report", str(run.directory)]) == 0
     assert "This model cannot be explained: no maps." in run.path("report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("areas", "sentence"),
+    [
+        ((0.2, 0.1), "what a and b mark matters more than random parts"),
+        ((0.2, 0.495), "what a marks matters more than random parts"),
+        ((0.49, 0.9), "what is marked matters no more than random parts"),
+    ],
+)
+def test_verdict_needs_a_clear_difference(areas, sentence):
+    curves = {name: ([], [], area) for name, area in zip("ab", areas, strict=True)}
+    assert explain_figures.verdict({**curves, "random": ([], [], 0.5)}) == sentence
