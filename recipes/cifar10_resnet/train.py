@@ -2,7 +2,7 @@
 
     recipes train cifar10_resnet                              ResNet-20, short one-cycle schedule
     recipes train cifar10_resnet --preset article             ResNet-20, the paper's 64,000 steps
-    recipes train cifar10_resnet --blocks-per-stage 9 --no-residual    plain-56, short schedule
+    recipes train cifar10_resnet --preset short_plain_56     plain-56 for five epochs
     recipes train cifar10_resnet --preset sample --data sample         generated images
 
 Depth is 6 n + 2: n = 3, 5, 7, 9, 18 make ResNet-20, 32, 44, 56 and 110. With --no-residual the same
