@@ -30,6 +30,12 @@ class BidirectionalLSTM(layers.Bidirectional):
         **kwargs: As for keras.layers.Bidirectional.
     """
 
+    def __init__(self, layer, **kwargs):
+        super().__init__(layer, **kwargs)
+        # XLA does not know TensorFlow's LSTM kernels. Keras asks before it compiles with it.
+        if keras.backend.backend() == "tensorflow":
+            self.supports_jit = False
+
     def call(self, sequences, initial_state=None, mask=None, training=None):
         """Returns float `(batch, steps, 2 * units)`."""
         run = self._fast(initial_state)

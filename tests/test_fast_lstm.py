@@ -102,3 +102,11 @@ def test_a_row_without_a_word_harms_nobody():
     rows = [0, 2, 3, 4]
     np.testing.assert_allclose(found[rows], expected[rows], rtol=1e-4, atol=1e-5)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's kernels only")
+def test_keras_does_not_hand_it_to_xla():
+    model, _ = pair()
+    model.compile("sgd", "categorical_crossentropy")  # jit_compile="auto"
+    assert not model.jit_compile
+    model.fit(sequences(), np.eye(3)[[0, 1, 2, 0, 1]], verbose=0)

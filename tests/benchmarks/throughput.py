@@ -63,6 +63,8 @@ def keras_trainer(name, x, y, jit):
         optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=1e-3)
     loss = "categorical_crossentropy" if y.shape[1] > 1 else "binary_crossentropy"
     model.compile(optimizer, loss, jit_compile=jit)
+    if jit is True and not model.jit_compile:
+        raise SystemExit("XLA cannot compile it")
     return lambda: float(model.train_on_batch(x, y))
 
 
