@@ -3,6 +3,7 @@
 Splitting 25,000 reviews takes seconds, and training, tuning and evaluation all begin with it.
 """
 
+import contextlib
 import hashlib
 import itertools
 import re
@@ -75,7 +76,8 @@ class Tokens:
         try:
             with np.load(path, allow_pickle=False) as held:
                 words = held["words"].tobytes().decode("utf-8").split()
-                path.touch()
+                with contextlib.suppress(OSError):  # a cache that can only be read
+                    path.touch()
                 return cls(words, held["ids"], held["offsets"])
         except Exception:  # absent or damaged (np.load raises many kinds): split again
             return None
@@ -95,6 +97,7 @@ class Tokens:
 
 
 def _key(texts):
+    # The number is raised when `tokenise` changes in more than its patterns.
     digest = hashlib.blake2b(f"1 {_TAG.pattern} {_WORD.pattern}".encode(), digest_size=16)
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
