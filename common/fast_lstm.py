@@ -93,10 +93,7 @@ def _block_lstm(x, forward, backward, lengths):
     rows, times = tf.range(batch)[None, :], tf.range(steps)[:, None]
     # Step by step, each row's words as they stand, and backwards with its padding where it is.
     ends = steps if lengths is None else lengths[None, :]
-    there, back = (
-        tf.broadcast_to(times, (steps, batch)),
-        tf.where(times < ends, ends - 1 - times, times),
-    )
+    there, back = times, tf.where(times < ends, ends - 1 - times, times)
 
     def run(weights, times):
         kernel, recurrent, bias = weights

@@ -88,11 +88,13 @@ class Tokens:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as partial, partial.open("wb") as file:
                 np.savez(file, words=words, ids=self.ids, offsets=self.offsets)
-            files = sorted(path.parent.glob("*.npz"), key=lambda each: -each.stat().st_mtime)
-            for old in files[FILES_KEPT:]:
-                old.unlink(missing_ok=True)
         except (OSError, RecipeError) as error:
             print(f"note: texts are split into words at every start: {error}", file=sys.stderr)
+        # Another worker may be tidying at the same moment.
+        with contextlib.suppress(OSError):
+            files = path.parent.glob("[!.]*.npz")
+            for old in sorted(files, key=lambda each: -each.stat().st_mtime)[FILES_KEPT:]:
+                old.unlink()
         return self
 
 

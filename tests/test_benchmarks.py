@@ -84,3 +84,21 @@ def test_the_readmes_show_what_was_measured():
         assert readme.updated(path, name, section) == path.read_text(encoding="utf-8"), (
             f"{path.name}: {name} differs; run python -m tests.benchmarks.readme"
         )
+
+
+def test_methods_with_fewer_searches_are_not_compared_in_pairs():
+    def method(finals):
+        return {
+            "regrets": [[0.5] * 99 + [final] for final in finals],
+            "tests": [None] * len(finals),
+            "trials": 100,
+            "cpu_ms": 1.0,
+        }
+
+    methods = {"random": method([0.2, 0.4]), "tpe": method([0.1, 0.2]), "kt_random": method([0.3])}
+    result = {"table": "t", "points": 9, "unit": "trainings", "epochs": [100], "methods": methods}
+    rows = {
+        line.split("|")[1].strip(): line for line in search_replay.text(result).splitlines()[4:]
+    }
+    assert "| 0.50 (0.50 to 0.50) | 1.00 |" in rows["tpe"]
+    assert "| 300.0 | - | - |" in rows["kt_random"]

@@ -240,9 +240,11 @@ def replay(table, methods, trials, seeds, stock_seeds):
 def text(result):
     """Returns the Markdown table of a result."""
     results = result["methods"]
-    ranks, count = mean_ranks(
-        {name: [r[-1] for r in one["regrets"]] for name, one in results.items()}
-    )
+    finals = {name: [r[-1] for r in one["regrets"]] for name, one in results.items()}
+    # Ratio and rank pair searches of equal seeds; a method with fewer of them is not compared so.
+    most = max(map(len, finals.values()))
+    paired = {name: values for name, values in finals.items() if len(values) == most}
+    ranks, count = mean_ranks(paired)
     lines = [
         f"`{result['table']}`: {result['points']:,} points, "
         f"{result['epochs'][-1]:.0f} {result['unit']} a search.",
@@ -255,12 +257,13 @@ def text(result):
         regrets = np.array(one["regrets"])
         cells = [f"{1000 * np.median(regrets[:, at]):.1f}" for at in (24, 49, 99)]
         ratio = "-"
-        if "random" in results:
-            values = ratio_interval(regrets[:, -1], [r[-1] for r in results["random"]["regrets"]])
+        if name in paired and "random" in paired:
+            values = ratio_interval(paired[name], paired["random"])
             ratio = "{:.2f} ({:.2f} to {:.2f})".format(*values)
         tests = [test for test in one["tests"] if test is not None]
         test = f"{100 * statistics.fmean(tests):.2f}" if tests else "-"
-        cells += [ratio, f"{ranks[name]:.2f}", test, f"{one['trials']:.0f}", f"{one['cpu_ms']:.1f}"]
+        rank = f"{ranks[name]:.2f}" if name in ranks else "-"
+        cells += [ratio, rank, test, f"{one['trials']:.0f}", f"{one['cpu_ms']:.1f}"]
         lines.append(f"| {name} | {len(regrets)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
