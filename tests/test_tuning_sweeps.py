@@ -1,5 +1,6 @@
 """Sweeps of the toy recipe: kills, failures, folds, pruning, growth."""
 
+import gc
 import json
 import os
 import resource
@@ -195,6 +196,25 @@ def test_neither_memory_nor_disk_grows_with_the_trials(tmp_path):
     assert len(models) == KEEP_MODELS
     assert not list((tmp_path / "s").rglob("state.npz"))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - rss < 30_000  # kB
+
+
+def test_models_trained_one_after_another_leave_nothing():
+    import keras
+    import numpy as np
+
+    from common import backend
+
+    def left():
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+        model.compile("adam", "mse")
+        model.fit(np.ones((8, 8)), np.ones((8, 2)), verbose=0)
+        del model
+        backend.clear()
+        return len(gc.get_objects())
+
+    counts = [left() for _ in range(4)]
+    # TensorFlow alone would keep 5,000 objects of each.
+    assert counts[-1] - counts[1] < 500
 
 
 def test_kerastuner_runs_on_our_oracles(tmp_path):

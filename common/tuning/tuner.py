@@ -11,13 +11,13 @@ import shutil
 import time
 import traceback
 
-import keras
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
+from common import backend
 from common import config as configuration
 from common.data.types import Split, Splits
 from common.errors import RecipeError
@@ -92,6 +92,7 @@ class RecipeTuner(BaseTuner):
         self.recipe, self.module = recipe, module
         self.search_space, self.base = search_space, base
         self.folds, self.prune = folds, prune
+        self._frozen = False
         self._data = DataCache(module.load_data, source)
         super().__init__(
             oracle,
@@ -101,11 +102,6 @@ class RecipeTuner(BaseTuner):
         )
         self.tuner_id = worker
         self.oracle.verbose = 0
-
-    def on_search_begin(self):
-        # Keras collects garbage after every trial, which would look at all of TensorFlow each time.
-        gc.collect()
-        gc.freeze()
 
     def run_trial(self, trial):
         """Trains one point of the space; the record takes its curves and its score."""
@@ -147,7 +143,12 @@ class RecipeTuner(BaseTuner):
             # A diverged loss or a value that the recipe refuses: the same again next time.
             raise FailedTrialError(str(error)) from error
         finally:
-            keras.utils.clear_session()
+            backend.clear()
+        if not self._frozen:
+            # The next collection of garbage need not look at all of TensorFlow again, nor at what else
+            # the first training imported: that would take longer than everything here.
+            gc.freeze()
+            self._frozen = True
         write_json_atomic(run.path("done.json"), done)
 
     def _noting(self, record, rule):

@@ -15,6 +15,7 @@ same command goes on where it ended, and writes tables/cifar10_small.npz beside 
 """
 
 import argparse
+import gc
 import itertools
 import json
 import os
@@ -84,8 +85,6 @@ def work(folder, worker, workers):
     from common import backend
 
     backend.start()
-    import keras
-
     from common.data import Source
     from common.errors import RecipeError
     from common.tuning.tuner import TrialRun, read_history
@@ -108,7 +107,9 @@ def work(folder, worker, workers):
                 except RecipeError as error:
                     print(f"row {row}, seed {seed}: {error}", flush=True)
                 curve = read_history(run).get("val_accuracy", [])
-            keras.utils.clear_session()
+            backend.clear()
+            if number == 0:
+                gc.freeze()  # As a search does.
             seconds = time.perf_counter() - begun
             line = {
                 "row": row,

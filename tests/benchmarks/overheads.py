@@ -1,4 +1,4 @@
-"""What is spent beside training: start-up, first batch, input pipeline, our `fit`, memory.
+"""What is spent beside training: start-up, first batch, input pipeline, our `fit`, searches, memory.
 
     TFDS_DATA_DIR=... python tests/benchmarks/overheads.py [--repeats 5] [--output FOLDER]
 
@@ -9,6 +9,7 @@ run meanwhile.
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import statistics
@@ -150,6 +151,35 @@ def fit_overhead(name="mnist_cnn"):
     return statistics.median(ours[1:]) / statistics.median(seconds[1:]) - 1
 
 
+def trial_overhead(method, trials=30):
+    """Returns the median seconds between one trial's training and the next one's, in a worker.
+
+    Closing the one (record, table, clean-up), choosing the other and making its run folder.
+    """
+    from common import backend, registry
+    from common.config import to_dict
+    from common.tuning.definition import Definition, make_tuner
+
+    backend.start()
+    module, spans = registry.load("mnist_cnn"), []
+    train = module.train
+
+    def timed(config, run):
+        begun = time.perf_counter()
+        train(config, run)
+        spans.append((begun, time.perf_counter()))
+
+    module.train = timed
+    base = to_dict(dataclasses.replace(module.PRESETS["sample"], epochs=1))
+    with tempfile.TemporaryDirectory() as folder:
+        definition = Definition("mnist_cnn", method, base, "sample", trials, data="sample")
+        make_tuner(definition, Path(folder) / "sweep").search()
+    # The first trials load the data and fill caches.
+    return statistics.median(
+        after[0] - before[1] for before, after in itertools.pairwise(spans[2:])
+    )
+
+
 def peak_memory(name="cifar10_cnn"):
     """Returns MB at the peak of a training's process, of its arrays, and of a process with Keras."""
     command = [sys.executable, "-m", "recipes", "train", name, "--preset", "article"]
@@ -175,7 +205,12 @@ def _peak(command):
     return int(done.stdout) / 1000
 
 
-PARTS = {"first_batch": first_batch, "pipeline": pipeline, "fit_overhead": fit_overhead}
+PARTS = {
+    "first_batch": first_batch,
+    "pipeline": pipeline,
+    "fit_overhead": fit_overhead,
+    "trial_overhead": trial_overhead,
+}
 
 
 def in_process(part, *arguments):
@@ -196,6 +231,8 @@ def table(results):
     for name, value in results["pipeline"].items():
         lines.append(f"| input pipeline of `best`, share of the time, {name} | {value:.1%} |")
     lines.append(f"| an epoch over bare `model.fit`, mnist_cnn | {results['fit_overhead']:+.1%} |")
+    for method, value in results["trial_overhead"].items():
+        lines.append(f"| between two trainings of a search, {method} | {1000 * value:.0f} ms |")
     lines.append(
         f"| peak memory of a CIFAR-10 run | {memory['run']:.0f} MB, {memory['ratio']:.2f} of its arrays "
         f"({memory['arrays']:.0f} MB) and an empty Keras process ({memory['empty']:.0f} MB) |"
@@ -212,6 +249,7 @@ def main():
     if arguments.part:
         print(PARTS[arguments.part[0]](*arguments.part[1:]))
         return
+    from common.tuning import METHODS
     from tests.benchmarks.throughput import machine
 
     def median(part, *more):
@@ -226,6 +264,7 @@ def main():
         "first_batch": {name: median("first_batch", name) for name in NAMES},
         "pipeline": {name: median("pipeline", name) for name in NAMES},
         "fit_overhead": median("fit_overhead"),
+        "trial_overhead": {method: median("trial_overhead", method) for method in METHODS},
         "memory": peak_memory(),
     }
     if arguments.output:
