@@ -80,6 +80,7 @@ lab:  ## open JupyterLab on the notebooks (installs the extra)
 bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs EXTRAS=jax,torch and data
 	@$(BIN)/python tests/benchmarks/throughput.py --output tests/benchmarks/results
 	@$(BIN)/python tests/benchmarks/time_to_accuracy.py --output tests/benchmarks/results
+	@$(BIN)/python tests/benchmarks/overheads.py --output tests/benchmarks/results
 	@$(BIN)/python -m tests.benchmarks.readme
 
 tables: $(INSTALLED)  ## write the result tables of the READMEs again

@@ -22,6 +22,8 @@ from common.tuning.options import SearchOptions
 from common.tuning.score import direction
 from common.tuning.store import Store
 
+HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
+
 
 @dataclasses.dataclass(frozen=True)
 class Options(SearchOptions):
@@ -143,13 +145,13 @@ def write_report(folder, methods, seeds):
         "definition": definition,
         "environment": read_json(folder / f"{methods[0]}-seed0" / "environment.json"),
         "picture": data_uri(picture),
-        "rows": [_shown(row) for row in result["rows"]],
+        "rows": [shown(row) for row in result["rows"]],
     }
     write_text_atomic(folder / "contest.html", render("contest.html", page))
     return folder / "contest.html"
 
 
-def _shown(row):
+def shown(row):
     """Returns a row of the table as text."""
     tests = row["tests"]
     spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
@@ -166,7 +168,6 @@ def _shown(row):
 
 def table_text(result):
     """Returns the table as aligned text."""
-    heads = ("method", "rank", "median", "range", "test", "trials", "minutes")
-    rows = [dict(zip(heads, heads, strict=True)), *(_shown(row) for row in result["rows"])]
-    widths = {head: max(len(row[head]) for row in rows) for head in heads}
-    return "\n".join("  ".join(row[head].ljust(widths[head]) for head in heads) for row in rows)
+    rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row) for row in result["rows"])]
+    widths = {head: max(len(row[head]) for row in rows) for head in HEADS}
+    return "\n".join("  ".join(row[head].ljust(widths[head]) for head in HEADS) for row in rows)

@@ -62,24 +62,6 @@ def config_of(row, seed):
     )
 
 
-def write_data(path):
-    """Writes the part of CIFAR-10 that is trained on; the same for all."""
-    from common.data import Source
-    from recipes.cifar10_cnn.train import Config, load_data
-
-    splits = load_data(Config(), Source("full"))
-    random = np.random.default_rng(0)
-    train = random.choice(len(splits.train.y), 3000, replace=False)
-    test = random.choice(len(splits.test.y), 2000, replace=False)
-    np.savez(
-        path,
-        x_train=splits.train.x[train],
-        y_train=splits.train.y[train],
-        x_test=splits.test.x[test],
-        y_test=splits.test.y[test],
-    )
-
-
 def work(folder, worker, workers):
     """Trains this worker's share of what is missing, a line in its file for each."""
     from common import backend
@@ -182,8 +164,9 @@ def main():
     if arguments.worker is not None:
         work(arguments.folder, arguments.worker, arguments.workers)
         return
-    if not (arguments.folder / "data.npz").exists():
-        write_data(arguments.folder / "data.npz")
+    from tests.benchmarks.live import write_part
+
+    write_part("cifar10_cnn", arguments.folder / "data.npz")
     command = [sys.executable, __file__, str(arguments.folder), "--workers", str(arguments.workers)]
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     workers = [

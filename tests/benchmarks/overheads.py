@@ -116,7 +116,7 @@ def pipeline(name, seconds=20.0):
     return 1 - cached / real
 
 
-def fit_overhead(name="mnist_cnn"):
+def fit_overhead(name="cifar10_cnn"):
     """Returns the seconds of an epoch in `recipes train` over those in bare model.fit, minus 1."""
     import numpy as np
 
@@ -230,7 +230,7 @@ def table(results):
         lines.append(f"| first batch after Keras is imported, {name} | {value:.2f} s |")
     for name, value in results["pipeline"].items():
         lines.append(f"| input pipeline of `best`, share of the time, {name} | {value:.1%} |")
-    lines.append(f"| an epoch over bare `model.fit`, mnist_cnn | {results['fit_overhead']:+.1%} |")
+    lines.append(f"| an epoch over bare `model.fit`, cifar10_cnn | {results['fit_overhead']:+.1%} |")
     for method, value in results["trial_overhead"].items():
         lines.append(f"| between two trainings of a search, {method} | {1000 * value:.0f} ms |")
     lines.append(

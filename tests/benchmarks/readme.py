@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.files import write_text_atomic
 from common.results import replace_section
-from tests.benchmarks import search_replay, throughput, time_to_accuracy
+from tests.benchmarks import live, overheads, search_replay, throughput, time_to_accuracy
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -36,12 +36,16 @@ def sections():
             "time to accuracy",
             f"{time_to_accuracy.table(results)}\n\n{pictures}",
         )
-    parts = []
-    for path in sorted(RESULTS.glob("replay_*.json")):
-        picture = f"![Regret against epochs](results/{path.stem}.png)"
-        parts.append(f"{search_replay.text(json.loads(path.read_text()))}\n\n{picture}")
-    if parts:
-        yield HERE / "README.md", "replay", "\n\n".join(parts)
+    file = RESULTS / "overheads.json"
+    if file.exists():
+        yield HERE / "README.md", "overheads", overheads.table(json.loads(file.read_text()))
+    for name, module in (("replay", search_replay), ("live", live)):
+        parts = []
+        for path in sorted(RESULTS.glob(f"{name}_*.json")):
+            picture = f"![{path.stem}: searches against epochs](results/{path.stem}.png)"
+            parts.append(f"{module.text(json.loads(path.read_text()))}\n\n{picture}")
+        if parts:
+            yield HERE / "README.md", name, "\n\n".join(parts)
 
 
 def updated(path, name, section):
