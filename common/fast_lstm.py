@@ -12,6 +12,8 @@ by step. Here, for the case that recipes use (default activations, full sequence
 Anything else falls back to Keras.
 """
 
+import functools
+
 import keras
 from keras import layers, ops
 
@@ -56,7 +58,7 @@ class BidirectionalLSTM(layers.Bidirectional):
         there, back = run(sequences, forward, backward, lengths)
         both = ops.concatenate([there, back], axis=-1)
         # As in Keras' Bidirectional: zeros over padding.
-        return both if mask is None else ops.where(ops.expand_dims(mask, -1), both, 0.0)
+        return both if mask is None else both * ops.cast(ops.expand_dims(mask, -1), both.dtype)
 
     def _fast(self, initial_state):
         """Returns the function for this backend and configuration, or None."""
@@ -147,27 +149,56 @@ def _icfo(weights):
 def _torch_lstm(x, forward, backward, lengths):
     import torch
 
-    def run(x, weights):
+    batch, steps, features = x.shape
+    rows = torch.arange(batch, device=x.device)[None, :]
+    times = torch.arange(steps, device=x.device)[:, None]
+    # The same orders as for TensorFlow. (PyTorch would pack rows of unequal lengths, but what runs on
+    # packed rows is a loop, on whole ones oneDNN's kernel.)
+    ends = steps if lengths is None else lengths[None, :]
+    there, back = times, torch.where(times < ends, ends - 1 - times, times)
+    move = _torch_rows()
+
+    def run(weights, times):
         kernel, recurrent, bias = weights
+        into = (rows * steps + times).reshape(-1)
+        out_of = (times * batch + rows).T.reshape(-1)
         # PyTorch has two biases that it adds up.
-        flat = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
-        state = x.new_zeros(1, x.shape[0], recurrent.shape[0])
+        given = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
+        state = x.new_zeros(1, batch, recurrent.shape[0])
         training = torch.is_grad_enabled()
-        out, _, _ = torch._VF.lstm(x, (state, state), flat, True, 1, 0.0, training, False, True)
-        return out
+        out, _, _ = torch._VF.lstm(
+            move(flat, into, out_of).view(steps, batch, features),
+            (state, state),
+            given,
+            True,
+            1,
+            0.0,
+            training,
+            False,
+            False,
+        )
+        return move(out.reshape(steps * batch, -1), out_of, into).view(batch, steps, -1)
 
-    def reverse(x):
-        if lengths is None:
-            return x.flip(1)
-        return torch.take_along_dim(x, places, dim=1)
+    flat = x.reshape(-1, features)
+    return run(forward, there), run(backward, back)
 
-    if lengths is not None:
-        # Each row's own words backwards; its padding stays where it is. (PyTorch would pack rows of
-        # unequal lengths, but what runs on packed rows is a loop, on whole ones oneDNN's kernel.)
-        steps = torch.arange(x.shape[1], device=x.device)[None]
-        lengths = lengths[:, None]
-        places = torch.where(steps < lengths, lengths - 1 - steps, steps)[..., None]
-    return run(x, forward), reverse(run(reverse(x), backward))
+
+@functools.cache
+def _torch_rows():
+    """Returns PyTorch's `_rows`."""
+    import torch
+
+    class Rows(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, order, inverse):
+            ctx.save_for_backward(inverse)
+            return x.index_select(0, order)
+
+        @staticmethod
+        def backward(ctx, upstream):
+            return upstream.index_select(0, *ctx.saved_tensors), None, None
+
+    return Rows.apply
 
 
 def _jax_lstm(x, forward, backward, lengths):
