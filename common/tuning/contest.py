@@ -67,7 +67,7 @@ def command(name, words):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
         directory = Path(folder) / f"{method}-seed{seed}"
         one = sweeps.Options(**{**shared, "sweep_dir": directory}, method=method, search_seed=seed)
-        code = sweeps.Sweep(name, one, base, budget=True).run()
+        code = sweeps.Sweep(name, one, base, budget=True, show_space=index == 0).run()
         if code:
             return code
     report = write_report(folder, [m for m in METHODS if m in methods], options.seeds)

@@ -66,10 +66,12 @@ class Sweep:
         base: Config that the search starts from.
         budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
             trials.
+        show_space: Whether to print the search space first.
     """
 
-    def __init__(self, recipe, options, base, budget=False):
+    def __init__(self, recipe, options, base, budget=False, show_space=True):
         check_method(options.method)
+        self.show_space = show_space
         self.recipe, self.options, self.base = recipe, options, base
         self.module = registry.load(recipe)
         data_dir = options.data_dir.resolve() if options.data_dir else None
@@ -166,7 +168,8 @@ class Sweep:
                 self.directory / "environment.json",
                 environment.describe(self.options.search_seed, info.to_dict()),
             )
-        print(f"Search space of {self.recipe}:\n{self.space.describe()}")
+        if self.show_space:
+            print(f"Search space of {self.recipe}:\n{self.space.describe()}")
         print(f"{self._plan()} on {info.label}, in {self.directory}")
         done = sum(trial.finished for trial in self.store.read())
         if done:

@@ -230,7 +230,9 @@ def table(results):
         lines.append(f"| first batch after Keras is imported, {name} | {value:.2f} s |")
     for name, value in results["pipeline"].items():
         lines.append(f"| input pipeline of `best`, share of the time, {name} | {value:.1%} |")
-    lines.append(f"| an epoch over bare `model.fit`, cifar10_cnn | {results['fit_overhead']:+.1%} |")
+    lines.append(
+        f"| an epoch over bare `model.fit`, cifar10_cnn | {results['fit_overhead']:+.1%} |"
+    )
     for method, value in results["trial_overhead"].items():
         lines.append(f"| between two trainings of a search, {method} | {1000 * value:.0f} ms |")
     lines.append(

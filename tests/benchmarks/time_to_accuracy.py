@@ -107,6 +107,7 @@ def table(results):
 def draw(name, runs, path):
     """Writes the picture: test accuracy against CPU seconds."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     figure = Figure(figsize=(7.0, 4.0), dpi=130, layout="constrained")
     axes = figure.subplots()
@@ -116,6 +117,8 @@ def draw(name, runs, path):
     ahead = min(runs, key=lambda which: 1 - runs[which][-1]["accuracy"])
     axes.set_title(f"{name}: {ahead} ends with the fewest errors", loc="left", fontsize=11)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("CPU seconds of training")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3, which="both")
