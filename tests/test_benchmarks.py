@@ -38,12 +38,12 @@ def test_regret_by_hand(table):
     assert table.test_accuracy({"a": 1, "b": "y"}) == pytest.approx(0.4)
 
 
-def test_the_regret_left_by_noise_by_hand(table):
+def test_the_best_score_of_all_points_by_hand(table):
     table.best = 1.0
     table.value[0] = [0.9, 0.95]  # wins with either seed, and is worth their mean
-    assert table.floor() == pytest.approx((1.0 - 0.925) / 0.9)
+    assert table.exhaustive() == pytest.approx((1.0 - 0.925) / 0.9)
     table.value[2] = [np.nan, 0.97]  # the missing seed is never drawn
-    assert table.floor() == pytest.approx((1.0 - 0.97) / 0.9)
+    assert table.exhaustive() == pytest.approx((1.0 - 0.97) / 0.9)
 
 
 def test_a_seed_that_is_missing_is_never_drawn_and_divergence_is_worth_the_worst(table):
@@ -104,7 +104,7 @@ def test_methods_with_fewer_searches_are_not_compared_in_pairs():
         }
 
     methods = {"random": method([0.2, 0.4]), "tpe": method([0.1, 0.2]), "kt_random": method([0.3])}
-    result = {"table": "t", "points": 9, "floor": 0.0, "unit": "trainings"}
+    result = {"table": "t", "points": 9, "exhaustive": 0.0, "unit": "trainings"}
     result |= {"epochs": [100], "methods": methods}
     rows = {
         line.split("|")[1].strip(): line for line in search_replay.text(result).splitlines()[4:]

@@ -213,7 +213,7 @@ def test_models_trained_one_after_another_leave_nothing():
         return len(gc.get_objects())
 
     counts = [left() for _ in range(4)]
-    # TensorFlow alone would keep 5,000 objects of each.
+    # TensorFlow alone would keep 6,000 objects of each.
     assert counts[-1] - counts[1] < 500
 
 
