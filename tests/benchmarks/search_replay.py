@@ -14,7 +14,8 @@ because their neighbouring seeds repeat each other's points.
 
 Printed: the median over searches after a quarter, half and all of the budget; its ratio to random's
 with a 95 % interval (bootstrap over searches, in pairs of equal seeds); the mean rank; the test accuracy
-of what was chosen; CPU time a trial; and the regret of the best score among *all* points. FOLDER takes regrets as JSON and a picture of each table.
+of what was chosen; CPU time a trial; and the regret of the best score among *all* points. FOLDER
+takes regrets as JSON and a picture of each table.
 """
 
 import argparse
