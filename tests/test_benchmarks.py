@@ -2,10 +2,12 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from tests.benchmarks import readme, search_replay
+from tests.benchmarks.probe import TestAccuracy
 
 
 @pytest.fixture
@@ -111,3 +113,19 @@ def test_methods_with_fewer_searches_are_not_compared_in_pairs():
     }
     assert "| 0.50 (0.50 to 0.50) | 1.00 |" in rows["tpe"]
     assert "| 300.0 | - | - |" in rows["kt_random"]
+
+
+def test_the_probe_scores_the_average_of_weights_and_gives_the_weights_back():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax", use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True), "categorical_crossentropy")
+    inputs, labels = np.eye(2, dtype="float32"), np.array([0, 1])
+    model.train_on_batch(inputs, np.eye(2))
+    crossed, straight = np.array([[-9.0, 9.0], [9.0, -9.0]]), np.array([[9.0, -9.0], [-9.0, 9.0]])
+    model.layers[0].kernel.assign(crossed)
+    model.optimizer._model_variables_moving_average[0].assign(straight)
+    probe = TestAccuracy(inputs, labels)
+    probe.set_model(model)
+    probe.on_train_begin()
+    probe.on_epoch_end(0)
+    assert probe.rows[0]["accuracy"] == 1.0
+    np.testing.assert_array_equal(model.get_weights()[0], crossed)

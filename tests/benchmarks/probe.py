@@ -30,6 +30,8 @@ def clocks():
 class TestAccuracy(keras.callbacks.Callback):
     """Notes the accuracy on test examples after each epoch, or after the last one only.
 
+    Where the optimizer averages weights, it is the average's accuracy, as in validation.
+
     `rows` holds a dict for each time: `wall` and `cpu` seconds since the training began (what this
     callback takes is left out) and `accuracy`.
 
@@ -57,9 +59,11 @@ class TestAccuracy(keras.callbacks.Callback):
 
     def _note(self):
         from common.batches import inference_batches, predict
+        from common.callbacks import averaged_weights
 
         before = clocks()
-        answers = predict(self.model, inference_batches(self.inputs)).argmax(axis=1)
+        with averaged_weights(self.model):
+            answers = predict(self.model, inference_batches(self.inputs)).argmax(axis=1)
         accuracy = float((answers == self.labels).mean())
         wall, cpu = (now - begun for now, begun in zip(before, self._begun, strict=True))
         self.rows.append({"wall": round(wall, 2), "cpu": round(cpu, 2), "accuracy": accuracy})
