@@ -139,6 +139,7 @@ class Run:
         self._lock()
         if held is not None and self.options.overwrite:
             self._clear()
+        self._remove_unfinished()
         write_json_atomic(self.path("config.json"), started)
         return self
 
@@ -196,6 +197,12 @@ class Run:
                     path.unlink()
         except OSError as error:
             raise RecipeError(f"could not clear {self.directory}: {error.strerror}") from error
+
+    def _remove_unfinished(self):
+        """Removes what a killed process was writing; nobody else writes here while this one does."""
+        for path in self.directory.rglob(".partial-*"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
     def _check_same(self, held, started):
         changed = configuration.differences(held.get("config", {}), started["config"])

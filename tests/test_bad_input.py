@@ -138,10 +138,20 @@ def test_folder_in_which_another_process_trains(tiny_data, tmp_path):
     assert Run(NAME, tiny_config(NAME), options).open().directory == tmp_path
 
 
-def test_leftovers_of_a_kill_at_the_first_write_do_not_block_the_folder(tmp_path):
+def test_leftovers_of_a_kill_do_not_block_the_folder_and_are_removed(tmp_path):
+    def open_run():
+        return Run(NAME, tiny_config(NAME), Options(data="sample", run_dir=tmp_path)).open()
+
+    # Killed at its first write, and again while it stored an epoch.
     (tmp_path / ".partial-abc.json").write_text("{")
-    Run(NAME, tiny_config(NAME), Options(data="sample", run_dir=tmp_path)).open()
+    open_run()
+    (tmp_path / "backup").mkdir()
+    for name in (".partial-def.keras", "backup/.partial-ghi.npz", "backup/state.npz"):
+        (tmp_path / name).write_text("half")
+    open_run()
     assert read_json(tmp_path / "config.json")["data"] == "sample"
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"config.json", "state.npz", ".lock"}
 
 
 def test_data_that_changed_since_the_run_started(tiny_data, tmp_path):
