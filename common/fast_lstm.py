@@ -6,19 +6,25 @@ by step. Here, for the case that recipes use (default activations, full sequence
 - TensorFlow on a CPU: the BlockLSTM kernel, which loops inside one operation. (Its second version,
   BlockLSTMV2, orders its gates differently, but TensorFlow registers the first one's gradient for it,
   which is then wrong: with TensorFlow 2.21 the gradient of x differs from a finite difference.)
-- PyTorch: its fused LSTM on padded rows, reversed by hand for the second direction.
+- PyTorch: its fused LSTM.
 - JAX: one product for all inputs before the loop, and both directions in one step of it.
+
+None of these kernels knows masks. Read backwards, a row begins with its padding, and must come out of it
+with the state it began with, zero: a shut input gate does that (`SHUT`), since then c = f 0 + 0 g = 0 and
+h = o tanh 0 = 0, exactly, and no gradient passes. Forwards the padding comes last and does no harm.
 
 Anything else falls back to Keras.
 """
-
-import functools
 
 import keras
 from keras import layers, ops
 
 PLAIN = False
 """Set to True where only standard operations will do, as in an export."""
+
+
+SHUT = -1e4
+"""What is added before the sigmoid of an input gate to make it 0."""
 
 
 @keras.saving.register_keras_serializable(package="keras_recipe_box")
@@ -45,9 +51,10 @@ class BidirectionalLSTM(layers.Bidirectional):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
-        lengths = None
+        padding = None
         if mask is not None:
-            lengths = ops.sum(ops.cast(mask, "int32"), axis=1)
+            mask = ops.cast(ops.expand_dims(mask, -1), sequences.dtype)
+            padding = 1.0 - mask
         forward, backward = (
             [
                 ops.convert_to_tensor(weight)
@@ -55,10 +62,9 @@ class BidirectionalLSTM(layers.Bidirectional):
             ]
             for one in (self.forward_layer, self.backward_layer)
         )
-        there, back = run(sequences, forward, backward, lengths)
-        both = ops.concatenate([there, back], axis=-1)
+        both = run(sequences, forward, backward, padding)
         # As in Keras' Bidirectional: zeros over padding.
-        return both if mask is None else both * ops.cast(ops.expand_dims(mask, -1), both.dtype)
+        return both if mask is None else both * mask
 
     def _fast(self, initial_state):
         """Returns the function for this backend and configuration, or None."""
@@ -87,25 +93,20 @@ class BidirectionalLSTM(layers.Bidirectional):
         return {"torch": _torch_lstm, "jax": _jax_lstm}.get(backend)
 
 
-def _block_lstm(x, forward, backward, lengths):
+def _block_lstm(x, forward, backward, padding):
     import tensorflow as tf
 
-    batch, steps, features = tf.shape(x)[0], tf.shape(x)[1], x.shape[2]
-    most = steps if lengths is None else tf.reduce_max(lengths)
-    rows, times = tf.range(batch)[None, :], tf.range(steps)[:, None]
-    # Step by step, each row's words as they stand, and backwards with its padding where it is.
-    ends = steps if lengths is None else lengths[None, :]
-    there, back = times, tf.where(times < ends, ends - 1 - times, times)
+    x, forward, backward = _with_padding(x, forward, backward, padding)
+    x = tf.transpose(x, (1, 0, 2))
+    steps, batch = tf.shape(x)[0], tf.shape(x)[1]
 
-    def run(weights, times):
+    def run(x, weights):
         kernel, recurrent, bias = weights
         units = recurrent.shape[0]
         zeros, unused = tf.zeros((batch, units)), tf.zeros((units,))
-        # (batch, steps) to (steps, batch) in this order, and back: one copy of rows each way.
-        into, out_of = rows * steps + times, tf.transpose(times * batch + rows)
-        out = tf.raw_ops.BlockLSTM(
-            seq_len_max=tf.cast(most, tf.int64),
-            x=tf.reshape(_rows(flat, into, out_of), (steps, batch, features)),
+        return tf.raw_ops.BlockLSTM(
+            seq_len_max=tf.cast(steps, tf.int64),
+            x=x,
             cs_prev=zeros,
             h_prev=zeros,
             w=_icfo(tf.concat([kernel, recurrent], axis=0)),
@@ -116,26 +117,11 @@ def _block_lstm(x, forward, backward, lengths):
             forget_bias=0.0,
             cell_clip=-1.0,
             use_peephole=False,
-        )
-        hidden = _rows(tf.reshape(out.h, (-1, units)), out_of, into)
-        return tf.reshape(hidden, (batch, steps, units))
+        ).h
 
-    flat = tf.reshape(x, (-1, features))
-    return run(forward, there), run(backward, back)
-
-
-def _rows(x, order, inverse):
-    """Returns the rows of x in this order; its gradient is a copy of rows too, not a sum of them."""
-    import tensorflow as tf
-
-    @tf.custom_gradient
-    def move(x):
-        def gradient(upstream):
-            return tf.gather(upstream, tf.reshape(inverse, (-1,)))
-
-        return tf.gather(x, tf.reshape(order, (-1,))), gradient
-
-    return move(x)
+    there = run(x, forward)
+    back = tf.reverse(run(tf.reverse(x, (0,)), backward), (0,))
+    return tf.transpose(tf.concat([there, back], axis=-1), (1, 0, 2))
 
 
 def _icfo(weights):
@@ -146,77 +132,46 @@ def _icfo(weights):
     return tf.concat([i, c, f, o], axis=-1)
 
 
-def _torch_lstm(x, forward, backward, lengths):
+def _torch_lstm(x, forward, backward, padding):
     import torch
 
-    batch, steps, features = x.shape
-    rows = torch.arange(batch, device=x.device)[None, :]
-    times = torch.arange(steps, device=x.device)[:, None]
-    # The same orders as for TensorFlow. (PyTorch would pack rows of unequal lengths, but what runs on
-    # packed rows is a loop, on whole ones oneDNN's kernel.)
-    ends = steps if lengths is None else lengths[None, :]
-    there, back = times, torch.where(times < ends, ends - 1 - times, times)
-    move = _torch_rows()
-
-    def run(weights, times):
-        kernel, recurrent, bias = weights
-        into = (rows * steps + times).reshape(-1)
-        out_of = (times * batch + rows).T.reshape(-1)
+    x, forward, backward = _with_padding(x, forward, backward, padding)
+    given = []
+    for kernel, recurrent, bias in (forward, backward):
         # PyTorch has two biases that it adds up.
-        given = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
-        state = x.new_zeros(1, batch, recurrent.shape[0])
-        training = torch.is_grad_enabled()
-        out, _, _ = torch._VF.lstm(
-            move(flat, into, out_of).view(steps, batch, features),
-            (state, state),
-            given,
-            True,
-            1,
-            0.0,
-            training,
-            False,
-            False,
-        )
-        return move(out.reshape(steps * batch, -1), out_of, into).view(batch, steps, -1)
-
-    flat = x.reshape(-1, features)
-    return run(forward, there), run(backward, back)
+        given += [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
+    state = x.new_zeros(2, len(x), forward[1].shape[0])
+    training = torch.is_grad_enabled()
+    # Biases, one layer, no dropout, both directions, batches first.
+    return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, True, True)[0]
 
 
-@functools.cache
-def _torch_rows():
-    """Returns PyTorch's `_rows`."""
-    import torch
-
-    class Rows(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, order, inverse):
-            ctx.save_for_backward(inverse)
-            return x.index_select(0, order)
-
-        @staticmethod
-        def backward(ctx, upstream):
-            return upstream.index_select(0, *ctx.saved_tensors), None, None
-
-    return Rows.apply
+def _with_padding(x, forward, backward, padding):
+    """Makes padding one more feature, whose weights shut the input gate."""
+    if padding is None:
+        return x, forward, backward
+    units = forward[1].shape[0]
+    row = ops.concatenate([ops.full((1, units), SHUT), ops.zeros((1, 3 * units))], axis=1)
+    forward, backward = (
+        [ops.concatenate([kernel, row], axis=0), *rest] for kernel, *rest in (forward, backward)
+    )
+    return ops.concatenate([x, padding], axis=-1), forward, backward
 
 
-def _jax_lstm(x, forward, backward, lengths):
+def _jax_lstm(x, forward, backward, padding):
     import jax
     import jax.numpy as jnp
 
-    steps = x.shape[1]
-    if lengths is None:
-        places = jnp.broadcast_to(jnp.arange(steps)[::-1], x.shape[:2])
-    else:
-        # Each row's own words backwards; its padding stays where it is.
-        places = jnp.arange(steps)[None]
-        places = jnp.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
-    places = places[..., None]
-    both = jnp.stack([x, jnp.take_along_axis(x, places, axis=1)])
+    x = jnp.swapaxes(x, 0, 1)
+    both = jnp.stack([x, x[::-1]])
     kernel, recurrent, bias = (jnp.stack(pair) for pair in zip(forward, backward, strict=True))
-    inputs = jnp.einsum("dbti,dig->tdbg", both, kernel) + bias[:, None]
-    state = jnp.zeros((2, x.shape[0], recurrent.shape[1]), x.dtype)
+    inputs = jnp.einsum("dtbi,dig->tdbg", both, kernel) + bias[:, None]
+    units = recurrent.shape[1]
+    if padding is not None:
+        padding = jnp.swapaxes(padding, 0, 1)
+        shut = SHUT * jnp.stack([padding, padding[::-1]], axis=1)
+        inputs = inputs.at[..., :units].add(shut)
+    state = jnp.zeros((2, x.shape[1], units), x.dtype)
 
     def step(carry, projected):
         hidden, cell = carry
@@ -227,5 +182,5 @@ def _jax_lstm(x, forward, backward, lengths):
         return (hidden, cell), hidden
 
     _, hidden = jax.lax.scan(step, (state, state), inputs)
-    there, back = (jnp.swapaxes(each, 0, 1) for each in (hidden[:, 0], hidden[:, 1]))
-    return there, jnp.take_along_axis(back, places, axis=1)
+    hidden = jnp.concatenate([hidden[:, 0], hidden[::-1, 1]], axis=-1)
+    return jnp.swapaxes(hidden, 0, 1)

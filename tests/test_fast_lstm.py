@@ -11,12 +11,16 @@ from common.gradients import weight_gradients
 
 
 def pair(units=5, features=3, steps=None, masked=True):
-    """Returns the same classifier with our layer and with Keras', equal weights; inputs are floats."""
+    """Returns the same classifier with our layer and with Keras', equal weights; inputs are floats.
+
+    The dense layer before them shows the gradient of their inputs, and makes padding other than zero.
+    """
     models = []
     for cls in (BidirectionalLSTM, layers.Bidirectional):
         keras.utils.set_random_seed(0)
         inputs = keras.Input((steps, features))
         x = layers.Masking(0.0)(inputs) if masked else inputs
+        x = layers.Dense(features, bias_initializer="ones")(x)
         x = cls(layers.LSTM(units, return_sequences=True), name="both")(x)
         outputs = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x))
         models.append(keras.Model(inputs, outputs))
@@ -53,7 +57,7 @@ def test_gradients_are_those_of_keras(masked):
     x, y = sequences(), np.eye(3, dtype="float32")[[0, 2, 1, 1, 0]]
     found = weight_gradients(ours, x, y, ours.trainable_variables)
     expected = weight_gradients(theirs, x, y, theirs.trainable_variables)
-    assert len(found) == 8
+    assert len(found) == 10
     for one, other in zip(found, expected, strict=True):
         assert np.abs(other).max() > 0
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
