@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from common import registry
 from tests.benchmarks import readme, search_replay
 from tests.benchmarks.probe import TestAccuracy
 
@@ -129,3 +130,28 @@ def test_the_probe_scores_the_average_of_weights_and_gives_the_weights_back():
     probe.on_epoch_end(0)
     assert probe.rows[0]["accuracy"] == 1.0
     np.testing.assert_array_equal(model.get_weights()[0], crossed)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_packed_rows_make_pytorchs_lstm_compute_what_the_recipe_does(packed):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra [torch])")
+    from tests.benchmarks import peers
+
+    config = registry.load("imdb_bilstm").PRESETS["article"]
+    model = registry.load_model_module("imdb_bilstm").build_model(config)
+    peer = peers.NETWORKS["imdb_bilstm, packed" if packed else "imdb_bilstm"]()
+    embedding, *weights, kernel, bias = model.get_weights()
+    with torch.no_grad():
+        peer.embedding.weight.copy_(torch.from_numpy(embedding))
+        for end, (w, u, b) in {"l0": weights[:3], "l0_reverse": weights[3:]}.items():
+            for part, value in {"weight_ih": w.T, "weight_hh": u.T, "bias_ih": b}.items():
+                getattr(peer.lstm, f"{part}_{end}").copy_(torch.from_numpy(value))
+            getattr(peer.lstm, f"bias_hh_{end}").zero_()
+        peer.head.weight.copy_(torch.from_numpy(kernel.T))
+        peer.head.bias.copy_(torch.from_numpy(bias))
+        ids = np.random.default_rng(0).integers(2, 10_000, (3, 9)).astype("int32")
+        ids[0, 4:], ids[1, 7:] = 0, 0
+        found = torch.sigmoid(peer(torch.from_numpy(ids).long())).numpy()
+    expected = keras.ops.convert_to_numpy(model(ids))
+    assert np.allclose(found[2], expected[2], atol=1e-5)
+    assert np.allclose(found, expected, atol=1e-5) == packed

@@ -22,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 NAMES = ("mnist_cnn", "cifar10_cnn", "cifar10_resnet", "imdb_bilstm")
+# A second way to write the last one in PyTorch.
+PACKED = "imdb_bilstm, packed"
 # What is measured: name -> (KERAS_BACKEND or None, jit_compile).
 CELLS = {
     "TensorFlow": ("tensorflow", False),
@@ -37,13 +39,14 @@ def batch(name):
     import numpy as np
 
     random = np.random.default_rng(0)
-    size = {"mnist_cnn": 128, "cifar10_cnn": 32, "cifar10_resnet": 128, "imdb_bilstm": 32}[name]
-    if name == "imdb_bilstm":
+    if name in ("imdb_bilstm", PACKED):
+        size = 32
         x = random.integers(2, 10_000, (size, 250)).astype("int32")
         # As in the real set: the median review fills three quarters of the row.
         for row, length in zip(x, random.integers(60, 320, size), strict=True):
             row[min(length, 250) :] = 0
         return x, random.integers(0, 2, (size, 1)).astype("float32")
+    size = 32 if name == "cifar10_cnn" else 128
     shape = (28, 28, 1) if name == "mnist_cnn" else (32, 32, 3)
     x = random.integers(0, 256, (size, *shape)).astype("uint8")
     return x, np.eye(10, dtype="float32")[random.integers(0, 10, size)]
@@ -75,7 +78,7 @@ def multiply_adds(name):
 
     from common import registry
 
-    if name == "imdb_bilstm":
+    if name in ("imdb_bilstm", PACKED):
         # Two directions, four gates, input and recurrent products, 250 steps; the head is nothing.
         return 2 * 4 * (64 + 64) * 64 * 250
     config = registry.load(name).PRESETS["article"]
@@ -170,6 +173,11 @@ def table(results):
         f"sizes, float32, one cached batch; median of {results['repeats']} turns of "
         f"{results['seconds']:g} s. {results['machine']}."
     )
+    if PACKED in results["cells"]:
+        lines[-1] += (
+            " The backward direction of plain PyTorch's LSTM reads padding, Keras' and the recipe's do "
+            "not; with packed rows PyTorch computes what they do."
+        )
     return "\n".join(lines)
 
 
@@ -179,7 +187,7 @@ def draw(results, path):
 
     figure = Figure(figsize=(8.0, 3.6), dpi=130, layout="constrained")
     axes = figure.subplots()
-    names, ahead = list(results["cells"]), 0
+    names, ahead = [name for name in results["cells"] if name != PACKED], 0
     shades = dict(zip(CELLS, ("#12467f", "#6f93b8", "#d98200", "#8a97a6", "#333333"), strict=True))
     for index, name in enumerate(names):
         rates = {
@@ -233,11 +241,14 @@ def main():
         print(json.dumps(measure(arguments.cell, arguments.name, arguments.seconds)))
         return
     wanted = [c for c in CELLS if c.replace("TensorFlow, ", "") in arguments.cells.split(",")]
+    names = arguments.names.split(",")
+    if "imdb_bilstm" in names and "plain PyTorch" in wanted:
+        names.append(PACKED)
     results = {"seconds": arguments.seconds, "repeats": arguments.repeats, "cells": {}}
     products = [matrix_product()]
     for turn in range(arguments.repeats):
-        for name in arguments.names.split(","):
-            for cell in wanted:
+        for name in names:
+            for cell in ["plain PyTorch"] if name == PACKED else wanted:
                 found = run_cell(cell, name, arguments.seconds)
                 rows = results["cells"].setdefault(name, {}).setdefault(cell, [])
                 if found:
