@@ -30,6 +30,8 @@ class Definition:
     prune: bool = True
     data: str = "full"
     data_dir: str | None = None
+    fixed: dict = dataclasses.field(default_factory=dict)
+    """Hyperparameters that are held, and their values as they were written."""
     space: list = dataclasses.field(default_factory=list)
     """The hyperparameters, as KerasTuner describes them; it is here to notice when it changes."""
     workers: int = 1
@@ -87,18 +89,26 @@ def _by_name(space):
     return {str(entry["config"]["name"]): entry for entry in space}
 
 
-def search_space_of(recipe):
-    """Returns the function `search_space(hp, base)` of a recipe's tune.py."""
+def search_space_of(recipe, fixed=()):
+    """Returns the function `search_space(hp, base)` of a recipe's tune.py.
+
+    Args:
+        recipe: Its name.
+        fixed: Dict of hyperparameters to the values they are held at, as strings.
+    """
     import importlib
 
-    return importlib.import_module(f"recipes.{recipe}.tune").search_space
+    from common.tuning.fixed import FixedSpace
+
+    search_space = importlib.import_module(f"recipes.{recipe}.tune").search_space
+    return FixedSpace(search_space, fixed) if fixed else search_space
 
 
 def make_tuner(definition, directory, worker="worker"):
     """Returns the RecipeTuner of a sweep.
 
     Raises:
-        UsageError: The method does not suit the space.
+        UsageError: The method does not suit the space, or what is fixed is not in it.
     """
     from common import backend
 
@@ -121,12 +131,13 @@ def make_tuner(definition, directory, worker="worker"):
         storage=definition.storage,
         **limits,
     )
+    search_space = search_space_of(definition.recipe, definition.fixed)
     data_dir = Path(definition.data_dir) if definition.data_dir else None
     tuner = RecipeTuner(
         oracle,
         recipe=definition.recipe,
         module=registry.load(definition.recipe),
-        search_space=search_space_of(definition.recipe),
+        search_space=search_space,
         base=definition.config,
         source=Source(definition.data, data_dir),
         directory=Path(directory),
@@ -134,6 +145,8 @@ def make_tuner(definition, directory, worker="worker"):
         prune=definition.prune and definition.method != "hyperband",
         worker=worker,
     )
+    if definition.fixed:
+        search_space.check_names(oracle.space.names)
     if definition.method == "grid":
         oracle.space.require_finite()
     return tuner

@@ -26,6 +26,8 @@ class SearchOptions:
     """New seeds to train each winner with at the end; 0: none."""
     fresh: bool = False
     """Delete what the sweep folder holds and start over."""
+    fix: tuple[str, ...] = ()
+    """Hyperparameters of the search space to hold at a value: --fix batch_size=128 optimizer=sgd."""
     preset: str = "best"
     """Named configuration that the search starts from."""
     config: Path | None = None

@@ -15,8 +15,8 @@ from common import config as configuration
 from common import registry
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
-from common.tuning import METHODS, check_method
-from common.tuning.definition import FILE, Definition, make_tuner
+from common.tuning import METHODS, check_method, fixed
+from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.options import SearchOptions
 from common.tuning.processes import Worker
 from common.tuning.space import show
@@ -87,6 +87,7 @@ class Sweep:
             search_seed=options.search_seed,
             objective=options.objective,
             prune=options.prune,
+            fixed=fixed.parse(options.fix),
             data=str(Path(options.data).resolve()) if own else options.data,
             data_dir=str(data_dir) if data_dir else None,
             workers=options.workers,
@@ -143,6 +144,7 @@ class Sweep:
             raise UsageError(
                 f"{self.directory} is not empty and holds no sweep; choose another --sweep-dir"
             )
+        self._check_flags()
         from common.data import Source
 
         splits = self.module.load_data(
@@ -170,10 +172,33 @@ class Sweep:
             )
         if self.show_space:
             print(f"Search space of {self.recipe}:\n{self.space.describe()}")
+            for name, value in self.definition.fixed.items():
+                print(f"  held: {name} {value}")
         print(f"{self._plan()} on {info.label}, in {self.directory}")
         done = sum(trial.finished for trial in self.store.read())
         if done:
             print(f"{done} trials found, continuing.")
+
+    def _check_flags(self):
+        """Refuses flags that the search space overrides: they would change nothing."""
+        start = self.module.PRESETS[self.options.preset]
+        if self.options.config:
+            start = configuration.read_config_file(
+                self.options.config, self.module.Config, self.recipe
+            )
+        from common import backend
+
+        backend.start()
+        ignored = fixed.ignored_fields(self._search_space(), start, self.base)
+        if ignored:
+            flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
+            raise UsageError(
+                f"{flags}: what recipes/{self.recipe}/tune.py searches for replaces it in every trial; "
+                "leave it out, and hold hyperparameters of the search by --fix NAME=VALUE"
+            )
+
+    def _search_space(self):
+        return search_space_of(self.recipe, self.definition.fixed)
 
     def _plan(self):
         method, trials, size = self.options.method, self.options.trials, self.space.size
@@ -264,11 +289,9 @@ class Sweep:
     def _config(self, trial):
         import keras_tuner
 
-        from common.tuning.definition import search_space_of
-
         hyperparameters = keras_tuner.HyperParameters()
         hyperparameters.values = dict(trial.values)
-        return search_space_of(self.recipe)(hyperparameters, self.base)
+        return self._search_space()(hyperparameters, self.base)
 
     def _retrain(self, best):
         """Trains the winner with new seeds; returns what came of it, a dict for each."""

@@ -27,11 +27,12 @@ def search_space(hp, base):
         if optimizer == "adam":
             learning_rate = hp.Float("adam_rate", 5e-4, 1.6e-2, step=2, sampling="log")
             weight_decay = hp.Float("adam_decay", 1e-3, 1e-1, step=10, sampling="log")
-    width = hp.Choice("width", [16, 24, 32])
+    # A multiple of the widths that the search starts from.
+    width = hp.Choice("width", [0.5, 1.0, 1.5])
     return replace(
         base,
-        stem_filters=width,
-        filters=tuple(width * 2**index for index in range(len(base.filters))),
+        stem_filters=round(base.stem_filters * width),
+        filters=tuple(round(filters * width) for filters in base.filters),
         optimizer=optimizer,
         learning_rate=learning_rate,
         weight_decay=weight_decay,

@@ -1,0 +1,146 @@
+"""`--fix NAME=VALUE`: hyperparameters of a search space that a search holds at one value."""
+
+import contextlib
+import dataclasses
+
+from common.errors import UsageError, near_match
+from common.tuning.space import contains, domain, show
+
+
+def parse(words):
+    """Returns `NAME=VALUE` words as a dict of strings.
+
+    Raises:
+        UsageError: A word has no `=`, or a name comes twice.
+    """
+    fixed = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--fix takes NAME=VALUE, e.g. --fix batch_size=128; got {word!r}")
+        if name in fixed:
+            raise UsageError(f"--fix names {name} twice")
+        fixed[name] = value
+    return fixed
+
+
+class FixedSpace:
+    """A `search_space(hp, base)` of which some hyperparameters are held.
+
+    Args:
+        search_space: Of a recipe's tune.py.
+        fixed: Dict of hyperparameters to values, as strings.
+    """
+
+    def __init__(self, search_space, fixed):
+        self.search_space, self.fixed, self.asked = search_space, fixed, set()
+
+    def __call__(self, hp, base):
+        return self.search_space(_Fixing(hp, self.fixed, self.asked), base)
+
+    def check_names(self, free):
+        """Raises a UsageError where a name is held that was never asked for.
+
+        Args:
+            free: Names of the hyperparameters that are searched.
+        """
+        for name in self.fixed:
+            if name not in self.asked:
+                known = sorted({*free, *self.asked})
+                raise UsageError(
+                    f"--fix {name}: the search space has no such hyperparameter"
+                    f"{near_match(name, known)}; it has {', '.join(known)}"
+                )
+
+
+class _Fixing:
+    """KerasTuner's HyperParameters, of which some are no longer searched."""
+
+    def __init__(self, hp, fixed, asked):
+        self._hp, self._fixed, self._asked = hp, fixed, asked
+        # Whether a condition on a fixed hyperparameter does not hold: nothing is declared then.
+        self._closed = False
+
+    def __getattr__(self, name):
+        return getattr(self._hp, name)
+
+    def Choice(self, name, *args, **kwargs):
+        return self._ask("Choice", name, *args, **kwargs)
+
+    def Int(self, name, *args, **kwargs):
+        return self._ask("Int", name, *args, **kwargs)
+
+    def Float(self, name, *args, **kwargs):
+        return self._ask("Float", name, *args, **kwargs)
+
+    def Boolean(self, name, *args, **kwargs):
+        return self._ask("Boolean", name, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def conditional_scope(self, parent_name, parent_values):
+        """As KerasTuner's; whether a fixed parent opens the scope is settled already."""
+        if self._closed:
+            yield
+        elif parent_name in self._fixed:
+            values = parent_values if isinstance(parent_values, list | tuple) else [parent_values]
+            self._closed = self._fixed[parent_name] not in map(show, values)
+            yield
+            self._closed = False
+        else:
+            with self._hp.conditional_scope(parent_name, parent_values):
+                yield
+
+    def _ask(self, kind, name, *args, **kwargs):
+        self._asked.add(name)
+        if name not in self._fixed and not self._closed:
+            return getattr(self._hp, kind)(name, *args, **kwargs)
+        import keras_tuner
+
+        scratch = keras_tuner.HyperParameters()
+        default = getattr(scratch, kind)(name, *args, **kwargs)
+        if name not in self._fixed:
+            return default
+        return _value(scratch.space[0], self._fixed[name])
+
+
+def _value(entry, text):
+    """Returns the value of an entry that is written so."""
+    values = domain(entry)
+    if values is not None:
+        for value in values:
+            if text in (str(value), show(value)):
+                return value
+            with contextlib.suppress(ValueError):
+                if not isinstance(value, str | bool) and float(text) == value:
+                    return value
+        offered = [show(value) for value in values]
+        if len(offered) > 12:
+            offered[2:-1] = ["..."]
+        offered = ", ".join(offered)
+        raise UsageError(f"--fix {entry.name}={text}: {entry.name} is one of {offered}")
+    with contextlib.suppress(ValueError):
+        if contains(entry, float(text)):
+            return float(text)
+    raise UsageError(
+        f"--fix {entry.name}={text}: {entry.name} is a number from {show(entry.min_value)} to "
+        f"{show(entry.max_value)}"
+    )
+
+
+def ignored_fields(search_space, start, base):
+    """Returns the names of fields in which `base` differs from `start` to no effect.
+
+    Args:
+        search_space: Function `(hp, base) -> Config`.
+        start: Config of the preset.
+        base: The same with fields changed by flags.
+    """
+    import keras_tuner
+
+    names = [field.name for field in dataclasses.fields(base)]
+    one, two = (search_space(keras_tuner.HyperParameters(), each) for each in (start, base))
+    return [
+        name
+        for name in names
+        if getattr(start, name) != getattr(base, name) and getattr(one, name) == getattr(two, name)
+    ]

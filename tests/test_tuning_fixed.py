@@ -1,0 +1,122 @@
+"""`--fix NAME=VALUE`: the space without it, the Config with it, conditions, mistakes."""
+
+import dataclasses
+import json
+
+import keras_tuner
+import pytest
+
+from common import cli, registry
+from common.errors import UsageError
+from common.tuning import fixed
+from common.tuning.definition import search_space_of
+from common.tuning.fixed import FixedSpace
+from common.tuning.space import Space
+from tests import toy_sweep
+
+
+def asked(search_space, kinds=("a", "b", "c")):
+    """Returns the Space of what the function still asks for, and the Config at its defaults."""
+    hp = keras_tuner.HyperParameters()
+    for kind in kinds:
+        hp.values["kind"] = kind
+        search_space(hp, toy_sweep.Config())
+    return Space(hp), search_space(keras_tuner.HyperParameters(), toy_sweep.Config())
+
+
+def scope_only(hp, base):
+    """A space that leaves conditions to KerasTuner: no `if` around what is conditional."""
+    kind = hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["b"]):
+        inner = hp.Choice("inner", ["x", "y"])
+        with hp.conditional_scope("inner", ["y"]):
+            depth = hp.Int("depth", 1, 3)
+    return dataclasses.replace(base, kind=kind + inner, depth=depth)
+
+
+def test_what_is_fixed_is_searched_no_more_and_is_in_every_config():
+    space, config = asked(FixedSpace(toy_sweep.search_space, {"units": "16", "rate": "0.1"}))
+    assert space.names == ["kind", "depth"]
+    assert (config.units, config.rate) == (16, 0.1)
+    assert type(config.units) is int
+
+
+def test_a_fixed_parent_settles_its_conditions():
+    space, config = asked(FixedSpace(toy_sweep.search_space, {"kind": "b"}))
+    assert space.names == ["depth", "rate", "units"]
+    assert space.size == 3 * 7 * 4
+    assert config.kind == "b"
+    space, config = asked(FixedSpace(toy_sweep.search_space, {"kind": "a"}))
+    assert space.names == ["rate", "units"]
+
+
+def test_what_a_fixed_parent_shuts_is_not_declared_without_an_if_either():
+    assert asked(FixedSpace(scope_only, {"kind": "a"}))[0].names == []
+    assert asked(FixedSpace(scope_only, {"kind": "b"}))[0].names == ["inner", "depth"]
+    space, config = asked(FixedSpace(scope_only, {"kind": "b", "inner": "y"}))
+    assert (space.names, config.kind) == (["depth"], "by")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "text", "value"),
+    [
+        ("Choice", (["a", "b"],), "b", "b"),
+        ("Choice", ([0.5, 1.0],), "1", 1.0),
+        ("Int", (0, 4), "3", 3),
+        ("Boolean", (), "True", True),
+        ("Float", (0.0, 1.0), "0.123", 0.123),
+    ],
+)
+def test_values_are_read_as_the_kind_they_are(kind, arguments, text, value):
+    space = FixedSpace(lambda hp, base: getattr(hp, kind)("x", *arguments), {"x": text})
+    found = space(keras_tuner.HyperParameters(), None)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        ("Choice", ([16, 32],), "x is one of 16, 32"),
+        ("Int", (0, 400), "x is one of 0, 1, ..., 400"),
+        ("Float", (0.0, 1.0), "x is a number from 0 to 1"),
+    ],
+)
+@pytest.mark.parametrize("text", ["17.5", "wide"])
+def test_a_value_outside_the_space_is_refused(kind, arguments, message, text):
+    space = FixedSpace(lambda hp, base: getattr(hp, kind)("x", *arguments), {"x": text})
+    with pytest.raises(UsageError, match=message):
+        space(keras_tuner.HyperParameters(), None)
+
+
+@pytest.mark.parametrize("words", [["width"], ["=3"], ["width="], ["width=1", "width=2"]])
+def test_words_that_are_no_name_and_value(words):
+    with pytest.raises(UsageError, match="--fix"):
+        fixed.parse(words)
+
+
+def test_flags_that_the_space_overrides_are_found():
+    start = registry.load("cifar10_cnn").PRESETS["best"]
+    base = dataclasses.replace(start, batch_size=64, epochs=3, filters=(8, 16, 24))
+    search_space = search_space_of("cifar10_cnn")
+    # Widths are multiples of those that are given, so they are not overridden.
+    assert fixed.ignored_fields(search_space, start, base) == ["batch_size"]
+
+
+FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", "0"]
+
+
+def test_on_the_command_line(in_tmp, capsys):
+    words = ["tune", "mnist_cnn", "--trials", "1", *FAST, "--sweep-dir", "s"]
+    assert cli.main([*words, "--batch-size", "16"]) == 2
+    assert "--batch-size: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
+    assert cli.main([*words, "--fix", "batchsize=64"]) == 2
+    assert "did you mean 'batch_size'?" in capsys.readouterr().err
+    assert cli.main([*words, "--fix", "batch_size=64", "width=16"]) == 0
+    assert "held: width 16" in capsys.readouterr().out
+    best = json.loads((in_tmp / "s/best.json").read_text())
+    assert best["config"]["batch_size"] == 64
+    assert "width" not in best["values"]
+    assert "batch_size 64, width 16" in (in_tmp / "s/sweep.html").read_text()
+    # Without it, it is another search.
+    assert cli.main(words) == 2
+    assert "search space, batch_size: (absent)" in capsys.readouterr().err
