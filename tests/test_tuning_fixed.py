@@ -57,6 +57,17 @@ def test_what_a_fixed_parent_shuts_is_not_declared_without_an_if_either():
     assert (space.names, config.kind) == (["depth"], "by")
 
 
+def test_a_number_that_is_a_parent_may_be_written_in_any_way():
+    def search_space(hp, base):
+        momentum = hp.Choice("momentum", [0.0, 0.5])
+        with hp.conditional_scope("momentum", [0.5]):
+            return momentum, hp.Boolean("nesterov")
+
+    hp = keras_tuner.HyperParameters()
+    assert FixedSpace(search_space, {"momentum": ".50"})(hp, None) == (0.5, False)
+    assert Space(hp).names == ["nesterov"]
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "text", "value"),
     [

@@ -146,7 +146,7 @@ def make_tuner(definition, directory, worker="worker"):
         worker=worker,
     )
     if definition.fixed:
-        search_space.check_names(oracle.space.names)
+        search_space.check_names()
     if definition.method == "grid":
         oracle.space.require_finite()
     return tuner

@@ -38,15 +38,11 @@ class FixedSpace:
     def __call__(self, hp, base):
         return self.search_space(_Fixing(hp, self.fixed, self.asked), base)
 
-    def check_names(self, free):
-        """Raises a UsageError where a name is held that was never asked for.
-
-        Args:
-            free: Names of the hyperparameters that are searched.
-        """
+    def check_names(self):
+        """Raises a UsageError where a name is held that was never asked for."""
         for name in self.fixed:
             if name not in self.asked:
-                known = sorted({*free, *self.asked})
+                known = sorted(self.asked)
                 raise UsageError(
                     f"--fix {name}: the search space has no such hyperparameter"
                     f"{near_match(name, known)}; it has {', '.join(known)}"
@@ -57,7 +53,7 @@ class _Fixing:
     """KerasTuner's HyperParameters, of which some are no longer searched."""
 
     def __init__(self, hp, fixed, asked):
-        self._hp, self._fixed, self._asked = hp, fixed, asked
+        self._hp, self._fixed, self._asked, self._values = hp, fixed, asked, {}
         # Whether a condition on a fixed hyperparameter does not hold: nothing is declared then.
         self._closed = False
 
@@ -83,7 +79,7 @@ class _Fixing:
             yield
         elif parent_name in self._fixed:
             values = parent_values if isinstance(parent_values, list | tuple) else [parent_values]
-            self._closed = self._fixed[parent_name] not in map(show, values)
+            self._closed = self._values[parent_name] not in values
             yield
             self._closed = False
         else:
@@ -100,7 +96,8 @@ class _Fixing:
         default = getattr(scratch, kind)(name, *args, **kwargs)
         if name not in self._fixed:
             return default
-        return _value(scratch.space[0], self._fixed[name])
+        self._values[name] = _value(scratch.space[0], self._fixed[name])
+        return self._values[name]
 
 
 def _value(entry, text):
