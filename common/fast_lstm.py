@@ -22,7 +22,6 @@ from keras import layers, ops
 PLAIN = False
 """Set to True where only standard operations will do, as in an export."""
 
-
 SHUT = -1e4
 """What is added before the sigmoid of an input gate to make it 0."""
 

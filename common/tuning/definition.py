@@ -7,6 +7,7 @@ from common import config as configuration
 from common import registry
 from common.errors import UsageError
 from common.files import read_json, write_json_atomic
+from common.tuning.fixed import FixedSpace
 
 FILE = "sweep.json"
 
@@ -97,8 +98,6 @@ def search_space_of(recipe, fixed=()):
         fixed: Dict of hyperparameters to the values they are held at, as strings.
     """
     import importlib
-
-    from common.tuning.fixed import FixedSpace
 
     search_space = importlib.import_module(f"recipes.{recipe}.tune").search_space
     return FixedSpace(search_space, fixed) if fixed else search_space
