@@ -1,11 +1,21 @@
 """Numbers as a reader wants them: percentages, times, p-values."""
 
+import statistics
+
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
 def percent(value, digits=2):
     """Returns a fraction as text, e.g. "99.53 %"; a dash for None."""
     return DASH if value is None else f"{100 * value:.{digits}f} %"
+
+
+def mean_and_deviation(values):
+    """Returns `99.53 ± 0.04` in per cent; the sample deviation, absent for one value."""
+    mean = f"{100 * statistics.fmean(values):.2f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {100 * statistics.stdev(values):.2f}"
 
 
 def p_value(value):

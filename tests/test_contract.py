@@ -14,6 +14,7 @@ from common.data import Source
 from common.loading import load_model
 from common.run import Options, Run, open_finished
 from common.training import parameter_count
+from common.tuning import evidence
 from tests.helpers import (
     as_words,
     assert_equal_weights,
@@ -70,8 +71,8 @@ def test_files_are_there(name):
         assert (folder / file).exists(), f"recipes/{name}/{file} is missing"
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert f"recipes train {name}" in readme, "the README shows no command"
-    assert results.BEGIN in readme
-    assert results.END in readme
+    for marker in (results.BEGIN, results.END, evidence.BEGIN, evidence.END):
+        assert marker in readme, f"the README lacks the line {marker}"
     assert registry.summary(name)
 
 

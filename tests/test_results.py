@@ -5,13 +5,18 @@ import pytest
 from common import registry, results
 from common.errors import RecipeError
 from common.files import write_json_atomic
+from common.wording import mean_and_deviation
 from tests.helpers import train_tiny
 
 
-@pytest.mark.parametrize(("path", "section"), list(results.readmes()), ids=lambda value: "")
-def test_tables_are_what_results_json_says(path, section):
+@pytest.mark.parametrize(
+    ("path", "section", "begin", "end"), list(results.readmes()), ids=lambda value: ""
+)
+def test_tables_are_what_the_json_files_say(path, section, begin, end):
     text = path.read_text(encoding="utf-8")
-    assert results.replace_section(text, section) == text, f"{path} is stale: run `make tables`"
+    assert results.replace_section(text, section, begin, end) == text, (
+        f"{path} is stale: run `make tables`"
+    )
 
 
 def test_every_recorded_run_is_complete():
@@ -25,8 +30,8 @@ def test_every_recorded_run_is_complete():
 
 
 def test_mean_and_sample_deviation():
-    assert results.mean_and_deviation([0.9]) == "90.00"
-    assert results.mean_and_deviation([0.90, 0.92, 0.97]) == "93.00 ± 3.61"
+    assert mean_and_deviation([0.9]) == "90.00"
+    assert mean_and_deviation([0.90, 0.92, 0.97]) == "93.00 ± 3.61"
 
 
 def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):

@@ -20,7 +20,8 @@ FAST = ["--preset", "sample", "--data", "sample", "--epochs", "2", "--retrain", 
 def sweep(tmp_path_factory, cache_folder):
     """A finished sweep of three trials, and what it printed."""
     folder = tmp_path_factory.mktemp("sweep")
-    words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST, "--retrain", "1"]
+    words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
+    words += ["--retrain", "1", "--retrain-epochs", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "recipes", *words],
         cwd=folder,
@@ -43,11 +44,31 @@ def test_it_says_what_it_does_and_what_came_of_it(sweep):
     assert "random: 3 trials on SAMPLE DATA" in text
     for part in ("[1/3] trial 0  val_accuracy 0.", "[3/3] trial 2", "left", "flatters"):
         assert part in text
-    assert "Retrained with 1 new seed: val_accuracy 0." in text
+    assert "Trained with 1 new seed, 1 epoch:\n  the winner: val_accuracy 0." in text
+    assert "\n  what it started from: val_accuracy 0." in text
     summary = json.loads((directory / "summary.json").read_text())
     trials = Store(directory).read()
     assert summary["search_score"] == max(trial.score for trial in trials)
-    assert summary["retrained"][0]["seed"] == 1
+    for role in ("retrained", "start"):
+        assert [row["seed"] for row in summary[role]] == [1]
+
+
+def test_winner_and_start_are_trained_as_asked(sweep):
+    directory, text = sweep
+    summary = json.loads((directory / "summary.json").read_text())
+    best = json.loads((directory / "best.json").read_text())["config"]
+    base = json.loads((directory / "sweep.json").read_text())["base"]
+    assert best["epochs"] == 1
+    trained = {}
+    for file in directory.glob("retrain/*/metrics.json"):
+        config = json.loads((file.parent / "config.json").read_text())["config"]
+        role = "retrained" if config == {**best, "seed": 1} else "start"
+        assert role == "retrained" or config == {**base, "seed": 1, "epochs": 1}
+        trained[role] = json.loads(file.read_text())["test"]["accuracy"]
+    assert trained == {role: summary[role][0]["test_accuracy"] for role in ("retrained", "start")}
+    gain = trained["retrained"] - trained["start"]
+    assert "difference, seed by seed: val_accuracy" in text
+    assert f"test accuracy {gain:.4f}\n" in text
 
 
 def test_best_json_trains(sweep, in_tmp, capsys):
@@ -109,8 +130,11 @@ def test_a_finished_sweep_runs_nothing_again(sweep, capsys):
     directory, _ = sweep
     before = [trial.seconds for trial in Store(directory).read()]
     words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
-    assert cli.main([*words, "--retrain", "1", "--sweep-dir", str(directory)]) == 0
+    words += ["--retrain", "1", "--retrain-epochs", "1"]
+    runs = {file: file.stat().st_mtime_ns for file in directory.glob("retrain/*/metrics.json")}
+    assert cli.main([*words, "--sweep-dir", str(directory)]) == 0
     assert "3 trials found, continuing" in capsys.readouterr().out
+    assert {file: file.stat().st_mtime_ns for file in runs} == runs
     assert [trial.seconds for trial in Store(directory).read()] == before
 
 

@@ -122,12 +122,12 @@ def test_on_the_command_line(in_tmp, capsys):
     assert "--batch-size: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
     assert cli.main([*words, "--fix", "batchsize=64"]) == 2
     assert "did you mean 'batch_size'?" in capsys.readouterr().err
-    assert cli.main([*words, "--fix", "batch_size=64", "width=16"]) == 0
-    assert "held: width 16" in capsys.readouterr().out
+    assert cli.main([*words, "--fix", "batch_size=64", "width=0.5"]) == 0
+    assert "held: width 0.5" in capsys.readouterr().out
     best = json.loads((in_tmp / "s/best.json").read_text())
     assert best["config"]["batch_size"] == 64
     assert "width" not in best["values"]
-    assert "batch_size 64, width 16" in (in_tmp / "s/sweep.html").read_text()
+    assert "batch_size 64, width 0.5" in (in_tmp / "s/sweep.html").read_text()
     # Without it, it is another search.
     assert cli.main(words) == 2
     assert "search space, batch_size: (absent)" in capsys.readouterr().err

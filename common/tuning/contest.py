@@ -66,7 +66,13 @@ def command(name, words):
     for index, (method, seed) in enumerate(planned):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
         directory = Path(folder) / f"{method}-seed{seed}"
-        one = sweeps.Options(**{**shared, "sweep_dir": directory}, method=method, search_seed=seed)
+        # All searches start from the same configuration: what it is worth is no part of the contest.
+        one = sweeps.Options(
+            **{**shared, "sweep_dir": directory},
+            method=method,
+            search_seed=seed,
+            retrain_start=False,
+        )
         code = sweeps.Sweep(name, one, base, budget=True, show_space=index == 0).run()
         if code:
             return code

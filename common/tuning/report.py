@@ -11,6 +11,7 @@ from common.tuning import figures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.oracle import reason
+from common.tuning.retraining import gains, spread
 from common.tuning.score import direction
 from common.tuning.shared_store import make_store
 from common.tuning.store import FAILED, PRUNED, best_trial
@@ -36,7 +37,7 @@ def write_report(directory):
     entries = spaces.Space.from_list(definition.space).entries
     maximise = direction(definition.objective) == "max"
     summary_file = directory / "summary.json"
-    summary = read_json(summary_file) if summary_file.exists() else {"retrained": []}
+    summary = read_json(summary_file) if summary_file.exists() else {"retrained": [], "start": []}
     ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
     best = best_trial(trials, definition.objective)
     pictures = {
@@ -68,6 +69,7 @@ def write_report(directory):
         "best": best,
         "values": [(name, spaces.show(value)) for name, value in best.values.items()],
         "summary": summary,
+        "gain": _gain(summary, definition.objective),
         "names": list(dict.fromkeys(entry.name for entry in entries)),
         "ranked": ranked[:SHOWN],
         "failed": [(trial.number, reason(trial)) for trial in trials if trial.status == FAILED],
@@ -86,6 +88,12 @@ def write_report(directory):
     }
     write_text_atomic(directory / "sweep.html", render("sweep.html", page, show=spaces.show))
     return directory / "sweep.html"
+
+
+def _gain(summary, objective):
+    if not summary["start"]:
+        return None
+    return spread(gains(summary, objective))
 
 
 def _progress_title(trials, best, definition):

@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import fcntl
 import shutil
-import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,12 +12,12 @@ from typing import Literal
 from common import config as configuration
 from common import registry
 from common.errors import RecipeError, UsageError
-from common.files import read_json, write_json_atomic
+from common.files import write_json_atomic
 from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.options import SearchOptions
 from common.tuning.processes import Worker
-from common.tuning.space import show
+from common.tuning.retraining import retrain, summary_text, winner_config
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING, best_trial
 
@@ -36,6 +34,12 @@ class Options(SearchOptions):
     """How points are chosen; tpe needs the extra [optuna]."""
     search_seed: int = 0
     """Seed of the search. The training seed (--seed) is the same in all trials."""
+    retrain_epochs: int | None = None
+    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too. None: as
+    in the trials."""
+    retrain_start: bool = True
+    """Train the configuration that the search started from with the same new seeds, so that what the
+    search gained is known."""
     storage: str | None = None
     """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
     the same command on each joins the sweep. None: files in the sweep folder."""
@@ -43,6 +47,8 @@ class Options(SearchOptions):
     def __post_init__(self):
         super().__post_init__()
         configuration.require(self, minimum=0, search_seed=self.search_seed)
+        if self.retrain_epochs is not None:
+            configuration.require(self, minimum=1, retrain_epochs=self.retrain_epochs)
 
 
 def command(name, words):
@@ -189,7 +195,7 @@ class Sweep:
         from common import backend
 
         backend.start()
-        ignored = fixed.ignored_fields(self._search_space(), start, self.base)
+        ignored = fixed.ignored_fields(self.search_space(), start, self.base)
         if ignored:
             flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
             raise UsageError(
@@ -197,7 +203,8 @@ class Sweep:
                 "leave it out, and hold hyperparameters of the search by --fix NAME=VALUE"
             )
 
-    def _search_space(self):
+    def search_space(self):
+        """Returns the function `search_space(hp, base)`, with what is held."""
         return search_space_of(self.recipe, self.definition.fixed)
 
     def _plan(self):
@@ -258,11 +265,12 @@ class Sweep:
         best = best_trial(trials, self.options.objective)
         if best is None:
             raise RecipeError(f"all {len(trials)} trials failed; see {self.directory}/trials.csv")
+        winner = winner_config(self, best)
         write_json_atomic(
             self.directory / "best.json",
             {
                 "recipe": self.recipe,
-                "config": configuration.to_dict(self._config(best)),
+                "config": configuration.to_dict(winner),
                 "trial": best.number,
                 "values": best.values,
                 "objective": self.options.objective,
@@ -278,80 +286,11 @@ class Sweep:
             "search_score": best.score,
             "trials": len(trials),
             "epochs": sum(trial.epochs for trial in trials),
-            "retrained": self._retrain(best),
+            "retrain_epochs": winner.epochs,
+            **retrain(self, winner),
         }
         write_json_atomic(self.directory / "summary.json", result)
         from common.tuning.report import write_report
 
         write_report(self.directory)
-        print(summary_lines(result, self.directory))
-
-    def _config(self, trial):
-        import keras_tuner
-
-        hyperparameters = keras_tuner.HyperParameters()
-        hyperparameters.values = dict(trial.values)
-        return self._search_space()(hyperparameters, self.base)
-
-    def _retrain(self, best):
-        """Trains the winner with new seeds; returns what came of it, a dict for each."""
-        rows = []
-        for index in range(self.options.retrain):
-            seed = self.base.seed + 1 + index
-            directory = self.directory / "retrain" / f"trial-{best.number}-seed{seed}"
-            if not (directory / "metrics.json").exists():
-                print(f"Retraining the winner, seed {seed} ({index + 1} of {self.options.retrain})")
-                words = ["train", self.recipe, "--config", str(self.directory / "best.json")]
-                words += ["--seed", str(seed), "--run-dir", str(directory)]
-                words += ["--data", self.definition.data]
-                if self.definition.data_dir:
-                    words += ["--data-dir", self.definition.data_dir]
-                code = _run(words)
-                if code == 130:
-                    raise KeyboardInterrupt
-                if code:
-                    raise RecipeError(f"the winner could not be trained again in {directory}")
-            metrics = read_json(directory / "metrics.json", "metrics")
-            rows.append(
-                {
-                    "seed": seed,
-                    "val_accuracy": metrics["validation"]["accuracy"],
-                    "val_loss": metrics["validation"]["loss"],
-                    "test_accuracy": metrics["test"]["accuracy"],
-                }
-            )
-        return rows
-
-
-def _run(words):
-    """Runs `recipes WORDS...` and prints its lines as this process's own; returns the exit code."""
-    command = [sys.executable, "-m", "recipes", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            print(f"  {line}", end="", flush=True)
-    return process.returncode
-
-
-def summary_lines(result, directory):
-    """Returns what a sweep prints at its end."""
-    objective = result["objective"]
-    values = ", ".join(f"{name} {show(value)}" for name, value in result["values"].items())
-    lines = [
-        f"Best of {result['trials']} trials: trial {result['trial']}, {objective} "
-        f"{result['search_score']:.4f} (a maximum over trials, so it flatters): {values}"
-    ]
-    rows = result["retrained"]
-    if rows:
-
-        def spread(name):
-            found = [row[name] for row in rows]
-            deviation = f" ± {statistics.stdev(found):.4f}" if len(found) > 1 else ""
-            return f"{statistics.fmean(found):.4f}{deviation}"
-
-        lines.append(
-            f"Retrained with {len(rows)} new seed{'s' * (len(rows) > 1)}: "
-            f"{objective} {spread(objective)}, test accuracy {spread('test_accuracy')}."
-        )
-    lines.append(f"Train it: recipes train {result['recipe']} --config {directory / 'best.json'}")
-    lines.append(f"Report: {(directory / 'sweep.html').resolve()}")
-    return "\n".join(lines)
+        print(summary_text(result, self.directory))

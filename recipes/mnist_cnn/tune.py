@@ -17,12 +17,11 @@ def search_space(hp, base):
         hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
         base: Config that the search starts from; fields not named here keep its values.
     """
-    width = hp.Choice("width", [16, 24, 32, 48])
-    counts = len(base.filters)
+    # A multiple of the widths that the search starts from.
+    width = hp.Choice("width", [0.5, 0.75, 1.0, 1.5])
     return replace(
         base,
-        # The same growth from layer to layer as in the preset `best`.
-        filters=tuple(round(width * (1 + index / 2)) for index in range(counts)),
+        filters=tuple(round(filters * width) for filters in base.filters),
         learning_rate=hp.Float("learning_rate", 3e-4, 3e-2, step=10**0.25, sampling="log"),
         batch_size=hp.Choice("batch_size", [32, 64, 128, 256]),
         dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.125),
