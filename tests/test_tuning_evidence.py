@@ -70,15 +70,15 @@ def test_a_search_is_recorded_once_and_shown_with_what_it_gained(folder):
     evidence.record("mnist_cnn", folder)
     (search,) = evidence.read("mnist_cnn")
     before = registry.load("mnist_cnn").PRESETS["best"].batch_size
-    assert search["changes"] == [f"batch_size: {before} -> 64"]
+    assert search["changes"] == {"batch_size": [before, 64]}
     assert search["command"] == (
         "recipes tune mnist_cnn --method evolution --trials 2 --preset best --epochs 2 --folds 3 "
         "--fix width=1 --retrain 3 --retrain-epochs 8"
     )
     text = evidence.section("mnist_cnn")
+    assert f"| 1 | `batch_size` {before} to 64 | 2 x 6, 3 min | 3 x 8 |" in text
     # By hand: differences 0.10, 0.09, 0.14; mean 0.11, sample deviation sqrt(0.0014 / 2).
     assert "| 92.00 ± 2.65 / 81.00 ± 1.00 | 82.00 ± 2.65 / 71.00 ± 1.00 | 11.00 ± 2.65 |" in text
-    assert "2 x 6, 3 min | 3 x 8" in text
 
 
 def test_the_recorded_command_is_one_that_parses(folder):

@@ -11,6 +11,7 @@ from common.errors import RecipeError
 from common.files import read_json, write_json_atomic
 from common.tuning.definition import Definition
 from common.tuning.retraining import gains
+from common.tuning.space import show
 from common.tuning.store import Store
 from common.wording import mean_and_deviation
 
@@ -51,7 +52,9 @@ def record(name, directory):
     start = {**definition.base, "epochs": winner["epochs"]}
     search = {
         "command": _command(definition, summary),
-        "changes": configuration.differences(start, winner),
+        "changes": {
+            name: [start[name], value] for name, value in winner.items() if value != start[name]
+        },
         "trial_epochs": definition.trial_epochs,
         "seconds": sum(trial.seconds for trial in Store(directory).read()),
         **{
@@ -105,7 +108,7 @@ def section(name):
     ]
     for index, search in enumerate(searches, 1):
         lines.append(
-            f"| {index} | {'; '.join(search['changes']) or 'nothing'} | "
+            f"| {index} | {_changes(search)} | "
             f"{search['trials']} x {search['trial_epochs']}, {search['seconds'] / 60:.0f} min | "
             f"{len(search['retrained'])} x {search['retrain_epochs']} | "
             f"{_both(search, 'val_accuracy')} | {_both(search, 'test_accuracy')} | "
@@ -118,6 +121,16 @@ def section(name):
     ]
     lines += ["", *(f"{index}. `{search['command']}`" for index, search in enumerate(searches, 1))]
     return "\n".join(lines)
+
+
+def _changes(search):
+    return (
+        "; ".join(
+            f"`{name}` {show(before)} to {show(after)}"
+            for name, (before, after) in search["changes"].items()
+        )
+        or "nothing"
+    )
 
 
 def _both(search, measure):

@@ -25,7 +25,7 @@ def search_space(hp, base):
         word_dropout_rate=hp.Float("word_dropout_rate", 0.0, 0.3, step=0.15),
         embedding_dropout_rate=hp.Float("embedding_dropout_rate", 0.0, 0.5, step=0.25),
         dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.25),
-        learning_rate=hp.Float("learning_rate", 5e-4, 1.6e-2, step=2, sampling="log"),
+        learning_rate=hp.Float("learning_rate", 5e-4, 6.4e-2, step=2, sampling="log"),
         batch_size=hp.Choice("batch_size", [32, 64, 128]),
     )
 
