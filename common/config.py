@@ -139,6 +139,14 @@ def flag(name):
     return "--" + name.replace("_", "-")
 
 
+def words(name, value):
+    """Returns the command-line words that set a field, a list of strings."""
+    if isinstance(value, bool):
+        return [flag(name if value else f"no_{name}")]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [flag(name), *map(str, values)]
+
+
 def parse(cls, args, *, prog, description, default=None):
     """Parses a command line into a dataclass with tyro; every mistake is one line and exit code 2.
 

@@ -54,16 +54,6 @@ def other_value(cls, field):
         yield f"{value}x"
 
 
-def as_words(field, value):
-    """Returns the command-line words that set a field to a value."""
-    flag = "--" + field.name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag if value else "--no-" + flag[2:]]
-    if isinstance(value, tuple):
-        return [flag, *map(str, value)]
-    return [flag, str(value)]
-
-
 def weights(path):
     """Returns the weights of a saved model."""
     from common.loading import load_model

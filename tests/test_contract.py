@@ -16,7 +16,6 @@ from common.run import Options, Run, open_finished
 from common.training import parameter_count
 from common.tuning import evidence
 from tests.helpers import (
-    as_words,
     assert_equal_weights,
     kind_of,
     other_value,
@@ -88,7 +87,7 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
                 expected = dataclasses.replace(cls(), **{field.name: value})
             except configuration.UsageError:
                 continue
-            words = as_words(field, value)
+            words = configuration.words(field.name, value)
             parsed = configuration.parse(cls, words, prog="test", description="", default=cls())
             assert parsed == expected
             break

@@ -23,7 +23,8 @@ def clone(tmp_path_factory):
         shutil.copy(ROOT / name, folder / name)
     new = folder / "recipes" / NEW
     shutil.copytree(folder / "recipes/mnist_cnn", new)
-    (new / "results.json").unlink(missing_ok=True)
+    for file in ("results.json", "tuning.json"):
+        (new / file).unlink(missing_ok=True)
     readme = new / "README.md"
     readme.write_text(readme.read_text().replace("mnist_cnn", NEW))
     return folder

@@ -10,7 +10,6 @@ from common.errors import RecipeError
 from common.files import write_json_atomic
 from common.tuning import evidence
 from common.tuning.definition import Definition
-from common.tuning.store import COMPLETED, Store, Trial
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def rows(*accuracies):
 def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64):
     """Writes what a finished search leaves."""
     preset = registry.load("mnist_cnn").PRESETS["best"]
-    base = dataclasses.replace(preset, epochs=2)
+    base = dataclasses.replace(preset, epochs=2, filters=(8, 16), patience=None, shift=1.0)
     definition = Definition(
         recipe="mnist_cnn",
         method="evolution",
@@ -42,9 +41,6 @@ def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64):
     )
     directory.mkdir(exist_ok=True)
     definition.write(directory)
-    for number in range(2):
-        trial = Trial(number, {"batch_size": 64}, COMPLETED, score=0.9, seconds=90.0)
-        Store(directory).write(trial)
     winner = dataclasses.replace(base, batch_size=batch_size, epochs=8)
     write_json_atomic(directory / "best.json", {"config": configuration.to_dict(winner)})
     environment = dict.fromkeys(("backend", "cpu", "commit", "started"), "x")
@@ -55,6 +51,7 @@ def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64):
         {
             "trials": 2,
             "epochs": 12,
+            "seconds": 180.0,
             "objective": "val_accuracy",
             "search_score": 0.95,
             "retrain_epochs": 8,
@@ -72,8 +69,8 @@ def test_a_search_is_recorded_once_and_shown_with_what_it_gained(folder):
     before = registry.load("mnist_cnn").PRESETS["best"].batch_size
     assert search["changes"] == {"batch_size": [before, 64]}
     assert search["command"] == (
-        "recipes tune mnist_cnn --method evolution --trials 2 --preset best --epochs 2 --folds 3 "
-        "--fix width=1 --retrain 3 --retrain-epochs 8"
+        "recipes tune mnist_cnn --method evolution --trials 2 --preset best --filters 8 16 "
+        "--shift 1.0 --epochs 2 --folds 3 --fix width=1 --retrain 3 --retrain-epochs 8"
     )
     text = evidence.section("mnist_cnn")
     assert f"| 1 | `batch_size` {before} to 64 | 2 x 6, 3 min | 3 x 8 |" in text
@@ -93,7 +90,7 @@ def test_the_recorded_command_is_one_that_parses(folder):
     )
     assert (options.method, options.folds, options.retrain_epochs) == ("evolution", 3, 8)
     assert options.fix == ("width=1",)
-    assert config.epochs == 2
+    assert (config.epochs, config.filters, config.shift) == (2, (8, 16), 1.0)
 
 
 def test_a_winner_that_is_the_start_changes_nothing(folder):

@@ -19,6 +19,7 @@ from common.files import (
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
 from common.tuning.options import SearchOptions
+from common.tuning.retraining import spread
 from common.tuning.score import direction
 from common.tuning.store import Store
 
@@ -160,13 +161,12 @@ def write_report(folder, methods, seeds):
 def shown(row):
     """Returns a row of the table as text."""
     tests = row["tests"]
-    spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
     return {
         "method": row["method"],
         "rank": f"{row['rank']:.2f}",
         "median": f"{row['median']:.4f}",
         "range": f"{min(row['scores']):.4f} to {max(row['scores']):.4f}",
-        "test": f"{statistics.fmean(tests):.4f}{spread} (n = {len(tests)})" if tests else "-",
+        "test": f"{spread(tests)} (n = {len(tests)})" if tests else "-",
         "trials": f"{row['trials']:.0f}",
         "minutes": f"{row['seconds'] / 60:.1f}",
     }

@@ -286,6 +286,7 @@ class Sweep:
             "search_score": best.score,
             "trials": len(trials),
             "epochs": sum(trial.epochs for trial in trials),
+            "seconds": sum(trial.seconds for trial in trials),
             "retrain_epochs": winner.epochs,
             **retrain(self, winner),
         }
