@@ -219,8 +219,9 @@ def parse_recipe(module, args, options_class, *, prog, description):
     base = preset(module.PRESETS, name)
     if file is not None:
         base = read_config_file(file, module.Config, recipe)
+    # The help's groups: tyro adds "options" to these names.
     cls = dataclasses.make_dataclass(
-        "Arguments", [("options", options_class), ("hyperparameters", module.Config)]
+        "Arguments", [("command", options_class), ("hyperparameter", module.Config)]
     )
     arguments = parse(
         cls,
@@ -228,9 +229,9 @@ def parse_recipe(module, args, options_class, *, prog, description):
         prog=prog,
         description=f"{description}\n\nPresets: {', '.join(module.PRESETS)}. Flags change single "
         "fields of the preset.",
-        default=cls(options=options_class(preset=name), hyperparameters=base),
+        default=cls(options_class(preset=name), base),
     )
-    return arguments.options, arguments.hyperparameters
+    return arguments.command, arguments.hyperparameter
 
 
 def split_option(args, name, fallback=None):

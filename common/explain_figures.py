@@ -77,9 +77,10 @@ def _deletion(axes, curves, what):
         shares, values, area = curves[name]
         label = f"{name} (mean {area:.2f})"
         axes.plot(100 * shares, 100 * values, linestyle=style, color=colour, lw=1.8, label=label)
-    axes.set_ylim(-3, 103)
+    axes.set_ylim(-3, 140)  # The room above 100 is the legend's.
+    axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    axes.legend(fontsize=7, frameon=False, labelcolor=INK)
+    axes.legend(fontsize=7, frameon=False, labelcolor=INK, loc="upper right")
 
 
 def word_explanation(words, scores, label, probability, curves, checks, most=12):
