@@ -178,13 +178,14 @@ def explain_words(model, ids, chosen, name, probability, run):
         words, scores, name, probability, curves, {"similarity": similarity}
     )
     areas = {name: curve[2] for name, curve in curves.items()}
-    strongest = [words[i] for i in np.argsort(-np.abs(scores))[:5]]
+    signed = [f"{'+' if scores[i] > 0 else '-'}{words[i]}" for i in np.argsort(-np.abs(scores))]
+    strongest = list(dict.fromkeys(signed))[:5]
     return {
         "picture": picture,
         "words": explain_figures.shaded_words(words, scores),
-        "text": f"Words that weigh most: {', '.join(strongest)}. Mean probability while words are "
-        f"removed: {areas['erased words']:.2f} by their weight, {areas['random']:.2f} at random. Rank "
-        f"correlation with randomised weights {similarity:.2f}.",
+        "text": f"Words that weigh most, for (+) or against (-): {', '.join(strongest)}. Mean "
+        f"probability while words are removed: {areas['erased words']:.2f} by their weight, "
+        f"{areas['random']:.2f} at random. Rank correlation with randomised weights {similarity:.2f}.",
         "similarity": similarity,
         "areas": areas,
     }

@@ -209,7 +209,7 @@ def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
     output = tmp_path / "out"
     words = ["explain", str(run.directory), str(tmp_path / "review.txt"), "--output", str(output)]
     assert cli.main([*words, "--label", "pos"]) == 0
-    assert "Words that weigh most: " in capsys.readouterr().out
+    assert "Words that weigh most, for (+) or against (-): " in capsys.readouterr().out
     page = (output / "review.html").read_text()
     assert ">superb</span>" in page
     assert "&lt;b&gt;" not in page  # tags are not words
