@@ -75,6 +75,7 @@ def test_a_number_that_is_a_parent_may_be_written_in_any_way():
         ("Choice", ([0.5, 1.0],), "1", 1.0),
         ("Int", (0, 4), "3", 3),
         ("Boolean", (), "True", True),
+        ("Boolean", (), "false", False),
         ("Float", (0.0, 1.0), "0.123", 0.123),
     ],
 )

@@ -107,6 +107,8 @@ def _value(entry, text):
         for value in values:
             if text in (str(value), show(value)):
                 return value
+            if isinstance(value, bool) and text.lower() == str(value).lower():
+                return value
             with contextlib.suppress(ValueError):
                 if not isinstance(value, str | bool) and float(text) == value:
                     return value
