@@ -23,6 +23,7 @@ ON_ALL = (
     "callbacks",
     "explain",
     "tuning_recipes",
+    "fast_adam",
     "fast_lstm",
     "batch_norm",
     "precision",

@@ -15,7 +15,8 @@ from common import export as exporting
 from common import fast_lstm
 from common.batch_norm import BatchNormalization
 from common.errors import RecipeError, UsageError
-from common.export import FORMATS, compare, default_output, export
+from common.export import FORMATS, default_output, export
+from common.export_worker import compare
 from common.fast_lstm import BidirectionalLSTM
 
 ROOT = Path(__file__).parent.parent

@@ -138,11 +138,11 @@ def train(config, run):
     Returns:
         The content of the run's metrics.json.
     """
-    import keras
     import numpy as np
 
     from common.backend import jit_compile, seed_everything
     from common.batches import ArrayBatches, BucketBatches
+    from common.fast_adam import FusedAdam
     from common.schedules import one_cycle
     from common.text import PADDING, UNKNOWN, TextEncoder
     from common.training import finish, fit
@@ -180,7 +180,7 @@ def train(config, run):
         learning_rate = one_cycle(learning_rate, config.epochs * train_batches.num_batches)
     model = build_model(config, classes)
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.clip_norm),
+        optimizer=FusedAdam(learning_rate, global_clipnorm=config.clip_norm),
         loss="binary_crossentropy" if classes == 2 else "categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=jit_compile(),

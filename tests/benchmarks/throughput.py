@@ -57,6 +57,7 @@ def keras_trainer(name, x, y, jit):
     import keras
 
     from common import registry
+    from common.fast_adam import FusedAdam
 
     config = registry.load(name).PRESETS["article"]
     keras.utils.set_random_seed(0)
@@ -64,6 +65,8 @@ def keras_trainer(name, x, y, jit):
     optimizer = keras.optimizers.Adam(1e-3)
     if name == "cifar10_resnet":
         optimizer = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=1e-3)
+    elif name == "imdb_bilstm":
+        optimizer = FusedAdam(1e-3)
     loss = "categorical_crossentropy" if y.shape[1] > 1 else "binary_crossentropy"
     model.compile(optimizer, loss, jit_compile=jit)
     if jit is True and not model.jit_compile:
