@@ -9,9 +9,9 @@ by step. Here, for the case that recipes use (default activations, full sequence
 - PyTorch: its fused LSTM.
 - JAX: one product for all inputs before the loop, and both directions in one step of it.
 
-None of these kernels knows masks. Read backwards, a row begins with its padding, and must come out of it
-with the state it began with, zero: a shut input gate does that (`SHUT`), since then c = f 0 + 0 g = 0 and
-h = o tanh 0 = 0, exactly, and no gradient passes. Forwards the padding comes last and does no harm.
+All three go step by step and know no masks. So each row's words are laid out as a direction reads them,
+with the padding after them, where it does no harm, and the states are laid back. (A shut input gate over
+padding would need no laying out, but one more feature, and takes 1.1 to 1.3 times as long.)
 
 Anything else falls back to Keras.
 """
@@ -21,9 +21,6 @@ from keras import layers, ops
 
 PLAIN = False
 """Set to True where only standard operations will do, as in an export."""
-
-SHUT = -1e4
-"""What is added before the sigmoid of an input gate to make it 0."""
 
 
 @keras.saving.register_keras_serializable(package="keras_recipe_box")
@@ -50,10 +47,6 @@ class BidirectionalLSTM(layers.Bidirectional):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
-        padding = None
-        if mask is not None:
-            mask = ops.cast(ops.expand_dims(mask, -1), sequences.dtype)
-            padding = 1.0 - mask
         forward, backward = (
             [
                 ops.convert_to_tensor(weight)
@@ -61,9 +54,23 @@ class BidirectionalLSTM(layers.Bidirectional):
             ]
             for one in (self.forward_layer, self.backward_layer)
         )
-        both = run(sequences, forward, backward, padding)
+        batch, steps = ops.shape(sequences)[:2]
+        rows, times = ops.arange(batch)[None, :], ops.arange(steps)[:, None]
+        ends = steps if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)[None, :]
+        backwards = ops.where(times < ends, ends - 1 - times, times)
+        # (batch, steps) to (steps, batch) as a direction reads, and back: one copy of rows each way.
+        layouts = [
+            (rows * steps + places, ops.transpose(places * batch + rows))
+            for places in (times, backwards)
+        ]
+        inputs = [_rows(sequences, *layout) for layout in layouts]
+        states = run(*inputs, forward, backward)
+        both = ops.concatenate(
+            [_rows(one, *layout[::-1]) for one, layout in zip(states, layouts, strict=True)],
+            axis=-1,
+        )
         # As in Keras' Bidirectional: zeros over padding.
-        return both if mask is None else both * mask
+        return both if mask is None else both * ops.cast(mask[..., None], both.dtype)
 
     def _fast(self, initial_state):
         """Returns the function for this backend and configuration, or None."""
@@ -92,19 +99,42 @@ class BidirectionalLSTM(layers.Bidirectional):
         return {"torch": _torch_lstm, "jax": _jax_lstm}.get(backend)
 
 
-def _block_lstm(x, forward, backward, padding):
-    import tensorflow as tf
+def _rows(x, order, inverse):
+    """Returns the vectors of `(a, b, features)` in another order, `(b, a, features)`.
 
-    x, forward, backward = _with_padding(x, forward, backward, padding)
-    x = tf.transpose(x, (1, 0, 2))
-    steps, batch = tf.shape(x)[0], tf.shape(x)[1]
+    Args:
+        x: Tensor.
+        order: int `(b, a)`, numbers of vectors.
+        inverse: int `(a, b)`, the order that undoes it. Gradients are copied by it: Keras would add
+            each to zeros.
+    """
+
+    def move(x, order):
+        flat = ops.reshape(x, (-1, x.shape[-1]))
+        moved = ops.take(flat, ops.reshape(order, (-1,)), axis=0)
+        return ops.reshape(moved, (*ops.shape(order), x.shape[-1]))
+
+    @ops.custom_gradient
+    def there(x):
+        def back(*arguments, upstream=None):
+            return move(arguments[0] if upstream is None else upstream, inverse)
+
+        return move(x, order), back
+
+    return there(x)
+
+
+def _block_lstm(there, back, forward, backward):
+    import tensorflow as tf
 
     def run(x, weights):
         kernel, recurrent, bias = weights
-        units = recurrent.shape[0]
-        zeros, unused = tf.zeros((batch, units)), tf.zeros((units,))
+        zeros, unused = (
+            tf.zeros((tf.shape(x)[1], recurrent.shape[0])),
+            tf.zeros(recurrent.shape[:1]),
+        )
         return tf.raw_ops.BlockLSTM(
-            seq_len_max=tf.cast(steps, tf.int64),
+            seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
             x=x,
             cs_prev=zeros,
             h_prev=zeros,
@@ -118,9 +148,7 @@ def _block_lstm(x, forward, backward, padding):
             use_peephole=False,
         ).h
 
-    there = run(x, forward)
-    back = tf.reverse(run(tf.reverse(x, (0,)), backward), (0,))
-    return tf.transpose(tf.concat([there, back], axis=-1), (1, 0, 2))
+    return run(there, forward), run(back, backward)
 
 
 def _icfo(weights):
@@ -131,46 +159,29 @@ def _icfo(weights):
     return tf.concat([i, c, f, o], axis=-1)
 
 
-def _torch_lstm(x, forward, backward, padding):
+def _torch_lstm(there, back, forward, backward):
     import torch
 
-    x, forward, backward = _with_padding(x, forward, backward, padding)
-    given = []
-    for kernel, recurrent, bias in (forward, backward):
+    def run(x, weights):
+        kernel, recurrent, bias = weights
         # PyTorch has two biases that it adds up.
-        given += [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
-    state = x.new_zeros(2, len(x), forward[1].shape[0])
-    training = torch.is_grad_enabled()
-    # Biases, one layer, no dropout, both directions, batches first.
-    return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, True, True)[0]
+        given = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
+        state = x.new_zeros(1, x.shape[1], recurrent.shape[0])
+        training = torch.is_grad_enabled()
+        # Biases, one layer, no dropout, one direction, steps first.
+        return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, False, False)[0]
+
+    return run(there, forward), run(back, backward)
 
 
-def _with_padding(x, forward, backward, padding):
-    """Makes padding one more feature, whose weights shut the input gate."""
-    if padding is None:
-        return x, forward, backward
-    units = forward[1].shape[0]
-    row = ops.concatenate([ops.full((1, units), SHUT), ops.zeros((1, 3 * units))], axis=1)
-    forward, backward = (
-        [ops.concatenate([kernel, row], axis=0), *rest] for kernel, *rest in (forward, backward)
-    )
-    return ops.concatenate([x, padding], axis=-1), forward, backward
-
-
-def _jax_lstm(x, forward, backward, padding):
+def _jax_lstm(there, back, forward, backward):
     import jax
     import jax.numpy as jnp
 
-    x = jnp.swapaxes(x, 0, 1)
-    both = jnp.stack([x, x[::-1]])
+    both = jnp.stack([there, back])
     kernel, recurrent, bias = (jnp.stack(pair) for pair in zip(forward, backward, strict=True))
     inputs = jnp.einsum("dtbi,dig->tdbg", both, kernel) + bias[:, None]
-    units = recurrent.shape[1]
-    if padding is not None:
-        padding = jnp.swapaxes(padding, 0, 1)
-        shut = SHUT * jnp.stack([padding, padding[::-1]], axis=1)
-        inputs = inputs.at[..., :units].add(shut)
-    state = jnp.zeros((2, x.shape[1], units), x.dtype)
+    state = jnp.zeros((2, there.shape[1], recurrent.shape[1]), there.dtype)
 
     def step(carry, projected):
         hidden, cell = carry
@@ -181,5 +192,4 @@ def _jax_lstm(x, forward, backward, padding):
         return (hidden, cell), hidden
 
     _, hidden = jax.lax.scan(step, (state, state), inputs)
-    hidden = jnp.concatenate([hidden[:, 0], hidden[::-1, 1]], axis=-1)
-    return jnp.swapaxes(hidden, 0, 1)
+    return hidden[:, 0], hidden[:, 1]

@@ -112,19 +112,22 @@ NETWORKS = {
 }
 
 
-def trainer(name, x, y):
+def trainer(name, x, y, learning_rate):
     """Returns a function that trains one step on a batch that stays the same.
 
     Args:
         name: Of the network.
         x: NumPy batch as the recipe's model takes it.
         y: One-hot labels `(n, classes)`, or `(n, 1)`.
+        learning_rate: Of Adam, or of SGD for ResNet-20.
     """
     torch.manual_seed(0)
     network = NETWORKS[name]().train()
     sgd = name == "cifar10_resnet"
-    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4} if sgd else {"lr": 1e-3}
-    optimizer = (torch.optim.SGD if sgd else torch.optim.Adam)(network.parameters(), **options)
+    options = {"momentum": 0.9, "weight_decay": 1e-4} if sgd else {}
+    optimizer = (torch.optim.SGD if sgd else torch.optim.Adam)(
+        network.parameters(), learning_rate, **options
+    )
     labels = torch.from_numpy(y)
     if x.ndim == 4:
         inputs = torch.from_numpy(x).permute(0, 3, 1, 2).float().contiguous()
