@@ -189,15 +189,22 @@ def test_the_folds_are_averaged_before_the_epoch_is_chosen():
 
 def test_the_median_rule_by_hand():
     others = [[0.1, 0.5], [0.2, 0.6], [0.3, 0.7], [0.4, 0.8], [0.5, 0.9, 1.0]]
-    assert below_median([0.29], others, "max")
-    assert not below_median([0.3], others, "max")
+    assert below_median([0.29], others, "max", 2)
+    assert not below_median([0.3], others, "max", 2)
     # The best so far counts, not the last value.
-    assert not below_median([0.75, 0.1], others, "max")
-    assert below_median([0.1, 0.69], others, "max")
+    assert not below_median([0.75, 0.1], others, "max", 5)
+    assert below_median([0.1, 0.69], others, "max", 5)
     # Only one trial got to epoch 3.
-    assert not below_median([0.0, 0.0, 0.0], others, "max")
-    assert not below_median([0.0], others[:4], "max")
-    assert below_median([0.35], others, "min")
+    assert not below_median([0.0, 0.0, 0.0], others, "max", 5)
+    assert not below_median([0.0], others[:4], "max", 2)
+    assert below_median([0.35], others, "min", 2)
+
+
+@pytest.mark.parametrize(("epochs", "may_stop"), [(1, []), (2, [1]), (3, [2]), (7, [3, 4, 5, 6])])
+def test_nothing_is_stopped_in_its_first_third_or_after_its_last_epoch(epochs, may_stop):
+    others = [[1.0] * epochs] * 5
+    found = [n for n in range(epochs + 1) if below_median([0.0] * n, others, "max", epochs)]
+    assert found == may_stop
 
 
 def test_an_unknown_method_names_the_near_match():

@@ -225,7 +225,7 @@ class StoppingRule:
     Args:
         objective: What is judged.
         limit: Epochs it may train for now, or None.
-        epochs: Epochs of its configuration; after the last one there is nothing to stop.
+        epochs: Epochs of its configuration.
         others: The objective's curves that the median is taken of.
     """
 
@@ -246,7 +246,7 @@ class StoppingRule:
 
     def by_median(self, values):
         """Returns whether the median rule ends the training after these epochs."""
-        return len(values) < self.epochs and below_median(values, self.others, self.direction)
+        return below_median(values, self.others, self.direction, self.epochs)
 
 
 class DataCache:

@@ -140,7 +140,7 @@ def ours(table, method, seed, trials):
         limit = trial.epoch_limit or table.epochs
         for epoch in range(done + 1, limit + 1):
             values = curve[:epoch]
-            if epoch < table.epochs and below_median(values, others, "max"):
+            if below_median(values, others, "max", table.epochs):
                 break
         trial.epochs, trial.curves, trial.score = epoch, [{"value": values}], max(values)
         trial.status = COMPLETED if epoch == table.epochs else PRUNED
