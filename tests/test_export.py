@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from common import export as exporting
-from common import fast_lstm
+from common import export_worker, fast_lstm
 from common.batch_norm import BatchNormalization
 from common.errors import RecipeError, UsageError
 from common.export import FORMATS, default_output, export
@@ -83,7 +83,7 @@ def in_process(monkeypatch):
         monkeypatch.setattr(
             exporting,
             "_run_worker",
-            lambda backend, *task: exporting._report(exporting._task(*task)),
+            lambda backend, *task: export_worker._report(exporting._task(*task)),
         )
 
 
@@ -130,7 +130,7 @@ def test_a_recurrent_net_of_any_length_in_litert(saved, tmp_path, in_process):
     for length in (1, 40):
         tokens = np.arange(1, length + 1, dtype=np.int32)[None]
         np.testing.assert_allclose(
-            exporting._run_litert(output, tokens), model.predict(tokens, verbose=0), atol=1e-5
+            export_worker._run_litert(output, tokens), model.predict(tokens, verbose=0), atol=1e-5
         )
 
 
