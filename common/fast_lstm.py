@@ -58,17 +58,22 @@ class BidirectionalLSTM(layers.Bidirectional):
         rows, times = ops.arange(batch)[None, :], ops.arange(steps)[:, None]
         ends = steps if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)[None, :]
         backwards = ops.where(times < ends, ends - 1 - times, times)
-        # (batch, steps) to (steps, batch) as a direction reads, and back: one copy of rows each way.
-        layouts = [
-            (rows * steps + places, ops.transpose(places * batch + rows))
-            for places in (times, backwards)
+        if keras.backend.backend() == "torch":
+            # Its kernel takes the batch first: words that are read as they stand may stay there.
+            turned = ops.transpose(rows * steps + backwards)
+            layouts = [None, (turned, turned)]
+        else:
+            # (batch, steps) to (steps, batch) as a direction reads, and back.
+            layouts = [
+                (rows * steps + places, ops.transpose(places * batch + rows))
+                for places in (times, backwards)
+            ]
+        inputs = [_rows(sequences, *layout) if layout else sequences for layout in layouts]
+        states = [
+            _rows(each, *layout[::-1]) if layout else each
+            for each, layout in zip(run(*inputs, forward, backward), layouts, strict=True)
         ]
-        inputs = [_rows(sequences, *layout) for layout in layouts]
-        states = run(*inputs, forward, backward)
-        both = ops.concatenate(
-            [_rows(one, *layout[::-1]) for one, layout in zip(states, layouts, strict=True)],
-            axis=-1,
-        )
+        both = ops.concatenate(states, axis=-1)
         # As in Keras' Bidirectional: zeros over padding.
         return both if mask is None else both * ops.cast(mask[..., None], both.dtype)
 
@@ -100,11 +105,11 @@ class BidirectionalLSTM(layers.Bidirectional):
 
 
 def _rows(x, order, inverse):
-    """Returns the vectors of `(a, b, features)` in another order, `(b, a, features)`.
+    """Returns the vectors of a tensor in another order.
 
     Args:
-        x: Tensor.
-        order: int `(b, a)`, numbers of vectors.
+        x: `(a, b, features)`.
+        order: int `(c, d)`, numbers of vectors, each once: the result is `(c, d, features)`.
         inverse: int `(a, b)`, the order that undoes it. Gradients are copied by it: Keras would add
             each to zeros.
     """
@@ -166,10 +171,10 @@ def _torch_lstm(there, back, forward, backward):
         kernel, recurrent, bias = weights
         # PyTorch has two biases that it adds up.
         given = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
-        state = x.new_zeros(1, x.shape[1], recurrent.shape[0])
+        state = x.new_zeros(1, x.shape[0], recurrent.shape[0])
         training = torch.is_grad_enabled()
-        # Biases, one layer, no dropout, one direction, steps first.
-        return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, False, False)[0]
+        # Biases, one layer, no dropout, one direction, batch first.
+        return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, False, True)[0]
 
     return run(there, forward), run(back, backward)
 
