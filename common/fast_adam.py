@@ -5,7 +5,7 @@ With the table of word vectors of imdb_bilstm the one operation makes a training
 
 One value differs, on purpose. TensorFlow gives the gradient of a table of word vectors as a list with an
 entry for each word of the batch, and Keras 3.15 squares the entries before it adds up those of the same
-word, unless it clips gradients. Here they are added first, as on the other backends and in the paper.
+word, unless `global_clipnorm` is set. Here they are added first, as on other backends and in the paper.
 """
 
 import keras

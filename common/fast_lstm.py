@@ -11,7 +11,8 @@ by step. Here, for the case that recipes use (default activations, full sequence
 
 All three go step by step and know no masks. So each row's words are laid out as a direction reads them,
 with the padding after them, where it does no harm, and the states are laid back. (A shut input gate over
-padding would need no laying out, but one more feature, and takes 1.1 to 1.3 times as long.)
+padding would need no laying out, but one more feature: a training step of imdb_bilstm then takes 3 %
+longer with TensorFlow and JAX, and as long with PyTorch.)
 
 Anything else falls back to Keras.
 """

@@ -209,7 +209,12 @@ def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
     output = tmp_path / "out"
     words = ["explain", str(run.directory), str(tmp_path / "review.txt"), "--output", str(output)]
     assert cli.main([*words, "--label", "pos"]) == 0
-    assert "Words that weigh most, for (+) or against (-): " in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "Words that weigh most, for (+) or against (-): " in text
+    listed = text.split("against (-): ")[1].split(". Mean ")[0].split(", ")
+    assert len(set(listed)) == len(listed)
+    assert all(word[0] in "+-" and len(word) > 1 for word in listed)
+    assert "+superb" in listed
     page = (output / "review.html").read_text()
     assert ">superb</span>" in page
     assert "&lt;b&gt;" not in page  # tags are not words
