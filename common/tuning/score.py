@@ -4,8 +4,9 @@ import statistics
 
 # Trials that must have been trained fully before the median means anything.
 STARTUP_TRIALS = 5
-# Share of its epochs that no trial is stopped in: a schedule of the learning rate warms up there. Of four
-# epochs of cifar10_resnet the first gave 0.16, 0.18 and 0.24, the last of the same trials 0.72, 0.73, 0.69.
+# Share of its epochs that no trial is stopped in: a schedule of the learning rate warms up there. Of
+# four epochs of cifar10_resnet the first gave 0.16, 0.18 and 0.24, the last of the same trials 0.72,
+# 0.73 and 0.69.
 WARMUP = 1 / 3
 
 
