@@ -1,7 +1,11 @@
 """Mixed precision: products in bfloat16, weights and everything that is summed up in float32."""
 
 import contextlib
-from pathlib import Path
+
+from common.environment import cpu_flags
+
+# What processors call their products of bfloat16.
+BFLOAT16_PRODUCTS = {"avx512_bf16", "amx_bf16"}
 
 
 def resolve(name):
@@ -18,16 +22,9 @@ def resolve(name):
 
     from common.backend import accelerators
 
-    native = keras.backend.backend() == "tensorflow" and not accelerators() and _cpu_has_bfloat16()
-    return "mixed_bfloat16" if native else "float32"
-
-
-def _cpu_has_bfloat16():
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    native = bool(BFLOAT16_PRODUCTS & cpu_flags()) and not accelerators()
+    tensorflow = keras.backend.backend() == "tensorflow"
+    return "mixed_bfloat16" if tensorflow and native else "float32"
 
 
 @contextlib.contextmanager

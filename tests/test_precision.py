@@ -27,9 +27,9 @@ def test_the_scope_ends():
 
 def test_auto_is_bfloat16_only_where_it_is_fast(monkeypatch):
     native = keras.backend.backend() == "tensorflow"
-    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx2", "avx512_bf16"})
     assert precision.resolve("auto") == ("mixed_bfloat16" if native else "float32")
-    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx2"})
     assert precision.resolve("auto") == "float32"
     assert precision.resolve("mixed_bfloat16") == "mixed_bfloat16"
 
