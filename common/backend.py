@@ -2,10 +2,13 @@
 
 import contextlib
 import functools
+import hashlib
 import os
 import sys
 import tempfile
 
+from common.data import cache
+from common.environment import cpu_flags
 from common.errors import RecipeError
 
 
@@ -25,6 +28,10 @@ def start():
         try:
             import keras
 
+            if keras.backend.backend() != "tensorflow":
+                _leave_tensorflow_alone()
+            if keras.backend.backend() == "jax":
+                _keep_what_jax_compiles()
             accelerators()
         except ImportError as error:
             name = os.environ.get("KERAS_BACKEND", "tensorflow")
@@ -34,6 +41,36 @@ def start():
                 "tensorflow, jax, torch"
             ) from error
     return keras.backend.backend()
+
+
+def _leave_tensorflow_alone():
+    """Keeps Keras from importing TensorFlow just because it is installed.
+
+    On JAX and PyTorch Keras asks whether TensorFlow is there when it seeds and when it saves, and asks
+    by importing it: seconds, 400 MB, and its reports on standard error. Told that it is not, it trains
+    and saves the same. What needs it (a TensorBoard log) still imports it.
+    """
+    from keras.src.utils import module_utils
+
+    # None: not asked yet.
+    if getattr(module_utils.tensorflow, "_available", False) is None:
+        module_utils.tensorflow._available = False
+
+
+def _keep_what_jax_compiles():
+    """Lets a later start, or trial, find what JAX has compiled before, in the cache folder.
+
+    JAX_COMPILATION_CACHE_DIR names another place; empty, nothing is kept.
+    """
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    # A home folder may be shared by processors that do not know each other's instructions.
+    machine = hashlib.sha256(" ".join(sorted(cpu_flags())).encode()).hexdigest()[:12]
+    jax.config.update("jax_compilation_cache_dir", str(cache.root() / "jax" / machine))
+    # By default only what took a second is kept, which leaves out most of what starts a training.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @contextlib.contextmanager

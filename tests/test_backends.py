@@ -37,14 +37,19 @@ def needs(backend):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHERS)
-def test_contract_on_another_backend(backend):
+def test_contract_on_another_backend(backend, tmp_path):
     needs(backend)
+    # The contract trains the same networks again and again: JAX need not compile them each time.
+    jax = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in ON_ALL)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": backend, **jax},
     )
     assert done.returncode == 0, done.stdout[-4000:]
     assert "passed" in done.stdout
@@ -97,6 +102,38 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
     words = ["--epochs", "1", "--batch-size", "16", "--validation-fraction", "0.25", "--no-report"]
     run("train", name, "--preset", "article", "--data", data, "--run-dir", "run", *words)
     assert "examples" in run("evaluate", "run")
+
+
+TRAIN = """
+import sys
+from common.cli import main
+code = main(sys.argv[1:])
+assert "tensorflow" not in sys.modules, "TensorFlow was imported"
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_leaves_tensorflow_alone_where_it_is_installed(backend, tiny_data, tmp_path):
+    needs(backend)
+    cache = tmp_path / "cache"
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, "train", "mnist_cnn", "--preset", "article", "--epochs", "1"]
+        + ["--batch-size", "16", "--data", str(tiny_data["image"]), "--run-dir", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "PYTHONPATH": f"{os.environ['PYTHONPATH']}{os.pathsep}{ROOT}",
+            "KERAS_RECIPE_BOX_CACHE": str(cache),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    if backend == "jax":
+        assert list((cache / "jax").rglob("*-cache")), "nothing compiled was kept"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 
 from common import config as configuration
 from common import registry, results
+from common.backend import jit_compile
 from common.batches import inference_batches, predict
 from common.data import Source
 from common.loading import load_model
@@ -122,7 +123,7 @@ def test_output_is_a_distribution_over_the_classes(name, classes):
 
 def test_one_step_changes_every_trainable_weight(name, tiny_data, tmp_path):
     model, loss, x, y = batch(name, tiny_data, 16, tmp_path)
-    model.compile(keras.optimizers.SGD(0.1), loss)
+    model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=jit_compile())
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     model.train_on_batch(x, y)
     for weight, old in zip(model.trainable_weights, before, strict=True):
@@ -131,7 +132,7 @@ def test_one_step_changes_every_trainable_weight(name, tiny_data, tmp_path):
 
 def test_loss_falls_on_64_memorised_examples(name, tiny_data, tmp_path):
     model, loss, x, y = batch(name, tiny_data, 64, tmp_path)
-    model.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=jit_compile())
     losses = [float(model.train_on_batch(x, y)) for _ in range(25)]
     # train_on_batch returns the loss of this call's batch averaged with those before it.
     assert np.mean(losses[-3:]) < 0.85 * losses[0]
