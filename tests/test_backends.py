@@ -117,9 +117,9 @@ raise SystemExit(code)
 def test_leaves_tensorflow_alone_where_it_is_installed(backend, tiny_data, tmp_path):
     needs(backend)
     cache = tmp_path / "cache"
+    words = ["--preset", "article", "--epochs", "1", "--batch-size", "16", "--run-dir", "run"]
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, "train", "mnist_cnn", "--preset", "article", "--epochs", "1"]
-        + ["--batch-size", "16", "--data", str(tiny_data["image"]), "--run-dir", "run"],
+        [sys.executable, "-c", TRAIN, "train", "mnist_cnn", "--data", tiny_data["image"], *words],
         cwd=tmp_path,
         capture_output=True,
         text=True,
