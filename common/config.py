@@ -7,17 +7,21 @@ it. Nothing here imports NumPy or Keras, so that a wrong flag is answered at onc
 import dataclasses
 import hashlib
 import json
+import math
 import typing
 from pathlib import Path
 
 from common.errors import UsageError, near_match
+
+# What NumPy's and Keras' generators take.
+LARGEST_SEED = 2**32 - 1
 
 
 def require(config, minimum=None, maximum=None, below=None, above=None, **values):
     """Checks bounds of fields, called by a Config's `__post_init__`.
 
     Args:
-        config: The Config; named in the error.
+        config: The Config.
         minimum: Least allowed value, inclusive.
         maximum: Greatest allowed value, inclusive.
         below: Upper bound, exclusive.
@@ -25,7 +29,7 @@ def require(config, minimum=None, maximum=None, below=None, above=None, **values
         **values: `field=value` pairs. A tuple is checked item by item; None is allowed.
 
     Raises:
-        UsageError: A value is out of bounds.
+        UsageError: A value is out of bounds or not finite, or a tuple is empty.
     """
     bounds = (
         (minimum, "at least", lambda value, bound: value >= bound),
@@ -34,14 +38,26 @@ def require(config, minimum=None, maximum=None, below=None, above=None, **values
         (above, "above", lambda value, bound: value > bound),
     )
     for name, value in values.items():
+        if value == ():
+            raise UsageError(f"{name} needs at least one value")
         items = value if isinstance(value, tuple) else (value,)
         for item in items:
             if item is None:
                 continue
+            if isinstance(item, float) and not math.isfinite(item):
+                raise UsageError(f"{name} must be a finite number, got {item}")
             for bound, words, holds in bounds:
-                # `not holds` rather than the opposite comparison: NaN fails every bound.
                 if bound is not None and not holds(item, bound):
                     raise UsageError(f"{name} must be {words} {bound}, got {item}")
+
+
+def require_seed(config):
+    """Checks a Config's `seed`, called by its `__post_init__`.
+
+    Raises:
+        UsageError: A random generator would not take it.
+    """
+    require(config, minimum=0, maximum=LARGEST_SEED, seed=config.seed)
 
 
 def field_names(cls):
@@ -104,7 +120,11 @@ def read_config_file(path, cls, recipe):
         raise UsageError(f"{path} must hold a JSON object, got {type(content).__name__}")
     if content.get("recipe", recipe) != recipe:
         raise UsageError(f"{path} is a configuration of {content['recipe']}, not of {recipe}")
-    return from_dict(cls, content.get("config", content))
+    # The other files of a run name their recipe too.
+    fields = content.get("config", None if "recipe" in content else content)
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path} is no configuration: it lacks 'config', the object of its fields")
+    return from_dict(cls, fields)
 
 
 def differences(old, new):

@@ -44,6 +44,7 @@ def other_value(cls, field):
         yield 2 if value != 2 else 4
     elif origin is tuple:
         yield (*value, value[-1])
+        yield tuple(item + 1 for item in value)
     elif hint is bool:
         yield not value
     elif hint is int:

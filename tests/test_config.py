@@ -51,7 +51,9 @@ def test_json_round_trip_keeps_every_field():
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"filters": [4, 0]}, "filters must be at least 1, got 0"),
         ({"learning_rate": 1.0}, "learning_rate must be below 1"),
-        ({"learning_rate": float("nan")}, "learning_rate must be"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, got nan"),
+        ({"learning_rate": float("inf")}, "learning_rate must be a finite number, got inf"),
+        ({"filters": []}, "filters needs at least one value"),
         ({"padding": "full"}, "padding must be of type"),
     ],
 )
@@ -80,6 +82,7 @@ def test_flags_change_single_fields_of_the_default():
         (["--padding", "full"], "invalid choice 'full'"),
         (["stray"], "Unrecognized.*stray"),
         (["--batch-size=0"], "batch_size must be at least 1"),
+        (["--filters"], "filters needs at least one value"),
     ],
 )
 def test_command_line_mistakes_are_one_line(words, message):
@@ -104,6 +107,11 @@ def test_config_file(tmp_path):
     for content in ("{", "[1]", ""):
         path.write_text(content)
         with pytest.raises(UsageError, match="JSON"):
+            configuration.read_config_file(path, Config, "a")
+    # A run's metrics.json, and a config.json that somebody broke.
+    for content in ({"recipe": "a", "preset": "best", "test": {}}, {"recipe": "a", "config": [1]}):
+        path.write_text(json.dumps(content))
+        with pytest.raises(UsageError, match="config.json is no configuration"):
             configuration.read_config_file(path, Config, "a")
     with pytest.raises(UsageError, match="no configuration file"):
         configuration.read_config_file(tmp_path / "absent.json", Config, "a")

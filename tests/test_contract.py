@@ -1,6 +1,7 @@
 """What every recipe promises, checked over every folder of recipes/. Nothing here names a recipe."""
 
 import dataclasses
+import typing
 
 import docstring_parser
 import keras
@@ -94,6 +95,20 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
             break
         else:
             pytest.fail(f"no other value of {field.name} is allowed")
+
+
+def test_values_that_no_training_can_use_are_refused(name):
+    cls = registry.load(name).Config
+    refused = [("seed", configuration.LARGEST_SEED + 1), ("seed", -1)]
+    for field, hint in typing.get_type_hints(cls).items():
+        if hint in (float, float | None):
+            refused += [(field, value) for value in map(float, ("inf", "-inf", "nan"))]
+        if typing.get_origin(hint) is tuple:
+            refused.append((field, ()))
+    for field, value in refused:
+        with pytest.raises(configuration.UsageError, match=field):
+            cls(**{field: value})
+    assert cls(seed=configuration.LARGEST_SEED).seed == configuration.LARGEST_SEED
 
 
 def test_every_preset_builds_and_survives_json(name):

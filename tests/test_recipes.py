@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common import registry
+from common.errors import UsageError
 from common.run import Options, Run
 from common.training import parameter_count
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny
@@ -31,6 +32,26 @@ def test_cifar10_article_by_hand():
 def test_imdb_article_by_hand():
     lstm = 4 * (64 + 64 + 1) * 64
     assert parameter_count(build("imdb_bilstm", classes=2)) == 10_000 * 64 + 2 * lstm + 129
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "deepest"),
+    [
+        ("mnist_cnn", "plain", 2),
+        ("mnist_cnn", "strided", 4),
+        ("cifar10_cnn", "plain", 5),
+        ("cifar10_cnn", "blocks", 4),
+    ],
+)
+def test_as_many_filters_as_the_image_has_room_for(name, architecture, deepest):
+    build(name, architecture=architecture, filters=(4,) * deepest)
+    with pytest.raises(UsageError, match=f"filters must be at most {deepest} values"):
+        build(name, architecture=architecture, filters=(4,) * (deepest + 1))
+
+
+def test_patience_counts_from_one():
+    with pytest.raises(UsageError, match="patience must be at least 1, got 0"):
+        tiny_config("mnist_cnn", patience=0)
 
 
 @pytest.mark.parametrize(

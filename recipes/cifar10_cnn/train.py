@@ -13,7 +13,8 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.config import require
+from common.config import require, require_seed
+from common.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,16 @@ class Config:
             ema_momentum=self.ema_momentum,
         )
         require(self, minimum=0, maximum=16, shift=self.shift)
-        require(self, minimum=0, seed=self.seed, weight_decay=self.weight_decay)
+        require_seed(self)
+        require(self, minimum=0, weight_decay=self.weight_decay)
         require(self, above=0, learning_rate=self.learning_rate)
+        # Each block halves 32 x 32 pixels; the stem of `blocks` has taken one of them before.
+        deepest = {"plain": 5, "blocks": 4}[self.architecture]
+        if len(self.filters) > deepest:
+            raise UsageError(
+                f"filters must be at most {deepest} values for the {self.architecture} "
+                f"architecture, got {len(self.filters)}: the image is used up"
+            )
 
 
 BEST = Config(

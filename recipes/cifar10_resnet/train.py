@@ -13,7 +13,7 @@ accuracy and time, with the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.config import require
+from common.config import require, require_seed
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Config:
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
+        require_seed(self)
         require(self, above=0, below=1, validation_fraction=self.validation_fraction)
         require(
             self,
@@ -72,7 +73,6 @@ class Config:
         require(
             self,
             minimum=0,
-            seed=self.seed,
             weight_decay=self.weight_decay,
             warmup_steps=self.warmup_steps,
         )

@@ -13,7 +13,7 @@ README.md beside this file.
 from dataclasses import dataclass
 from typing import Literal
 
-from common.config import require
+from common.config import require, require_seed
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Config:
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
+        require_seed(self)
         require(self, above=0, below=1, validation_fraction=self.validation_fraction)
         require(self, minimum=3, vocabulary_size=self.vocabulary_size)
         require(
@@ -77,7 +78,6 @@ class Config:
             embedding_dropout_rate=self.embedding_dropout_rate,
             dropout_rate=self.dropout_rate,
         )
-        require(self, minimum=0, seed=self.seed)
         require(self, above=0, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
 
 

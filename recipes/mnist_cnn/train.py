@@ -12,7 +12,8 @@ the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.config import require
+from common.config import require, require_seed
+from common.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Config:
     architecture: Literal["plain", "strided"] = "plain"
     """plain: the documents' network; strided: batch-normalised, halves the image at once."""
     filters: tuple[int, ...] = (64, 128)
-    """plain: filters of each block of two convolutions; strided: of each convolution, at most 4."""
+    """plain: filters of each block of two convolutions, at most 2; strided: of each of at most 4."""
     dropout_rate: float = 0.5
     """Dropout before the softmax; strided: a third of it between convolutions as well."""
     label_smoothing: float = 0.0
@@ -53,7 +54,7 @@ class Config:
     """Epochs without a better score before training stops; None: train to the end."""
 
     def __post_init__(self):
-        require(self, minimum=0, seed=self.seed, patience=self.patience)
+        require_seed(self)
         require(self, above=0, below=1, validation_fraction=self.validation_fraction)
         require(
             self,
@@ -61,6 +62,7 @@ class Config:
             filters=self.filters,
             batch_size=self.batch_size,
             epochs=self.epochs,
+            patience=self.patience,
         )
         require(
             self,
@@ -78,6 +80,13 @@ class Config:
             weight_decay=self.weight_decay,
         )
         require(self, above=0, learning_rate=self.learning_rate)
+        # Convolutions without padding and pooling leave nothing of 28 x 28 pixels after these.
+        deepest = {"plain": 2, "strided": 4}[self.architecture]
+        if len(self.filters) > deepest:
+            raise UsageError(
+                f"filters must be at most {deepest} values for the {self.architecture} "
+                f"architecture, got {len(self.filters)}: the image is used up"
+            )
 
 
 BEST = Config(
