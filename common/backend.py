@@ -85,7 +85,7 @@ def _held_back_stderr():
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # Not an interrupt: there is nothing to explain.
             sys.stderr.flush()
             os.dup2(saved, 2)
             held.seek(0)

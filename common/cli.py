@@ -8,12 +8,16 @@ that need it, after the command line has been checked.
 import dataclasses
 import json
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
 from common import config as configuration
 from common import registry
 from common.errors import RecipeError, UsageError, near_match
+
+BACKENDS = ("tensorflow", "jax", "torch")
 
 USAGE = """\
 Deep-learning recipes that a person can run, read, tune and trust.
@@ -75,6 +79,7 @@ def tune_script(file, argv=None):
 def _tune(words):
     if not _names_recipe("tune", words):
         return 0
+    _check_backend(words)
     from common.tuning import sweep
 
     return sweep.command(registry.check(words[0]), words[1:])
@@ -83,6 +88,7 @@ def _tune(words):
 def _sweep(words):
     if not _names_recipe("sweep", words):
         return 0
+    _check_backend(words)
     from common.tuning import contest
 
     return contest.command(registry.check(words[0]), words[1:])
@@ -126,8 +132,10 @@ def _guarded(function, words):
     except Exception as error:
         if debug:
             raise
+        # Keras writes paragraphs, in colour.
+        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
         print(
-            f"error: {type(error).__name__}: {error} (--debug shows the traceback)", file=sys.stderr
+            f"error: {type(error).__name__}: {text} (--debug shows the traceback)", file=sys.stderr
         )
         return 1
 
@@ -193,11 +201,13 @@ def _list(words):
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
+    width = max(len(preset) for row in rows for preset in row["presets"])
     for row in rows:
         print(f"{row['name']:<16} {row['summary']}")
         for preset in row["presets"]:
-            measured = row["results"].get(preset)
-            print(f"{'':<16}   --preset {preset:<10} {measured or 'not measured yet'}")
+            # Sample data is never measured.
+            absent = "for --data sample" if preset == "sample" else "not measured yet"
+            print(f"  --preset {preset:<{width}}  {row['results'].get(preset) or absent}")
 
 
 def _train(words):
@@ -234,27 +244,33 @@ def train(module, run):
     """
     from common import backend
 
-    run.open()
-    # Before the backend, which takes seconds to start: absent or bad data is answered at once.
+    # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
+    # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
+    _check_backend()
+    run.check()
     run.load(module.load_data)
     backend.start()
-    print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
     try:
+        run.open()
+        print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
         results = module.train(run.config, run)
+        if run.options.report:
+            _write_report(run, module, run.load(module.load_data))
     except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. Finished epochs are kept; the same command continues, or: "
-            f"recipes train {run.recipe} --config {run.path('config.json')} "
-            f"--data {run.options.data} --run-dir {run.directory}",
-            file=sys.stderr,
-        )
+        if run.finished:
+            hint = f"The training is finished; for its report: {_report_command(run)}"
+        else:
+            hint = f"Finished epochs are kept; the same command continues, or: {run.command}"
+        print(f"\nInterrupted. {hint}", file=sys.stderr)
         return 130
     from common import training
 
-    if run.options.report:
-        _write_report(run, module, run.load(module.load_data))
     print(training.finish_line(results, run))
     return 0
+
+
+def _report_command(run):
+    return shlex.join(["recipes", "report", str(run.directory)])
 
 
 def _write_report(run, module, splits):
@@ -265,13 +281,43 @@ def _write_report(run, module, splits):
     return write_report(run.directory, splits, explanations=explanations)
 
 
+def _check_backend(words=()):
+    """Checks the name in KERAS_BACKEND, which Keras itself answers after seconds with a traceback.
+
+    Args:
+        words: Words of the command; with --help among them, nothing is checked.
+    """
+    name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if name not in BACKENDS and not {"-h", "--help"} & set(words):
+        raise UsageError(
+            f"KERAS_BACKEND is '{name}'{near_match(name, BACKENDS)} (there are: {', '.join(BACKENDS)})"
+        )
+
+
 def _open(path):
-    from common import backend
+    """Returns a finished run and its recipe's module; the backend is started once all is checked."""
     from common.run import open_finished
 
     opened = open_finished(path)
-    backend.start()
+    _check_backend()
     return opened
+
+
+# Of the commands that read a run's data.
+_DATA_FLAGS = {
+    "data": (str | None, None, "Where the run's data is now, if it has moved: a path."),
+    "data_dir": (Path | None, None, "Folder of TensorFlow Datasets."),
+}
+
+
+def _source(run, arguments):
+    """Returns where a run's data is: where the flags say, else where it was."""
+    from common.data import Source
+
+    return Source(
+        data=arguments.data or run.source.data,
+        data_dir=arguments.data_dir or run.source.data_dir,
+    )
 
 
 def _encoder(module, run):
@@ -287,26 +333,23 @@ def _evaluate(words):
         words,
         run=(Path, ..., "Run folder."),
         data=(str | None, None, "Other data with the same classes: a path (default: the run's)."),
-        data_dir=(Path | None, None, "Folder of TensorFlow Datasets."),
+        data_dir=_DATA_FLAGS["data_dir"],
         json=(bool, False, "Print JSON."),
     )
     run, module = _open(arguments.run)
-    from common import batches, metrics
-    from common.data import Source
-    from common.files import read_json
-    from common.loading import load_model
-
-    source = Source(
-        data=arguments.data or run.source.data,
-        data_dir=arguments.data_dir or run.source.data_dir,
-    )
-    splits = module.load_data(run.config, source)
-    trained = tuple(read_json(run.path("environment.json"), "environment")["data"]["class_names"])
+    splits = module.load_data(run.config, _source(run, arguments))
+    trained = tuple(run.data_info()["class_names"])
     if splits.info.class_names != trained:
         raise RecipeError(
             f"the model knows the classes {', '.join(trained)}; "
             f"the data has {', '.join(splits.info.class_names)}"
         )
+    from common import backend
+
+    backend.start()
+    from common import batches, metrics
+    from common.loading import load_model
+
     model, encode = load_model(run.path("best.keras")), _encoder(module, run)
     outputs = batches.predict_splits(model, splits, encode)
     scores = metrics.summarise(**outputs)
@@ -338,11 +381,14 @@ def _predict(words):
     if not arguments.files:
         raise UsageError("recipes predict needs a file to classify after the run folder")
     run, module = _open(arguments.run)
-    from common import batches, prediction
-    from common.files import read_json
+    from common import backend, prediction
+
+    data = run.data_info()
+    prediction.check_files(arguments.files)
+    backend.start()
+    from common import batches
     from common.loading import load_model
 
-    data = read_json(run.path("environment.json"), "environment")["data"]
     model = load_model(run.path("best.keras"))
     if data["kind"] == "text":
         inputs = _encoder(module, run)(prediction.read_texts(arguments.files))
@@ -382,6 +428,12 @@ def _explain(words):
     if not arguments.files:
         raise UsageError("recipes explain needs a file to explain after the run folder")
     run, module = _open(arguments.run)
+    from common import backend, prediction
+
+    if arguments.label is not None:
+        prediction.check_label(arguments.label, run.data_info()["class_names"])
+    prediction.check_files(arguments.files)
+    backend.start()
     from common import explanation
 
     encode = _encoder(module, run)
@@ -399,8 +451,9 @@ def _export(words):
         format=(str, "savedmodel", "savedmodel, onnx or litert."),
         output=(Path | None, None, "Where to write (default: in the run folder)."),
         overwrite=(bool, False, "Replace an existing export."),
+        **_DATA_FLAGS,
     )
-    from common.export import FORMATS, default_output, export
+    from common.export import FORMATS, check_output, default_output, export
 
     if arguments.format not in FORMATS:
         raise UsageError(
@@ -408,12 +461,17 @@ def _export(words):
             f"(there are: {', '.join(FORMATS)})"
         )
     run, module = _open(arguments.run)
-    splits = module.load_data(run.config, run.source)
+    output = arguments.output or default_output(run.directory, arguments.format)
+    check_output(output, arguments.format, arguments.overwrite)
+    splits = module.load_data(run.config, _source(run, arguments))
+    from common import backend
+
+    backend.start()
     inputs = _encoder(module, run)(splits.test.x[:100])
     result = export(
         run.path("best.keras"),
         arguments.format,
-        arguments.output or default_output(run.directory, arguments.format),
+        output,
         inputs,
         overwrite=arguments.overwrite,
     )
@@ -426,14 +484,30 @@ def _export(words):
 
 def _report(words):
     arguments = _arguments(
-        "report", "Writes a run's report.html again.", words, run=(Path, ..., "Run folder.")
+        "report",
+        "Writes a run's report.html again.",
+        words,
+        run=(Path, ..., "Run folder."),
+        **_DATA_FLAGS,
     )
+    from common.run import read_metrics
+
     run, module = _open(arguments.run)
     if not run.finished:
         raise RecipeError(
-            f"{run.directory} is not finished (no metrics.json): the command that started it continues it"
+            f"{run.directory} is not finished (no metrics.json): finish it with `{run.command}`"
         )
-    path = _write_report(run, module, module.load_data(run.config, run.source))
+    read_metrics(run.directory)
+    splits = module.load_data(run.config, _source(run, arguments))
+    if splits.info.fingerprint != run.data_info()["fingerprint"]:
+        raise RecipeError(
+            f"{splits.info.label} is not the data of {run.directory} (another fingerprint); "
+            "`recipes evaluate` scores a run on other data"
+        )
+    from common import backend
+
+    backend.start()
+    path = _write_report(run, module, splits)
     print(f"Report: {Path(path).resolve()}")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.errors import RecipeError, UsageError
 from common.files import read_json
+from common.run import SCORE_AGAIN
 
 ABSENT = "-"
 VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table leaves the screen
@@ -23,7 +24,7 @@ def compare(run_dirs):
         warning where the rows cannot be compared.
 
     Raises:
-        UsageError: No folder was given.
+        UsageError: No folder was given, or one is absent.
         RecipeError: A folder is not a finished run.
     """
     if not run_dirs:
@@ -39,7 +40,7 @@ def _read_run(path):
     """Reads what a comparison needs from one run folder."""
     path = Path(path)
     if not path.is_dir():
-        raise RecipeError(f"no run folder at {path}; `runs/<recipe>/<name>` was expected")
+        raise UsageError(f"no run folder at {path}; `runs/<recipe>/<name>` was expected")
     if not (path / "metrics.json").is_file():
         raise RecipeError(
             f"{path} is not a finished run: it has no metrics.json. "
@@ -58,8 +59,7 @@ def _read_run(path):
         }
     except (KeyError, TypeError, ValueError) as error:
         raise RecipeError(
-            f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); "
-            "evaluate the run to write it anew"
+            f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); {SCORE_AGAIN}"
         ) from error
     timing, config = {}, {}
     if (path / "timing.json").is_file():

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from common.errors import RecipeError, UsageError, near_match
+from common.files import could_not_write
 
 MAXIMUM_INPUTS = 100
 
@@ -102,7 +103,7 @@ def export(model_path, format, output, inputs, *, overwrite=False):
 
     format = _known_format(format)
     output = Path(output)
-    _check_output(output, format, overwrite)
+    check_output(output, format, overwrite)
     if len(inputs) < 1:
         raise UsageError("export compares the exported file on real inputs, and got none")
 
@@ -158,7 +159,12 @@ def _known_format(format):
     return format
 
 
-def _check_output(output, format, overwrite):
+def check_output(output, format, overwrite):
+    """Checks that an export may be written to `output`; the arguments are those of `export`.
+
+    Raises:
+        UsageError: There is something, and it is not to be replaced.
+    """
     if not output.exists():
         return
     if not overwrite:
@@ -243,10 +249,7 @@ def _workspace(output):
     try:
         yield folder
     except OSError as error:
-        raise RecipeError(
-            f"could not write {output}: {error.strerror or error}. "
-            "Free some space or choose another folder; what was there before is unchanged."
-        ) from error
+        raise could_not_write(output, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

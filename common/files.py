@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written under a temporary name, then renamed."""
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -38,13 +39,23 @@ def atomic_path(path):
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     except OSError as error:
-        raise RecipeError(
-            f"could not write {path}: {error.strerror or error}. "
-            "Free some space or choose another folder; what was there before is unchanged."
-        ) from error
+        raise could_not_write(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def could_not_write(path, error):
+    """Returns the RecipeError for an OSError that came while `path` was replaced."""
+    advice = "Choose another folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "Free some space or choose another folder"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        advice = "Make the folder writable, or copy it to where you may write"
+    return RecipeError(
+        f"could not write {path}: {error.strerror or error}. "
+        f"{advice}; what was there before is unchanged."
+    )
 
 
 def write_bytes_atomic(path, data):
@@ -67,12 +78,15 @@ def read_json(path, what="file"):
     """Reads a JSON object.
 
     Raises:
-        RecipeError: The file is absent or not valid JSON.
+        RecipeError: The file is absent or not valid JSON, or holds no object.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(f"no {what} at {path}") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RecipeError(f"{path} is not a readable JSON {what}: {error}") from error
+    if not isinstance(value, dict):
+        raise RecipeError(f"{path} is damaged: expected a JSON object, the {what}")
+    return value

@@ -204,10 +204,10 @@ def _unknown(path, name):
 
 
 def _damaged(path):
-    advice = "train again"
+    advice = "train again with --overwrite"
     final = path.with_name("final.keras")
-    if path.name != final.name and final.is_file():
-        advice = f"take {final} instead, or train again"
+    if path.name == "best.keras" and final.is_file():
+        advice = f"copy {final}, the last epoch, over it, or {advice}"
     return (
         f"{path} is not a whole .keras file: it is damaged, cut short or something else; {advice}"
     )

@@ -6,12 +6,37 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import RecipeError
+from common.errors import RecipeError, UsageError, near_match
 
 
 class _StandardInput(io.BytesIO):
-    def __str__(self):
+    def __repr__(self):  # Pillow's messages show it.
         return "standard input"
+
+
+def check_files(files):
+    """Checks that files are there, before anything slow begins.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    for file in files:
+        # Not is_file: a pipe will do.
+        if file != "-" and (Path(file).is_dir() or not Path(file).exists()):
+            found = "that is a folder" if Path(file).is_dir() else "there is no such file"
+            raise RecipeError(f"cannot read {file}: {found}")
+
+
+def check_label(label, names):
+    """Checks that a class is among those that a model knows.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if label not in names:
+        raise UsageError(
+            f"there is no class '{label}'{near_match(label, names)} (there are: {', '.join(names)})"
+        )
 
 
 def read_images(files, image_size, channels):
@@ -48,16 +73,19 @@ def read_texts(files):
         Object array of str `(n,)`.
 
     Raises:
-        RecipeError: A file is absent or no text.
+        RecipeError: A file is absent, empty or no text.
     """
     texts = np.empty(len(files), dtype=object)
     for index, file in enumerate(files):
+        name = "standard input" if file == "-" else file
         try:
             texts[index] = _bytes(file).decode("utf-8")
         except UnicodeDecodeError as error:
             raise RecipeError(
-                f"this model classifies text, and {file} is not UTF-8 text ({error.reason})"
+                f"this model classifies text, and {name} is not UTF-8 text ({error.reason})"
             ) from error
+        if not texts[index].strip():
+            raise RecipeError(f"{name} holds no text to classify")
     return texts
 
 

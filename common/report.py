@@ -12,6 +12,7 @@ from common import metrics, report_facts, report_scores, wording
 from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.pages import data_uri, render
+from common.run import SCORE_AGAIN, read_metrics
 
 FIGURES = (
     "loss.png",
@@ -52,7 +53,7 @@ def write_report(run_dir, splits=None, encode=None, explanations=None):
             f"{run_dir} is not a finished run: it has no metrics.json. "
             "Run the same training command again to finish it, or name another folder."
         )
-    summary = read_json(run_dir / "metrics.json", "metrics")
+    summary = read_metrics(run_dir)
     environment = _optional_json(run_dir / "environment.json")
     config = _optional_json(run_dir / "config.json")
     timing = _optional_json(run_dir / "timing.json")
@@ -112,14 +113,14 @@ def read_predictions(path):
     """
     names = ("val_probabilities", "val_labels", "test_probabilities", "test_labels")
     if not Path(path).is_file():
-        return None, "The run folder has no predictions.npz; evaluate the run to write it."
+        return None, f"The run folder has no predictions.npz; {SCORE_AGAIN}."
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names}
         for part in ("val", "test"):
             metrics.check_probabilities(arrays[f"{part}_probabilities"], arrays[f"{part}_labels"])
     except Exception as error:  # np.load raises many kinds for a damaged archive
-        return None, f"predictions.npz cannot be used ({error}); evaluate the run to write it anew."
+        return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
     return arrays, None
 
 

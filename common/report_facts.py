@@ -170,7 +170,10 @@ def environment(environment):
         for key, label in names.items()
         if key in environment
     ]
-    skipped = {"versions", "data", "command", *names}
+    for again in environment.get("resumed", []):
+        versions = "; ".join(again["versions"]) or "the same versions"
+        rows.append(("resumed", f"{again['started']}, commit {again['commit']}, {versions}"))
+    skipped = {"versions", "data", "command", "resumed", *names}
     return rows + [
         (key.replace("_", " "), plain(value))
         for key, value in environment.items()

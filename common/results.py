@@ -5,6 +5,7 @@ files. `recipes results NAME` makes the runs; `python -m common.results` writes 
 """
 
 import dataclasses
+import inspect
 import statistics
 import subprocess
 import sys
@@ -54,7 +55,10 @@ def command(words):
         raise configuration.UsageError("recipes results needs the name of a recipe first")
     name = registry.check(words[0])
     arguments = configuration.parse(
-        Arguments, words[1:], prog=f"recipes results {name}", description=Arguments.__doc__
+        Arguments,
+        words[1:],
+        prog=f"recipes results {name}",
+        description=inspect.getdoc(Arguments),
     )
     configuration.require(arguments, minimum=1, seeds=arguments.seeds)
     if arguments.search is not None:

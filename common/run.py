@@ -13,6 +13,8 @@ runs/<recipe>/<name>/
 """
 
 import dataclasses
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
 
 LOCK = ".lock"
+# What finishes a run is done again where metrics.json is missing; the epochs are in the backup.
+SCORE_AGAIN = (
+    "delete metrics.json and repeat the training command: it scores the run again, without training"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Run:
         self.preset = preset
         self.source = Source(data=self.options.data, data_dir=self.options.data_dir)
         self._splits = None
+        self._lock_file = None
         self.directory = Path(self.options.run_dir or self._default_directory())
 
     def _default_directory(self):
@@ -111,17 +118,71 @@ class Run:
             self._splits = load_data(self.config, self.source)
         return self._splits
 
-    def open(self):
-        """Creates the folder, or checks that what it holds is this very run.
+    @property
+    def command(self):
+        """The command line that continues this run, for a person to copy."""
+        options, words = self.options, ["recipes", "train", self.recipe]
+        words += ["--config", self.path("config.json"), "--data", options.data]
+        if options.data_dir:
+            words += ["--data-dir", options.data_dir]
+        words += ["--run-dir", self.directory]
+        if options.deterministic:
+            words.append("--deterministic")
+        if not options.report:
+            words.append("--no-report")
+        return shlex.join(map(str, words))
+
+    def check(self):
+        """Checks that the folder can hold this run, and changes nothing in it.
+
+        What fails or takes long comes between this and `open`, which deletes what `overwrite` gives
+        up. A run that is in the folder is kept from other processes from here on.
+
+        Returns:
+            The config.json of the run in the folder, or None.
 
         Raises:
             UsageError: The folder holds a finished run, another recipe's run, a run of another
                 configuration or other data (the message says what differs), or files that no run
-                wrote.
+                wrote; or another process is training in it.
             RecipeError: The folder cannot be written.
         """
+        if self.directory.exists() and not self.directory.is_dir():
+            raise UsageError(f"{self.directory} is a file, not a run folder")
+        nearest = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise RecipeError(
+                f"could not write {self.directory}: {nearest} is no folder that you may write in; "
+                "choose another --run-dir"
+            )
+        held = self._held() if self.directory.is_dir() else None
+        if held is not None:
+            if not self.options.overwrite:
+                self._check_same(held)
+            self._lock()
+        return held
+
+    def open(self):
+        """Creates the folder, or empties it where `overwrite` says so, and writes config.json.
+
+        Returns:
+            The Run itself.
+
+        Raises:
+            UsageError, RecipeError: As `check`, which is done again.
+        """
+        held = self.check()
+        self._lock()
+        if held is not None and self.options.overwrite:
+            self._clear()
+        self._remove_unfinished()
+        write_json_atomic(self.path("config.json"), self._started())
+        return self
+
+    def _started(self):
+        """Returns what config.json holds."""
         data = self.options.data
-        started = {
+        return {
             "recipe": self.recipe,
             "preset": self.preset,
             # A path is recorded whole, so that `recipes report` finds the data from any directory.
@@ -129,19 +190,6 @@ class Run:
             "data_dir": str(self.source.data_dir.resolve()) if self.source.data_dir else None,
             "config": configuration.to_dict(self.config),
         }
-        if self.directory.exists() and not self.directory.is_dir():
-            raise UsageError(f"{self.directory} is a file, not a run folder")
-        held = None
-        if self.directory.is_dir():
-            held = self._held()
-        if held is not None and not self.options.overwrite:
-            self._check_same(held, started)
-        self._lock()
-        if held is not None and self.options.overwrite:
-            self._clear()
-        self._remove_unfinished()
-        write_json_atomic(self.path("config.json"), started)
-        return self
 
     def _held(self):
         """Returns the config.json of the run in the folder, or None where the folder is empty."""
@@ -172,21 +220,24 @@ class Run:
             import fcntl
         except ImportError:  # Windows has no such locks.
             return
+        if self._lock_file is not None:
+            return
         path = self.path(LOCK)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock_file = path.open("w")
+            file = path.open("w")
         except OSError as error:
             raise RecipeError(
                 f"could not write {path}: {error.strerror or error}; choose another --run-dir"
             ) from error
         try:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(
                 f"another process is training in {self.directory}; wait for it, or choose another "
                 "--run-dir"
             ) from error
+        self._lock_file = file
 
     def _clear(self):
         try:
@@ -204,7 +255,8 @@ class Run:
             if path.is_file():
                 path.unlink(missing_ok=True)
 
-    def _check_same(self, held, started):
+    def _check_same(self, held):
+        started = self._started()
         changed = configuration.differences(held.get("config", {}), started["config"])
         # The folder the data set lies in may change between machines; the data set may not.
         if held.get("data") != started["data"]:
@@ -223,21 +275,68 @@ class Run:
     def record_environment(self, info):
         """Writes environment.json; `info` is the DataInfo of the data trained on.
 
+        Where a run goes on with another commit or other versions, the file says so under `resumed`.
+
         Raises:
-            RecipeError: The run was started on data with another fingerprint.
+            RecipeError: The run was started on data with another fingerprint, or under another
+                Keras backend.
         """
         from common import environment
 
         path = self.path("environment.json")
-        if path.exists():
-            held = read_json(path, "environment").get("data", {}).get("fingerprint")
-            if held != info.fingerprint:
-                raise RecipeError(
-                    f"the data changed since {self.directory} was started "
-                    f"(fingerprint {held} -> {info.fingerprint}); --overwrite starts again"
-                )
+        now = environment.describe(self.config.seed, info.to_dict())
+        if not path.exists():
+            write_json_atomic(path, now)
             return
-        write_json_atomic(path, environment.describe(self.config.seed, info.to_dict()))
+        held = read_json(path, "environment")
+        fingerprint = self.data_info()["fingerprint"]
+        if fingerprint != info.fingerprint:
+            raise RecipeError(
+                f"the data changed since {self.directory} was started "
+                f"(fingerprint {fingerprint} -> {info.fingerprint}); --overwrite starts again"
+            )
+        if held.get("backend") != now["backend"]:
+            # Weights would fit, random numbers would not: the result would be neither backend's.
+            raise RecipeError(
+                f"{self.directory} was started with the Keras backend {held.get('backend')}, and this "
+                f"is {now['backend']}: set KERAS_BACKEND={held.get('backend')} to go on, or "
+                "--overwrite to start again"
+            )
+        changed = configuration.differences(held.get("versions") or {}, now["versions"])
+        if changed or held.get("commit") != now["commit"]:
+            resumed = {"started": now["started"], "commit": now["commit"], "versions": changed}
+            held["resumed"] = [*held.get("resumed", []), resumed]
+            write_json_atomic(path, held)
+
+    def data_info(self):
+        """Returns what environment.json holds of the data trained on, a dict.
+
+        Raises:
+            RecipeError: The file is absent or damaged.
+        """
+        path = self.path("environment.json")
+        data = read_json(path, "environment").get("data")
+        wanted = {"kind", "class_names", "fingerprint"}
+        if not isinstance(data, dict) or not wanted <= data.keys():
+            raise RecipeError(
+                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; take it from "
+                "a copy, or train again with --overwrite"
+            )
+        return data
+
+
+def read_metrics(directory):
+    """Returns what metrics.json of a finished run holds.
+
+    Raises:
+        RecipeError: The file is absent or damaged.
+    """
+    path = Path(directory) / "metrics.json"
+    held = read_json(path, "metrics")
+    missing = [key for key in ("data", "validation", "test") if not held.get(key)]
+    if missing:
+        raise RecipeError(f"{path} is damaged: it lacks '{missing[0]}'; {SCORE_AGAIN}")
+    return held
 
 
 def open_finished(directory, recipe_module=None):
@@ -262,19 +361,21 @@ def open_finished(directory, recipe_module=None):
     if not (directory / "config.json").exists():
         raise UsageError(f"{directory} is not a run folder: it has no config.json")
     held = read_json(directory / "config.json", "run configuration")
-    module = (recipe_module or registry.load)(held.get("recipe"))
+    missing = [key for key in ("recipe", "data", "config") if key not in held]
+    if missing:
+        raise RecipeError(f"{directory / 'config.json'} is damaged: it lacks '{missing[0]}'")
+    module = (recipe_module or registry.load)(held["recipe"])
     config = configuration.read_config_file(
-        directory / "config.json", module.Config, held.get("recipe")
+        directory / "config.json", module.Config, held["recipe"]
     )
     options = Options(
-        data=held.get("data", "full"),
+        data=held["data"],
         data_dir=Path(held["data_dir"]) if held.get("data_dir") else None,
         run_dir=directory,
     )
     run = Run(held["recipe"], config, options, preset=held.get("preset", "custom"))
     if not run.path("best.keras").exists():
         raise RecipeError(
-            f"{directory} has no trained model yet (no best.keras): "
-            f"finish it with `recipes train {run.recipe} --run-dir {directory}`"
+            f"{directory} has no trained model yet (no best.keras): finish it with `{run.command}`"
         )
     return run, module

@@ -4,7 +4,11 @@ Data files that cannot be read are in test_data.py, models that carry code in te
 """
 
 import dataclasses
+import errno
+import io
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,12 +17,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from common import cli, registry
+from common import backend, cli, prediction, registry, report_facts
 from common.errors import RecipeError, UsageError
-from common.files import read_json, write_json_atomic, write_text_atomic
+from common.files import could_not_write, read_json, write_json_atomic, write_text_atomic
 from common.run import Options, Run
 from tests.conftest import ROOT
-from tests.helpers import tiny_config, train_tiny
+from tests.helpers import assert_equal_weights, tiny_config, train_tiny, weights
 
 NAME = "mnist_cnn"
 
@@ -65,6 +69,56 @@ def test_data_path_that_is_not_there(fails, in_tmp):
     code, line = fails("train", NAME, "--data", "nowhere/digits")
     assert code == 2
     assert "nowhere/digits" in line
+
+
+def test_data_dir_that_is_not_there(fails, in_tmp):
+    code, line = fails("train", NAME, "--data-dir", "nowhere")
+    assert code == 1
+    assert "nowhere, a folder that does not exist" in line
+
+
+def not_installed():
+    raise RecipeError("Keras cannot use the backend torch")
+
+
+@pytest.mark.parametrize(
+    ("words", "failing", "code"),
+    [
+        (["--data", "nowhere"], None, 2),
+        (["--data-dir", "nowhere", "--data", "full"], None, 1),
+        (["--learning-rate", "inf"], None, 2),
+        (["--seed", str(2**32)], None, 2),
+        (["--filters", "4", "8", "16"], None, 2),
+        ([], "name", 2),
+        ([], "start", 1),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_fails_before_the_training_touches_no_folder(
+    words, failing, code, overwrite, fails, copy, finished, in_tmp, monkeypatch
+):
+    if failing == "name":
+        monkeypatch.setenv("KERAS_BACKEND", "jaxx")
+    if failing == "start":
+        monkeypatch.setattr(backend, "start", not_installed)
+    folder = copy if overwrite else in_tmp / "new"
+    before = {path: path.read_bytes() for path in in_tmp.rglob("*") if path.is_file()}
+    command = ["train", NAME, "--config", finished.path("config.json")]
+    command += ["--data", finished.options.data, "--run-dir", folder, *words]
+    found, line = fails(*command, *["--overwrite"] * overwrite)
+    assert found == code, line
+    after = {path: path.read_bytes() for path in in_tmp.rglob("*") if path.is_file()}
+    assert after == before
+    assert not (in_tmp / "new").exists()
+    assert not (in_tmp / "runs").exists()
+
+
+def test_unknown_backend_names_those_there_are(fails, copy, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jaxx")
+    for words in (["train", NAME, "--data", "sample"], ["evaluate", copy], ["tune", NAME]):
+        code, line = fails(*words)
+        assert code == 2
+        assert "did you mean 'jax'? (there are: tensorflow, jax, torch)" in line
 
 
 def test_text_for_an_image_recipe(fails, in_tmp, tiny_data):
@@ -167,6 +221,34 @@ def test_data_that_changed_since_the_run_started(tiny_data, tmp_path):
         train_tiny(NAME, data, tmp_path / "run")
 
 
+def test_run_that_goes_on_under_another_backend(copy, tiny_data):
+    (copy / "metrics.json").unlink()
+    environment = read_json(copy / "environment.json")
+    write_json_atomic(copy / "environment.json", environment | {"backend": "other"})
+    with pytest.raises(
+        RecipeError,
+        match=f"backend other, and this is {environment['backend']}.*KERAS_BACKEND=other",
+    ):
+        train_tiny(NAME, tiny_data["image"], copy)
+    assert not (copy / "metrics.json").exists()
+
+
+def test_run_that_goes_on_with_other_versions_says_so(copy, tiny_data):
+    (copy / "metrics.json").unlink()
+    environment = read_json(copy / "environment.json")
+    assert "resumed" not in environment
+    old = environment | {"commit": "abc", "versions": {**environment["versions"], "keras": "3.0"}}
+    write_json_atomic(copy / "environment.json", old)
+    train_tiny(NAME, tiny_data["image"], copy)
+    held = read_json(copy / "environment.json")
+    (resumed,) = held.pop("resumed")
+    assert held == old
+    assert resumed["commit"] == environment["commit"]
+    assert resumed["versions"] == [f"keras: 3.0 -> {environment['versions']['keras']}"]
+    rows = dict(report_facts.environment(held | {"resumed": [resumed]}))
+    assert "keras: 3.0 ->" in rows["resumed"]
+
+
 @pytest.mark.parametrize("command", ["evaluate", "report", "export", "predict"])
 def test_folder_that_is_no_run(command, fails, tmp_path):
     words = [command, tmp_path, "file.png"] if command == "predict" else [command, tmp_path]
@@ -180,6 +262,81 @@ def test_run_without_a_model_yet(fails, copy):
     code, line = fails("evaluate", copy)
     assert code == 1
     assert "no trained model yet" in line
+
+
+def test_hint_at_a_command_is_one_that_works(fails, finished, tmp_path, capsys):
+    # A folder that a shell would take apart.
+    copy = shutil.copytree(finished.directory, tmp_path / "my run's")
+    (copy / "metrics.json").unlink()
+    code, line = fails("report", copy)
+    assert code == 1
+    words = shlex.split(line.split("`")[1])
+    assert words[:3] == ["recipes", "train", NAME]
+    shutil.rmtree(copy / "backup")
+    (copy / "best.keras").unlink()
+    assert line.split("`")[1] == fails("evaluate", copy)[1].split("`")[1]
+    assert cli.main([*words[1:], "--no-report"]) == 0, capsys.readouterr().err
+    assert (copy / "metrics.json").read_bytes() == finished.path("metrics.json").read_bytes()
+
+
+def test_command_of_a_run_keeps_its_flags():
+    options = Options(data_dir="my data", run_dir="x", deterministic=True, report=False)
+    words = shlex.split(Run(NAME, tiny_config(NAME), options).command)
+    assert words[5:] == [
+        *("--data", "full", "--data-dir", "my data", "--run-dir", "x"),
+        *("--deterministic", "--no-report"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("config.json", [], "is damaged: expected a JSON object"),
+        ("config.json", {}, "is damaged: it lacks 'recipe'"),
+        ("config.json", {"recipe": NAME, "data": "sample", "config": 3}, "is no configuration"),
+        ("environment.json", {}, "is damaged: it lacks 'data'"),
+        ("metrics.json", {}, "is damaged: it lacks 'data'"),
+        ("metrics.json", [], "is damaged: expected a JSON object"),
+    ],
+)
+def test_damaged_files_of_a_run(file, content, words, fails, copy, tmp_path):
+    write_text_atomic(copy / file, json.dumps(content))
+    (tmp_path / "a.png").write_bytes(b"")
+    commands = [["report", copy]]
+    if file != "metrics.json":
+        commands += [["evaluate", copy], ["predict", copy, tmp_path / "a.png"]]
+        commands += [["explain", copy, tmp_path / "a.png", "--label", "1"]]
+    for command in commands:
+        code, line = fails(*command)
+        assert code in (1, 2)
+        assert file in line
+        assert words in line, command
+
+
+def test_run_is_scored_again_as_the_messages_say(copy, tiny_data, fails):
+    (copy / "predictions.npz").unlink()
+    (copy / "metrics.json").write_text("{}")
+    _, line = fails("compare", copy, copy)
+    assert "delete metrics.json and repeat the training command" in line
+    (copy / "metrics.json").unlink()
+    before = (copy / "final.keras").stat().st_mtime
+    _, metrics = train_tiny(NAME, tiny_data["image"], copy)
+    assert metrics["epochs"] == 2
+    assert (copy / "predictions.npz").exists()
+    assert (copy / "final.keras").stat().st_mtime >= before
+
+
+def test_report_of_data_that_moved(fails, copy, tiny_data, tmp_path, monkeypatch):
+    config = read_json(copy / "config.json")
+    write_json_atomic(copy / "config.json", config | {"data": str(tmp_path / "gone.npz")})
+    code, line = fails("report", copy)
+    assert code == 2
+    assert "gone.npz" in line
+    code, line = fails("report", copy, "--data", "sample")
+    assert code == 1
+    assert "is not the data of" in line
+    monkeypatch.setattr(cli, "_write_report", lambda run, module, splits: splits.info.fingerprint)
+    assert cli.main(["report", str(copy), "--data", str(tiny_data["image"])]) == 0
 
 
 def test_corrupt_model(fails, copy):
@@ -221,6 +378,25 @@ def test_predict_of_what_is_no_image(fails, copy, tmp_path):
     assert "absent.png" in line
 
 
+@pytest.mark.parametrize("content", [b"", b"not a picture"])
+def test_predict_of_standard_input_that_is_no_image(content, fails, copy, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, line = fails("predict", copy, "-")
+    assert code == 1
+    assert "the image standard input" in line
+    assert "object at 0x" not in line
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+def test_text_that_is_empty_or_no_text(content, tmp_path, monkeypatch):
+    file = tmp_path / "review.txt"
+    file.write_bytes(content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    for name, words in ((str(file), "review.txt"), ("-", "standard input")):
+        with pytest.raises(RecipeError, match=f"{words} (holds no text|is not UTF-8)"):
+            prediction.read_texts([name])
+
+
 def test_evaluate_on_data_with_other_classes(fails, copy):
     code, line = fails("evaluate", copy, "--data", "sample")
     assert code == 1
@@ -246,6 +422,20 @@ def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EROFS, "writable"),
+        (errno.ENOTDIR, "Choose another"),
+    ],
+)
+def test_advice_suits_what_stopped_the_writing(number, advice):
+    message = str(could_not_write("report.html", OSError(number, os.strerror(number))))
+    assert advice in message
+    assert ("space" in message.lower().replace("no space left", "")) == (number == errno.ENOSPC)
+
+
 def _full(folder):
     link = folder / ".partial-full"
     link.symlink_to("/dev/full")
@@ -260,6 +450,26 @@ def test_loss_that_is_not_finite_stops_the_run(tiny_data, tmp_path):
     assert error.value.exit_code == 1
     assert not (tmp_path / "run/metrics.json").exists()
     assert not (tmp_path / "run/best.pending.keras").exists()
+
+
+def test_last_good_model_is_kept_when_the_loss_breaks(tiny_data, tmp_path, monkeypatch):
+    from common.batches import ArrayBatches
+
+    get = ArrayBatches.__getitem__
+
+    def broken(self, index):
+        x, y = get(self, index)
+        # Training batches have a seed. Labels that are NaN break the loss, and then all weights.
+        return x, y * np.nan if self.seed is not None and self.epoch == 1 else y
+
+    monkeypatch.setattr(ArrayBatches, "__getitem__", broken)
+    with pytest.raises(RecipeError, match=r"the loss is nan.*of epoch 2.*kept in best.keras"):
+        train_tiny(NAME, tiny_data["image"], tmp_path / "run")
+    monkeypatch.undo()
+    # Of the first epoch, bit for bit.
+    one, _ = train_tiny(NAME, tiny_data["image"], tmp_path / "one", epochs=1)
+    assert_equal_weights(tmp_path / "run/best.keras", one.path("best.keras"))
+    assert all(np.isfinite(weight).all() for weight in weights(tmp_path / "run/best.keras"))
 
 
 def test_debug_shows_the_traceback(in_tmp):

@@ -223,7 +223,7 @@ def test_weights_of_another_network(saved):
 def test_the_other_file_is_suggested_when_there_is_one(saved):
     small_model().save(saved.with_name("final.keras"))
     saved.write_bytes(b"")
-    with pytest.raises(RecipeError, match=r"take .*final\.keras instead"):
+    with pytest.raises(RecipeError, match=r"copy .*final\.keras, the last epoch, over it"):
         load_model(saved)
     saved.with_name("final.keras").write_bytes(b"")
     with pytest.raises(RecipeError, match="; train again"):

@@ -162,6 +162,8 @@ def _download(name, folder, cached):
         "`--data-dir` or TFDS_DATA_DIR, or run `make data` where there is a network"
     )
     absent = f"no prepared files of {name} in {folder}"
+    if not folder.is_dir():
+        absent += ", a folder that does not exist,"
     if cached:
         absent += f" and {cached} versions of it in the cache {cache.root()}"
     missing = _missing_packages()
