@@ -8,6 +8,10 @@ EXTRAS ?=
 ARGS ?=
 SEEDS ?= 3
 PRESETS ?=
+# Tests run in as many processes as there are cores, four at most; a file's tests stay together, for what
+# they share. One process: make test JOBS=0
+JOBS ?= auto
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
 # Of tune-NAME and sweep-NAME.
 METHOD ?= bayesian
 TRIALS ?= 30
@@ -41,10 +45,10 @@ quickstart: $(INSTALLED)  ## train mnist_cnn on built-in digits, no download, un
 	@$(BIN)/recipes train mnist_cnn --preset sample --data sample --overwrite $(ARGS)
 
 test: $(INSTALLED)  ## run the tests: no network, minutes on 2 cores
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST)
 
 test-all: $(INSTALLED)  ## run the slow tests as well (real data too, where TFDS_DATA_DIR names it)
-	@RUN_SLOW=1 $(BIN)/python -m pytest $(ARGS)
+	@RUN_SLOW=1 $(PYTEST)
 
 lint: $(INSTALLED)  ## check format and rules
 	@$(BIN)/ruff format --check .

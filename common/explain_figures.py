@@ -9,6 +9,12 @@ from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress,
 CLEARLY = 0.02
 """Of the probability: a smaller difference of two deletion curves is noise."""
 
+SIGNED = "cividis"
+"""Colours of signed maps: dark below 0, light above, so that signs are told apart in grey, too."""
+
+SINGLE = "autumn"
+"""Its lowest colour, red, is all that is used."""
+
 
 def image_explanation(image, label, probability, heat, attributions, curves, checks):
     """Draws an image, its Grad-CAM, its integrated gradients and the deletion curve.
@@ -21,7 +27,8 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         attributions: Integrated gradients, float `(height, width, channels)`.
         curves: Dict from the name of an explanation, and `random`, to its deletion curve (shares,
             probabilities, area).
-        checks: Dict with `residual` and `similarity`, see common.explain.
+        checks: Dict with `residual` (completeness), `similarity` and `gradients_similarity` (of Grad-CAM
+            and of integrated gradients with those of randomised weights), see common.explain.
 
     Returns:
         PNG bytes.
@@ -36,37 +43,50 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         axes.set_title(title, fontsize=9, color=INK)
         axes.set_axis_off()
     picture.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-    cam.imshow(grey, cmap="gray", vmin=0, vmax=255)
-    cam.imshow(heat, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+    # The image faded to light greys, and one colour the more opaque the hotter: the same heat looks the
+    # same on a white stroke and on a black ground.
+    cam.imshow(grey, cmap="gray", vmin=-380, vmax=255)
+    cam.imshow(np.zeros_like(heat), cmap=SINGLE, vmin=0, vmax=1, alpha=0.9 * heat)
     total = attributions.sum(axis=-1)
     limit = float(np.percentile(np.abs(total), 99)) or 1.0
-    gradients.imshow(total, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    gradients.text(
-        0.5, -0.06, f"red: for, blue: against; residual {checks['residual']:.1%}",
-        transform=gradients.transAxes, ha="center", va="top", fontsize=7, color=MUTED,
-    )  # fmt: skip
-    cam.text(
-        0.5, -0.06, f"rank correlation with randomised weights {checks['similarity']:.2f}",
-        transform=cam.transAxes, ha="center", va="top", fontsize=7, color=MUTED,
-    )  # fmt: skip
+    gradients.imshow(total, cmap=SIGNED, vmin=-limit, vmax=limit)
+    notes = (
+        (cam, f"red: raises the logit\n{_correlation(checks['similarity'])}"),
+        (
+            gradients,
+            f"light: for, dark: against; residual {checks['residual']:.1%}\n"
+            f"{_correlation(checks['gradients_similarity'])}",
+        ),
+    )
+    for axes, text in notes:
+        axes.text(
+            0.5, -0.04, text, transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
+        )  # fmt: skip
     _deletion(deletion, curves, "pixels")
     return to_png(figure)
 
 
-def verdict(curves):
-    """Returns a sentence: which explanations mark what matters more than random parts do.
+def _correlation(value):
+    return f"rank correlation with randomised weights {value:.2f}"
 
-    They do if the mean probability, while what they mark is removed, is lower by CLEARLY.
+
+def verdict(curves):
+    """Returns a sentence: which explanations mark what matters more, or less, than random parts do.
+
+    More: the mean probability, while what they mark is removed, is lower by CLEARLY.
     """
-    better = [
-        name
-        for name, curve in curves.items()
-        if name != "random" and curve[2] < curves["random"][2] - CLEARLY
-    ]
-    if not better:
-        return "what is marked matters no more than random parts"
-    verb = "marks" if len(better) == 1 else "mark"
-    return f"what {' and '.join(better)} {verb} matters more than random parts"
+    chance = curves["random"][2]
+    areas = {name: curve[2] for name, curve in curves.items() if name != "random"}
+    found = []
+    for than, names in (
+        ("more", [name for name, area in areas.items() if area < chance - CLEARLY]),
+        ("less", [name for name, area in areas.items() if area > chance + CLEARLY]),
+    ):
+        if names:
+            verb = "marks" if len(names) == 1 else "mark"
+            rest = f"matters {than} than random parts" if not found else than
+            found.append(f"what {' and '.join(names)} {verb} {rest}")
+    return ", ".join(found) or "what is marked matters no more than random parts"
 
 
 def _deletion(axes, curves, what):

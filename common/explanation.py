@@ -126,17 +126,29 @@ def explain_image(model, image, chosen, name, probability, run=None):
         chosen: Index of the class; name, its name; probability, the model's.
 
     Returns:
-        Dict with `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity`, and
-        `areas`, the mean of each deletion curve.
+        Dict with `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity` (HiResCAM),
+        `gradients_similarity`, and `areas`, the mean of each deletion curve.
     """
     ask = answers(model)
-    heat = explain.grad_cam(model, image[None], [chosen], average=False)[0]
-    attributions, residual = explain.integrated_gradients(model, image, chosen)
-    senseless = explain.randomised(model)
-    other = explain.grad_cam(senseless, image[None], [chosen], average=False)[0]
-    similarity = explain.similarity(heat, other)
-    # What is removed turns into the image's mean: black would be a digit's background.
+    # "Nothing", for integrated gradients and for what is removed, is the image's mean colour: black
+    # would be a digit's background.
     fill = image.reshape(-1, image.shape[-1]).mean(axis=0).astype("uint8")
+    senseless = explain.randomised(model)
+    heat, other_heat = (
+        explain.grad_cam(each, image[None], [chosen], average=False)[0]
+        for each in (model, senseless)
+    )
+    (attributions, residual), (other_attributions, _) = (
+        explain.integrated_gradients(each, image, chosen, baseline=fill)
+        for each in (model, senseless)
+    )
+    checks = {
+        "residual": residual,
+        "similarity": explain.similarity(heat, other_heat),
+        "gradients_similarity": explain.similarity(
+            attributions.sum(axis=-1), other_attributions.sum(axis=-1)
+        ),
+    }
     curves = {
         name: explain.deletion_curve(ask, image, importance, chosen, fill=fill)
         for name, importance in (
@@ -145,7 +157,6 @@ def explain_image(model, image, chosen, name, probability, run=None):
         )
     }
     curves["random"] = explain.random_deletion(ask, image, heat.size, chosen, fill=fill)
-    checks = {"residual": residual, "similarity": similarity}
     areas = {name: curve[2] for name, curve in curves.items()}
     return {
         "picture": explain_figures.image_explanation(
@@ -153,8 +164,9 @@ def explain_image(model, image, chosen, name, probability, run=None):
         ),
         "text": "Mean probability while the most marked pixels are removed: "
         + ", ".join(f"{area:.2f} by {name}" for name, area in areas.items() if name != "random")
-        + f", {areas['random']:.2f} at random. Completeness residual {residual:.1%}; rank "
-        f"correlation of HiResCAM with randomised weights {similarity:.2f}.",
+        + f", {areas['random']:.2f} at random. Completeness residual {residual:.1%}. Rank correlation "
+        f"with randomised weights: integrated gradients {checks['gradients_similarity']:.2f}, HiResCAM "
+        f"{checks['similarity']:.2f}.",
         "areas": areas,
         **checks,
     }

@@ -186,6 +186,25 @@ def test_every_recipe_can_be_explained_and_the_weights_matter(name, trained, tin
     assert explain.similarity(heat, other) < 0.9
 
 
+def test_what_is_marked_in_a_trained_network_matters_more_than_random_parts(trained):
+    from common.explanation import answers, explain_image
+    from common.loading import load_model
+
+    run = trained("mnist_cnn")
+    model = load_model(run.path("best.keras"))
+    splits = registry.load("mnist_cnn").load_data(run.config, run.source)
+    images = splits.test.x[:3]
+    areas = []
+    for image, row in zip(images, answers(model)(images), strict=True):
+        label = int(row.argmax())
+        explained = explain_image(model, image, label, str(label), float(row[label]))
+        assert abs(explained["gradients_similarity"]) < 0.9
+        areas.append(explained["areas"])
+    for kind in ("integrated gradients", "HiResCAM"):
+        ours, chance = (np.mean([each[key] for each in areas]) for key in (kind, "random"))
+        assert ours < chance, kind
+
+
 def test_the_command_writes_a_picture_and_says_how_far_to_trust_it(
     trained, tiny_data, tmp_path, capsys
 ):
@@ -249,7 +268,9 @@ def test_a_report_says_what_cannot_be_explained(trained, monkeypatch):
     [
         ((0.2, 0.1), "what a and b mark matters more than random parts"),
         ((0.2, 0.495), "what a marks matters more than random parts"),
-        ((0.49, 0.9), "what is marked matters no more than random parts"),
+        ((0.49, 0.51), "what is marked matters no more than random parts"),
+        ((0.49, 0.9), "what b marks matters less than random parts"),
+        ((0.9, 0.1), "what b marks matters more than random parts, what a marks less"),
     ],
 )
 def test_verdict_needs_a_clear_difference(areas, sentence):
