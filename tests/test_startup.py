@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from common import config as configuration
 from common import registry
+from common.files import write_json_atomic
 from tests.conftest import NO_NETWORK, ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib", "scipy", "PIL", "pandas")
@@ -47,6 +49,58 @@ FIRST = registry.names()[0]
     ],
 )
 def test_answers_without_keras(words, code, tmp_path):
+    check_without_keras(words, code, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["evaluate", "RUN", "--data", "nonsense"], 2, "no data at 'nonsense'"),
+        (["evaluate", "RUN", "--data", "file.npz"], 1, "file.npz"),
+        (["predict", "RUN", "nonsense.png"], 1, "nonsense.png: there is no such file"),
+        (["explain", "RUN", "nonsense.png"], 1, "nonsense.png: there is no such file"),
+        (["explain", "RUN", "file.npz", "--label", "zeros"], 2, "did you mean 'zero'"),
+        (["export", "RUN"], 2, "savedmodel exists"),
+        (["export", "RUN", "--format", "litert", "--output", "file.npz"], 2, "file.npz exists"),
+        (["export", "RUN", "--format", "litert", "--data", "nonsense"], 2, "no data at"),
+        (["report", "RUN"], 1, "is not finished"),
+        (["compare", "RUN", "nonsense"], 1, "is not a finished run"),
+        (["compare", "nonsense", "RUN"], 2, "no run folder at nonsense"),
+        (["train", FIRST, "--data", "nonsense"], 2, "no data at"),
+        (["train", FIRST, "--config", "RUN/timing.json"], 2, "is no configuration"),
+        (
+            ["train", FIRST, "--data", "sample", "--run-dir", "RUN", "--seed", "5"],
+            2,
+            "seed: 0 -> 5",
+        ),
+    ],
+)
+def test_mistakes_about_a_run_are_answered_without_keras(words, code, message, tmp_path):
+    folder = tmp_path / "RUN"
+    (folder / "savedmodel").mkdir(parents=True)
+    for file in ("best.keras", "../file.npz"):
+        (folder / file).write_text("not looked into")
+    config = registry.load(FIRST).PRESETS["best"]
+    contents = {
+        "config": {
+            "recipe": FIRST,
+            "preset": "best",
+            "data": "sample",
+            "data_dir": None,
+            "config": configuration.to_dict(config),
+        },
+        "environment": {
+            "data": {"kind": "image", "class_names": ["zero", "one"], "fingerprint": "f"}
+        },
+        "timing": {"recipe": FIRST},
+    }
+    for name, content in contents.items():
+        write_json_atomic(folder / f"{name}.json", content)
+    assert message in check_without_keras(words, code, tmp_path)
+
+
+def check_without_keras(words, code, tmp_path):
+    """Runs a command in a process, checks how it ends, and returns what it says of its mistake."""
     program = (
         "import json, sys\n"
         "from common.cli import main\n"
@@ -69,6 +123,7 @@ def test_answers_without_keras(words, code, tmp_path):
     if code:
         assert done.stderr.startswith("error: ")
         assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
 
 
 @pytest.mark.parametrize("name", registry.names())
