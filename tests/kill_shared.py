@@ -5,6 +5,7 @@
 Prints a JSON line: kills, and (number, values, status, score) of the trials that came of it.
 """
 
+import csv
 import json
 import os
 import random
@@ -37,6 +38,10 @@ def work(directory, name, url):
         module={"train": train},
         storage=url,
     ).search()
+    # A machine that leaves when all is done has all in its table, whoever did it.
+    with (directory / name / "sweep" / "trials.csv").open() as file:
+        numbers = [int(row["trial"]) for row in csv.DictReader(file)]
+    assert numbers == list(range(TRIALS)), numbers
 
 
 def start(directory, name, url):

@@ -43,6 +43,7 @@ def main(method, directory, kills):
                 raise SystemExit(f"only {done} kills before the end; make the sweep longer")
             break
         done += 1
+    toy_sweep.check_csv(directory)
     print(json.dumps({"kills": done, "torn": torn, "table": toy_sweep.table(directory)}))
 
 

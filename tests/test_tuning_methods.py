@@ -117,6 +117,12 @@ def test_methods_that_learn_find_the_best_of_a_smooth_function(method):
     assert np.median(found) > best - 0.01
 
 
+def test_how_long_a_bayesian_search_is_to_be_does_not_change_its_points():
+    short, long = (oracle_of("bayesian", max_trials=trials) for trials in (8, 100))
+    assert short.first_random == long.first_random == 8  # two for each of four hyperparameters
+    assert search(short, 12) == search(long, 12)
+
+
 def test_bayesian_avoids_what_fails():
     # KerasTuner takes an infinite loss for a perfect one and proposes 94 % from the failing half.
     def score(point):
@@ -162,7 +168,14 @@ def test_brackets_by_hand():
     assert brackets(1, 3) == [[(1, 1)]]
 
 
-def test_hyperband_promotes_the_best_of_each_rung(tmp_path):
+def test_hyperband_promotes_the_best_of_each_rung(tmp_path, monkeypatch):
+    trained = []
+
+    def accuracy(config, epoch, fold, value=toy_sweep.accuracy):
+        trained.append(epoch)
+        return value(config, epoch, fold)
+
+    monkeypatch.setattr(toy_sweep, "accuracy", accuracy)
     tuner = toy_sweep.make_tuner("hyperband", tmp_path / "s", trials=3)
     tuner.search()
     trials = tuner.oracle.store.read()
@@ -174,9 +187,9 @@ def test_hyperband_promotes_the_best_of_each_rung(tmp_path):
     at_three = max(at_one[:3], key=lambda trial: max(trial.curves[0]["val_accuracy"][:3]))
     assert at_three.epochs == 9
     assert sum(trial.epochs for trial in trials) >= 27
-    # Going on where they stopped: no epoch was trained twice.
-    for trial in trials:
-        assert len(trial.curves[0]["val_accuracy"]) == trial.epochs
+    # Going on where they stopped: no epoch was trained twice, and each one counts.
+    assert len(trained) == sum(trial.epochs for trial in trials)
+    assert sorted(trained) == sorted(e + 1 for trial in trials for e in range(trial.epochs))
 
 
 def test_the_folds_are_averaged_before_the_epoch_is_chosen():

@@ -123,6 +123,31 @@ def table(directory):
     from common.tuning.store import Store
 
     return [
-        (t.number, t.values, t.status, t.score, t.best_epoch, t.epochs, t.epoch_limit, t.curves)
+        (
+            t.number,
+            t.values,
+            t.status,
+            t.score,
+            t.best_epoch,
+            t.epochs,
+            t.epoch_limit,
+            t.curves,
+            t.parts,
+        )
         for t in Store(directory).read()
     ]
+
+
+def check_csv(directory):
+    """Checks that trials.csv says what the trial files say."""
+    from common.tuning.store import Store
+
+    with (directory / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    trials = Store(directory).read()
+    assert [int(row["trial"]) for row in rows] == [trial.number for trial in trials]
+    for row, trial in zip(rows, trials, strict=True):
+        assert row["status"] == trial.status
+        assert row["score"] == ("" if trial.score is None else str(round(trial.score, 6)))
+        assert int(row["epochs"]) == trial.epochs
+        assert row["units"] == str(trial.values["units"])

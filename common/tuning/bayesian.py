@@ -20,21 +20,24 @@ class BayesianOracle(SweepOracle):
     """Expected improvement of a Gaussian process (Matern 5/2, a length scale per hyperparameter).
 
     Args:
-        initial_trials: Random trials first; by default 10, or a quarter of max_trials if that is
-            less.
+        initial_trials: Random trials first; by default two for each hyperparameter, at most 10. How
+            long the search is to be does not matter, so that a longer one extends a shorter one.
     """
 
     def __init__(self, *args, initial_trials=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.initial_trials = initial_trials
 
+    @property
+    def first_random(self):
+        if self.initial_trials is None:
+            return min(10, 2 * len(self.space.names))
+        return self.initial_trials
+
     def propose(self, number, trials):
-        initial = self.initial_trials
-        if initial is None:
-            initial = min(10, max((self.max_trials or 40) // 4, 3))
         finished = [trial for trial in trials if trial.finished]
         known = [trial for trial in finished if self.loss(trial) < math.inf]
-        if number < initial or len(known) < 2:
+        if number < self.first_random or len(known) < 2:
             return self.draw(number, trials)
         worst = max(map(self.loss, known))
         points = [trial.values for trial in finished]

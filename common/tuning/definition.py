@@ -10,6 +10,8 @@ from common.files import read_json, write_json_atomic
 from common.tuning.fixed import FixedSpace
 
 FILE = "sweep.json"
+# Random points that a search space is tried at before anything is trained.
+POINTS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Definition:
         """Epochs of a full trial, over its folds."""
         return self.base["epochs"] * self.folds
 
+    def study(self, directory):
+        """Returns the name of the sweep in a database, where other recipes have theirs."""
+        return f"{self.recipe}-{Path(directory).absolute().name}"
+
     def check_same(self, held, directory):
         """Raises a UsageError that names what differs between this and the sweep that is there.
 
@@ -87,7 +93,11 @@ class Definition:
 
 
 def _by_name(space):
-    return {str(entry["config"]["name"]): entry for entry in space}
+    """Returns the entries by name; one that stands under several conditions is a list."""
+    named = {}
+    for entry in space:
+        named.setdefault(entry["config"]["name"], []).append(entry)
+    return {name: found[0] if len(found) == 1 else found for name, found in named.items()}
 
 
 def search_space_of(recipe, fixed=()):
@@ -107,17 +117,19 @@ def make_tuner(definition, directory, worker="worker"):
     """Returns the RecipeTuner of a sweep.
 
     Raises:
-        UsageError: The method does not suit the space, or what is fixed is not in it.
+        UsageError: The method does not suit the space, what is fixed is not in it, or it hides a
+            hyperparameter.
     """
     from common import backend
 
     backend.start()
     import keras_tuner
+    import numpy as np
 
     from common.data import Source
     from common.tuning import make_oracle
     from common.tuning.score import direction
-    from common.tuning.tuner import RecipeTuner
+    from common.tuning.tuner import RecipeTuner, check_declared
 
     limits = {"max_trials": definition.trials}
     if definition.budget:
@@ -128,6 +140,7 @@ def make_tuner(definition, directory, worker="worker"):
         seed=definition.search_seed,
         trial_epochs=definition.trial_epochs // definition.folds,
         storage=definition.storage,
+        study=definition.study(directory),
         **limits,
     )
     search_space = search_space_of(definition.recipe, definition.fixed)
@@ -148,4 +161,6 @@ def make_tuner(definition, directory, worker="worker"):
         search_space.check_names()
     if definition.method == "grid":
         oracle.space.require_finite()
+    points = [oracle.space.complete({}, np.random.default_rng(seed)) for seed in range(POINTS)]
+    check_declared(search_space, definition.config, oracle.space, points)
     return tuner

@@ -18,7 +18,7 @@ from common.report_figures import (
     to_png,
 )
 from common.tuning import space as spaces
-from common.tuning.store import COMPLETED, FAILED, PRUNED
+from common.tuning.store import COMPLETED, FAILED, PRUNED, history
 
 # Told apart in grey: lightness and dashes differ.
 STYLES = (
@@ -34,43 +34,36 @@ STYLES = (
 
 
 def best_so_far(trials, objective, maximise):
-    """Returns epochs spent and the best score after each finished trial, arrays (n,)."""
-    epochs, best, spent, current = [], [], 0, math.nan
-    for trial in trials:
-        if not trial.finished:
-            continue
-        spent += trial.epochs
-        if trial.score is not None and trial.status != FAILED:
-            better = max if maximise else min
-            current = trial.score if math.isnan(current) else better(current, trial.score)
-        epochs.append(spent)
-        best.append(current)
-    return np.array(epochs), np.array(best)
+    """Returns epochs spent and the best score after each end of a trial or a rung, arrays (n,)."""
+    better = np.fmax if maximise else np.fmin
+    ends = history(trials)
+    scores = [math.nan if score is None else score for _, score, _ in ends]
+    # Of a number and a NaN, fmax and fmin take the number.
+    return np.array([epochs for *_, epochs in ends]), better.accumulate(np.array(scores))
 
 
 def progress(trials, objective, maximise, title):
     """Draws each trial's score and the best so far against the epochs spent."""
     figure, axes = new_axes(7.0, 3.6, "epochs trained, all trials together", objective, title)
     epochs, best = best_so_far(trials, objective, maximise)
-    finished = [trial for trial in trials if trial.finished]
+    # A dot stands where its trial ended for the last time.
+    last = {trial.number: epochs for trial, _, epochs in history(trials)}
     kinds = (
         (COMPLETED, "trained to the end", "o", STRONG, STRONG),
         (PRUNED, "stopped early", "o", "white", WEAK),
     )
     for status, label, marker, face, edge in kinds:
-        places = [i for i, t in enumerate(finished) if t.status == status and t.score is not None]
-        if places:
-            scores = [finished[i].score for i in places]
+        found = [trial for trial in trials if trial.status == status and trial.score is not None]
+        if found:
+            places, scores = [last[t.number] for t in found], [t.score for t in found]
             axes.scatter(
-                epochs[places], scores, s=22, marker=marker, facecolor=face, edgecolor=edge,
+                places, scores, s=22, marker=marker, facecolor=face, edgecolor=edge,
                 label=label, zorder=3,
             )  # fmt: skip
-    failed = [i for i, trial in enumerate(finished) if trial.status == FAILED]
+    failed = [last[trial.number] for trial in trials if trial.status == FAILED]
     if failed:
         low = axes.get_ylim()[0]
-        axes.scatter(
-            epochs[failed], [low] * len(failed), marker="x", color=ALERT, label="failed", zorder=3
-        )
+        axes.scatter(failed, [low] * len(failed), marker="x", color=ALERT, label="failed", zorder=3)
     axes.step(epochs, best, where="post", color=INK, linewidth=1.6, label="best so far")
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -113,7 +106,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
         trial = scored[place]
         xs, ys = [], []
         for index, entry in enumerate(entries):
-            if entry.name in trial.values and spaces.active(entry, trial.values):
+            if spaces.present(entry, trial.values):
                 xs.append(index)
                 ys.append(height(entry, trial.values[entry.name]))
         xs.append(len(entries))
@@ -134,7 +127,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
             f"{value:.4f}", (len(entries), y), xytext=(3, 0), textcoords="offset points",
             fontsize=8, color=INK, va="center",
         )  # fmt: skip
-    names = [short(entry.name, 18) for entry in entries] + [objective]
+    names = [short(title, 18) for title in spaces.titles(entries)] + [objective]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
     axes.set_yticks([])
     axes.margins(x=0.06)
@@ -168,14 +161,14 @@ def slices(trials, entries, objective, title):
     rows = math.ceil(len(entries) / columns)
     figure = Figure(figsize=(2.4 * columns, 2.2 * rows + 0.4), dpi=150, layout="constrained")
     set_title(figure, title)
-    for index, entry in enumerate(entries):
+    for index, (entry, name) in enumerate(zip(entries, spaces.titles(entries), strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
-        dress(axes, entry.name, objective if index % columns == 0 else "")
+        dress(axes, name, objective if index % columns == 0 else "")
         for status, face, edge in ((PRUNED, "white", WEAK), (COMPLETED, STRONG, STRONG)):
             found = [
                 (height(entry, trial.values[entry.name]), trial.score)
                 for trial in trials
-                if trial.status == status and entry.name in trial.values
+                if trial.status == status and spaces.present(entry, trial.values)
             ]
             if found:
                 axes.scatter(*zip(*found, strict=True), s=14, facecolor=face, edgecolor=edge)
@@ -194,7 +187,9 @@ def bars(names, values, xlabel, title):
     """Draws horizontal bars, the largest on top."""
     figure, axes = new_axes(6.0, 0.9 + 0.32 * len(names), xlabel, "", title)
     order = np.argsort(values)
-    axes.barh([short(names[i], 24) for i in order], [values[i] for i in order], color=STRONG)
+    # By place: two names that are equal when shortened are still two bars.
+    axes.barh(range(len(names)), [values[i] for i in order], color=STRONG)
+    axes.set_yticks(range(len(names)), [short(names[i], 24) for i in order])
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     return to_png(figure)

@@ -51,9 +51,13 @@ class EvolutionOracle(SweepOracle):
         self.population = population
         self.tournament = tournament
 
+    @property
+    def first_random(self):
+        return self.population
+
     def propose(self, number, trials):
         members = [trial for trial in trials if trial.finished][-self.population :]
-        if number < self.population or not members:
+        if number < self.first_random or not members:
             return self.draw(number, trials)
         random, taken = self.random(number), self.taken(trials)
         for attempt in range(spaces.ATTEMPTS):

@@ -25,8 +25,10 @@ POLL_SECONDS = 0.2
 MAX_FAILURES = 2
 # A trial that takes the machine down with it leaves no error, only starts that led nowhere.
 MAX_STARTS = 10
-# Where nothing has worked yet, the mistake is in the recipe, not in the values.
-HOPELESS = 5
+# Where nothing has worked yet and all say the same, the mistake is in the recipe, not in the values;
+# where they say different things, that takes more of them to believe.
+HOPELESS_SAME = 5
+HOPELESS = 20
 
 
 class SweepOracle(keras_tuner.Oracle):
@@ -41,7 +43,11 @@ class SweepOracle(keras_tuner.Oracle):
         hyperparameters: The space, where it is not declared by a HyperModel.
         storage: URL of a database, for workers on several machines; None: files in the project's
             folder.
+        study: Name of the search in the database; None: the project's.
     """
+
+    first_random = 0
+    """How many trials are drawn at random before the method begins."""
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class SweepOracle(keras_tuner.Oracle):
         trial_epochs=None,
         hyperparameters=None,
         storage=None,
+        study=None,
     ):
         super().__init__(
             objective=objective, max_trials=max_trials, hyperparameters=hyperparameters
@@ -60,7 +67,7 @@ class SweepOracle(keras_tuner.Oracle):
         self.seed = seed
         self.max_epochs = max_epochs
         self.trial_epochs = trial_epochs
-        self.storage = storage
+        self.storage, self.study = storage, study
         self.store = None
         self._space = None
 
@@ -130,7 +137,7 @@ class SweepOracle(keras_tuner.Oracle):
 
     def _set_project_dir(self, directory, project_name):
         super()._set_project_dir(directory, project_name)
-        self.store = make_store(self._project_dir, self.storage, project_name)
+        self.store = make_store(self._project_dir, self.storage, self.study or project_name)
 
     def create_trial(self, tuner_id):
         """Starts a trial: one whose process died, one to be tried again, or a new one."""
@@ -154,14 +161,11 @@ class SweepOracle(keras_tuner.Oracle):
                 trial.message = (
                     f"started {trial.starts} times and its process ended each time: out of memory?"
                 )
+                trial.note_end(trials)
                 self.store.write(trial)
                 self.store.release(trial)
-        if len(trials) >= HOPELESS and all(trial.status == FAILED for trial in trials):
-            raise RecipeError(
-                f"the first {len(trials)} trials all failed, the last one so: "
-                f"{reason(trials[-1])}. Mend that, then start with --fresh"
-            )
-        trial = None if self._spent(trials) else self.choose(trials)
+        self._check_hope(trials)
+        trial = None if self._over(trials) else self.choose(trials)
         if trial is None and any(trial.status == RUNNING for trial in trials):
             # Their processes may yet die; somebody has to be there then.
             return WAIT
@@ -180,10 +184,28 @@ class SweepOracle(keras_tuner.Oracle):
         self.store.write(trial)
         return trial
 
-    def _spent(self, trials):
-        if self.max_epochs is not None:
-            return sum(trial.epochs for trial in trials) >= self.max_epochs
-        return self.max_trials is not None and len(trials) >= self.max_trials
+    @staticmethod
+    def _check_hope(trials):
+        if len(trials) < HOPELESS_SAME or any(trial.status != FAILED for trial in trials):
+            return
+        reasons = {reason(trial) for trial in trials}
+        if len(reasons) == 1 or len(trials) >= HOPELESS:
+            same = "for the same reason" if len(reasons) == 1 else "the last one so"
+            raise RecipeError(
+                f"the first {len(trials)} trials all failed, {same}: {reason(trials[-1])}. "
+                "Mend that, then --fresh"
+            )
+
+    def spent(self, trials):
+        """Returns how much of the budget is spent: epochs where it counts epochs, else trials."""
+        if self.max_epochs is None:
+            return len(trials)
+        # A failure before the first epoch costs one: where nearly everything fails there is an end.
+        return sum(max(trial.epochs, 1 if trial.status == FAILED else 0) for trial in trials)
+
+    def _over(self, trials):
+        limit = self.max_trials if self.max_epochs is None else self.max_epochs
+        return limit is not None and self.spent(trials) >= limit
 
     def update_trial(self, trial_id, metrics, step=0):
         """Takes the objective's value from the metrics of a trial."""
@@ -209,6 +231,8 @@ class SweepOracle(keras_tuner.Oracle):
             again = trial.status == TrialStatus.INVALID and record.failures < MAX_FAILURES
             record.status = RETRY if again else FAILED
         with self.store.lock():
+            if record.finished:
+                record.note_end(self.store.read())
             self.store.write(record)
         self.store.release(record)
         trial.score, trial.best_step = record.score, record.best_epoch

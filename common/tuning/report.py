@@ -14,7 +14,7 @@ from common.tuning.oracle import reason
 from common.tuning.retraining import gains, spread
 from common.tuning.score import direction
 from common.tuning.shared_store import make_store
-from common.tuning.store import FAILED, PRUNED, best_trial
+from common.tuning.store import FAILED, PRUNED, best_trial, history
 
 SHOWN = 10
 # A forest on fewer trials sees patterns in noise.
@@ -29,7 +29,7 @@ def write_report(directory):
     """
     directory = Path(directory)
     definition = Definition.read(directory)
-    store = make_store(directory, definition.storage, directory.name)
+    store = make_store(directory, definition.storage, definition.study(directory))
     trials = [trial for trial in store.read() if trial.finished]
     scored = [trial for trial in trials if trial.status != FAILED]
     if not scored:
@@ -97,12 +97,9 @@ def _gain(summary, objective):
 
 
 def _progress_title(trials, best, definition):
-    spent = 0
-    for trial in trials:
-        spent += trial.epochs
-        if trial is best:
-            break
-    total = sum(trial.epochs for trial in trials)
+    ends = history(trials)
+    spent = next(epochs for trial, score, epochs in ends if trial is best and score == best.score)
+    total = ends[-1][-1]
     return (
         f"The best {definition.objective}, {best.score:.4f}, came after {spent} of {total} epochs"
     )
@@ -125,7 +122,9 @@ def importances(trials, entries):
 
     columns = [
         [
-            figures.height(entry, trial.values[entry.name]) if entry.name in trial.values else -1.0
+            figures.height(entry, trial.values[entry.name])
+            if spaces.present(entry, trial.values)
+            else -1.0
             for entry in entries
         ]
         for trial in trials
@@ -136,4 +135,4 @@ def importances(trials, entries):
     if forest.oob_score_ <= 0:
         return None
     found = permutation_importance(forest, columns, scores, n_repeats=20, random_state=0)
-    return [entry.name for entry in entries], list(found.importances_mean), forest.oob_score_
+    return spaces.titles(entries), list(found.importances_mean), forest.oob_score_

@@ -16,7 +16,7 @@ import time
 import warnings
 from pathlib import Path
 
-from common.errors import RecipeError
+from common.errors import RecipeError, UsageError
 from common.tuning.store import COMPLETED, PRUNED, Store, Trial
 
 HEARTBEAT_SECONDS = 10
@@ -90,12 +90,17 @@ class SharedStore(Store):
             trials.append(trial)
         return trials
 
-    def claim(self, trial):
+    def _fail_stale(self):
         import optuna
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             optuna.storages.fail_stale_trials(self.study)
+
+    def claim(self, trial):
+        import optuna
+
+        self._fail_stale()
         chain = self._attempts().get(trial.number, [])
         if chain and chain[-1].state == optuna.trial.TrialState.RUNNING:
             return False
@@ -156,6 +161,25 @@ class SharedStore(Store):
         if held is None:
             self.study.set_user_attr("definition", definition)
         return held or definition
+
+    def drop(self):
+        """Deletes the study, so that a search of its name can start over; this store is of no use then.
+
+        Raises:
+            UsageError: Somebody works on it.
+        """
+        from optuna.trial import TrialState
+
+        self._fail_stale()
+        ends = [chain[-1] for chain in self._attempts().values()]
+        running = [end.user_attrs["record"] for end in ends if end.state == TrialState.RUNNING]
+        if running:
+            names = ", ".join(f"{each['number']} (worker {each['worker']})" for each in running)
+            raise UsageError(
+                f"somebody works on {self.study_name} in the database, on trial {names}; stop that "
+                f"before --fresh. A killed process counts as working for {3 * self.interval} seconds"
+            )
+        self.storage.delete_study(self.study_id)
 
 
 class _Heartbeat:

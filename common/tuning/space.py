@@ -146,13 +146,11 @@ class Space:
         """Returns the point as float64 in [0, 1]: numbers scaled as sampled, categories one-hot."""
         columns = []
         for entry in self.entries:
-            present = active(entry, point) and entry.name in point
+            here = present(entry, point)
             if ordered(entry):
-                columns.append(unit(entry, point[entry.name]) if present else 0.5)
+                columns.append(unit(entry, point[entry.name]) if here else 0.5)
             else:
-                columns += [
-                    float(present and point[entry.name] == value) for value in domain(entry)
-                ]
+                columns += [float(here and point[entry.name] == value) for value in domain(entry)]
         return np.array(columns)
 
     def describe(self):
@@ -166,8 +164,8 @@ class Space:
                 text = f"{show(values[0])} to {show(values[-1])}, {len(values)} values"
             else:
                 text = ", ".join(map(show, values))
-            for condition in entry.conditions:
-                text += f"  (if {condition.name} is {' or '.join(map(show, condition.values))})"
+            for condition in conditions(entry):
+                text += f"  (if {condition})"
             lines.append(f"  {entry.name}: {text}")
         size = "no end of" if self.size == math.inf else f"{self.size:,}"
         return "\n".join([*lines, f"  {size} configurations in all"])
@@ -181,6 +179,30 @@ def key(point):
 def active(entry, values):
     """Returns whether the conditions of an entry hold."""
     return all(condition.is_active(values) for condition in entry.conditions)
+
+
+def present(entry, point):
+    """Returns whether a point has a value of this entry, not of another one of the same name."""
+    return active(entry, point) and entry.name in point
+
+
+def conditions(entry):
+    """Returns the conditions of an entry as text, a list."""
+    return [
+        f"{condition.name} is {' or '.join(map(show, condition.values))}"
+        for condition in entry.conditions
+    ]
+
+
+def titles(entries):
+    """Returns a title for each entry: its name, and where it shares that with another, its conditions."""
+    names = [entry.name for entry in entries]
+    return [
+        f"{entry.name}, {', '.join(conditions(entry))}"
+        if names.count(entry.name) > 1
+        else entry.name
+        for entry in entries
+    ]
 
 
 def domain(entry):

@@ -74,7 +74,9 @@ class Status:
         if new <= 0:
             return "time left not known yet"
         if definition.budget:
-            left = definition.trials * definition.trial_epochs - done
+            left = definition.trials * definition.trial_epochs - self.sweep.tuner.oracle.spent(
+                trials
+            )
         else:
             count = min(definition.trials, self.sweep.space.size) - len(finished)
             left = count * done / max(len(finished), 1)

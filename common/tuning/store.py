@@ -10,6 +10,7 @@ Every write replaces a whole file; the locks go with the process that holds them
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import json
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class Trial:
     """Why it failed or was stopped."""
     worker: str | None = None
     """Which process ran it."""
+    parts: list = dataclasses.field(default_factory=list)
+    """[order, epochs, score] of each time it ended, Hyperband's rungs among them: how many ends of
+    all trials came before, and its epochs and score by then."""
 
     @property
     def finished(self):
@@ -67,6 +71,11 @@ class Trial:
     def name(self):
         """The name of its folder."""
         return f"{self.number:04d}"
+
+    def note_end(self, trials):
+        """Notes that it ended now, after all that ended among `trials`."""
+        orders = [part[0] for trial in trials for part in trial.parts]
+        self.parts.append([max(orders, default=-1) + 1, self.epochs, self.score])
 
 
 class Store:
@@ -143,6 +152,26 @@ class Store:
     def agree(self, definition):
         """Returns what the sweep is, as all of its processes know it: here, as this one does."""
         return definition
+
+
+def history(trials):
+    """Returns what ended, in that order: (trial, its score by then, epochs of all trials by then).
+
+    Hyperband trains a trial in parts, and what it scores in the end it has not scored at its number's
+    turn. A failed trial has no score, whatever it had before.
+    """
+    ends = []
+    for trial in trials:
+        # Files of before parts were noted tell the end only.
+        older = [[-1, trial.epochs, trial.score]] if trial.finished else []
+        done = 0
+        for order, epochs, score in trial.parts or older:
+            score = None if trial.status == FAILED else score
+            ends.append((order, trial.number, trial, score, epochs - done))
+            done = epochs
+    ends.sort(key=lambda end: end[:2])
+    spent = itertools.accumulate(end[-1] for end in ends)
+    return [(end[2], end[3], epochs) for end, epochs in zip(ends, spent, strict=True)]
 
 
 def best_trial(trials, objective):

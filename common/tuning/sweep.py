@@ -18,9 +18,11 @@ from common.tuning.definition import FILE, Definition, make_tuner, search_space_
 from common.tuning.options import SearchOptions
 from common.tuning.processes import Worker
 from common.tuning.retraining import retrain, summary_text, winner_config
+from common.tuning.shared_store import make_store
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING, best_trial
 
+LOCK = ".sweep"
 POLL_SECONDS = 0.25
 # Workers that died on their own are replaced this often; then the machine is the problem.
 MAX_REPLACEMENTS = 20
@@ -109,8 +111,10 @@ class Sweep:
 
     def run(self):
         """Searches, reports and retrains the winner; returns the exit code."""
-        with self._joined():
+        with self._joined() as lock:
             self._prepare()
+            # Whoever started over is done with that: others may join.
+            fcntl.flock(lock, fcntl.LOCK_SH)
             try:
                 self._search()
                 self._finish()
@@ -127,19 +131,26 @@ class Sweep:
     def _joined(self):
         """Notes that this process works on the folder; with --fresh, that no other one does."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".sweep").open("w") as file:
+        with (self.directory / LOCK).open("w") as file:
             try:
                 kind = fcntl.LOCK_EX if self.options.fresh else fcntl.LOCK_SH
                 fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UsageError(
-                    f"another process works on {self.directory}; stop it before --fresh"
-                ) from error
-            if self.options.fresh:
-                for path in self.directory.iterdir():
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-                (self.directory / ".sweep").touch()
-            yield
+                advice = "stop it before --fresh" if self.options.fresh else "it starts over: wait"
+                raise UsageError(f"another process works on {self.directory}; {advice}") from error
+            yield file
+
+    def _clear(self):
+        """Deletes what an earlier search left: first in the database, where others may be at it."""
+        if self.options.storage:
+            study = self.definition.study(self.directory)
+            make_store(self.directory, self.options.storage, study).drop()
+        # What says that this is a sweep goes last, so that --fresh can be killed, too.
+        for path in sorted(self.directory.iterdir(), key=lambda path: path.name == FILE):
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def _prepare(self):
         """Checks data, space and what the folder holds, before anything is trained."""
@@ -158,8 +169,11 @@ class Sweep:
         )
         info = splits.info
         del splits
+        if self.options.fresh:
+            self._clear()
+            held = None
         tuner = make_tuner(self.definition, self.directory)
-        self.space, self.store = tuner.oracle.space, tuner.oracle.store
+        self.tuner, self.store, self.space = tuner, tuner.oracle.store, tuner.oracle.space
         self.definition = dataclasses.replace(
             self.definition,
             space=self.space.to_list(),
@@ -181,9 +195,9 @@ class Sweep:
             for name, value in self.definition.fixed.items():
                 print(f"  held: {name} {value}")
         print(f"{self._plan()} on {info.label}, in {self.directory}")
-        done = sum(trial.finished for trial in self.store.read())
-        if done:
-            print(f"{done} trials found, continuing.")
+        trials = self.store.read()
+        if any(trial.finished for trial in trials):
+            print(f"{self._found(trials)} found, continuing.")
 
     def _check_flags(self):
         """Refuses flags that the search space overrides: they would change nothing."""
@@ -209,12 +223,28 @@ class Sweep:
 
     def _plan(self):
         method, trials, size = self.options.method, self.options.trials, self.space.size
+        random = self.tuner.oracle.first_random
         if self.definition.budget:
-            return f"{method}: {trials * self.definition.trial_epochs} epochs ({trials} trainings)"
+            note = f"; the first {random} trials are random" if random >= trials else ""
+            return f"{method}: {self._epochs} epochs ({trials} trainings{note})"
         if trials >= size:
             return f"{method}: all {size} configurations"
-        share = f", spread over the {size:,} of the grid" if method == "grid" else ""
-        return f"{method}: {trials} trials{share}"
+        note = f", spread over the {size:,} of the grid" if method == "grid" else ""
+        if random >= trials:
+            note = f" (its first {random} are random, so this is random search)"
+        return f"{method}: {trials} trials{note}"
+
+    @property
+    def _epochs(self):
+        """The budget in epochs, where there is one."""
+        return self.options.trials * self.definition.trial_epochs
+
+    def _found(self, trials):
+        """Returns how much of the search has been done: `12 of 30 trials`."""
+        if self.definition.budget:
+            return f"{self.tuner.oracle.spent(trials)} of {self._epochs} epochs"
+        done = sum(trial.finished for trial in trials)
+        return f"{done} of {min(self.options.trials, self.space.size)} trials"
 
     def _search(self):
         """Runs workers until they say that nothing is left."""
@@ -244,18 +274,22 @@ class Sweep:
             status.close()
             for worker in workers:
                 worker.stop()
+            # Workers that died, or were stopped just now, have not done it.
+            self.tuner.tidy()
 
     def _died(self, worker, signal):
         """Notes against a trial that its process was killed, which an error could not tell."""
         from common.tuning.oracle import MAX_FAILURES
 
         with self.store.lock():
-            for trial in self.store.read():
+            trials = self.store.read()
+            for trial in trials:
                 if trial.status == RUNNING and trial.worker == worker.name:
                     trial.failures += 1
                     trial.message = f"its process was killed by signal {signal} (9: out of memory?)"
                     if trial.failures >= MAX_FAILURES:
                         trial.status = FAILED
+                        trial.note_end(trials)
                     self.store.bury(trial)
                     print(f"trial {trial.number}: {trial.message}")
 

@@ -19,9 +19,13 @@ class TPEOracle(SweepOracle):
         super().__init__(*args, **kwargs)
         self.initial_trials = initial_trials
 
+    @property
+    def first_random(self):
+        return self.initial_trials
+
     def propose(self, number, trials):
         known = [t for t in trials if t.finished and self.loss(t) < math.inf]
-        if number < self.initial_trials or len(known) < 2:
+        if number < self.first_random or len(known) < 2:
             return self.draw(number, trials)
         import optuna
 
@@ -43,18 +47,21 @@ class TPEOracle(SweepOracle):
     def _replayed(self, trial, loss):
         import optuna
 
-        entries = [entry for entry in self.space.entries if spaces.active(entry, trial.values)]
+        # To Optuna, two ranges of one hyperparameter under two conditions are two parameters.
+        entries = zip(spaces.titles(self.space.entries), self.space.entries, strict=True)
+        here = {name: entry for name, entry in entries if spaces.present(entry, trial.values)}
         return optuna.trial.create_trial(
-            params={entry.name: encode(entry, trial.values[entry.name]) for entry in entries},
-            distributions={entry.name: distribution(entry) for entry in entries},
+            params={name: encode(entry, trial.values[entry.name]) for name, entry in here.items()},
+            distributions={name: distribution(entry) for name, entry in here.items()},
             value=loss,
         )
 
     def _suggest(self, trial):
         point = {}
-        for entry in self.space.entries:
+        entries = self.space.entries
+        for name, entry in zip(spaces.titles(entries), entries, strict=True):
             if spaces.active(entry, point) and entry.name not in point:
-                point[entry.name] = decode(entry, suggest(trial, entry))
+                point[entry.name] = decode(entry, suggest(trial, name, entry))
         return point
 
 
@@ -70,14 +77,14 @@ def distribution(entry):
     return od.CategoricalDistribution(list(range(len(values))))
 
 
-def suggest(trial, entry):
+def suggest(trial, name, entry):
     """Returns what Optuna suggests for an entry, as its distribution holds it."""
     values = spaces.domain(entry)
     if values is None:
-        return trial.suggest_float(entry.name, 0.0, 1.0)
+        return trial.suggest_float(name, 0.0, 1.0)
     if spaces.ordered(entry):
-        return trial.suggest_int(entry.name, 0, len(values) - 1)
-    return trial.suggest_categorical(entry.name, list(range(len(values))))
+        return trial.suggest_int(name, 0, len(values) - 1)
+    return trial.suggest_categorical(name, list(range(len(values))))
 
 
 def encode(entry, value):

@@ -3,6 +3,7 @@
 The test split is out of reach: a trial gets Splits whose test split raises.
 """
 
+import contextlib
 import csv
 import dataclasses
 import gc
@@ -20,9 +21,10 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from common import backend
 from common import config as configuration
 from common.data.types import Split, Splits
-from common.errors import RecipeError
+from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
 from common.run import Options, Run
+from common.tuning import space as spaces
 from common.tuning.score import below_median, best_of_curves, direction
 from common.tuning.store import COMPLETED, PRUNED, RUNNING
 from common.tuning.table import write_csv
@@ -106,6 +108,7 @@ class RecipeTuner(BaseTuner):
     def run_trial(self, trial):
         """Trains one point of the space; the record takes its curves and its score."""
         record = trial.record
+        check_declared(self.search_space, self.base, self.oracle.space, [record.values])
         config = make_config(self.search_space, trial.hyperparameters, self.base)
         started, earlier = time.perf_counter(), record.seconds
         record.status, record.message, curves = COMPLETED, None, []
@@ -179,15 +182,28 @@ class RecipeTuner(BaseTuner):
         try:
             self._run_and_update_trial(trial, *args, **kwargs)
             trial.status = TrialStatus.COMPLETED
-        except FatalError:
+        except (FatalError, UndeclaredError):
             raise
         except FailedTrialError as error:
             trial.status, trial.message = TrialStatus.FAILED, str(error)
-        except Exception:
+        except (Exception, SystemExit):
+            # What calls sys.exit() inside a trial ends that trial, not the worker.
             trial.status, trial.message = TrialStatus.INVALID, traceback.format_exc().strip()
+
+    def on_search_begin(self):
+        # The process before may have died between the end of a trial and this.
+        self.tidy()
+
+    def on_search_end(self):
+        # The last trial may have been another machine's.
+        self.tidy()
 
     def on_trial_end(self, trial):
         self.oracle.end_trial(trial)
+        self.tidy()
+
+    def tidy(self):
+        """Deletes what finished trials leave behind, and writes trials.csv from the store."""
         with self.oracle.store.lock():
             trials = self.oracle.store.read()
             continuable = self.oracle.continuable(trials)
@@ -321,6 +337,40 @@ def cut(splits, fold, folds):
         test=_no_test,
         info=dataclasses.replace(splits.info, counts=counts),
     )
+
+
+class UndeclaredError(UsageError):
+    """A hyperparameter that the search does not know of."""
+
+
+def check_declared(search_space, base, space, points):
+    """Raises an UndeclaredError where points make the function ask for what the space has not.
+
+    Such a hyperparameter would have its default in all trials, and nobody would know.
+
+    Args:
+        search_space: Function `(hp, base) -> Config`.
+        base: Config that the search starts from.
+        space: The Space found when the search began.
+        points: Dicts of values.
+    """
+    known = space.to_list()
+    for point in points:
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.values = dict(point)
+        with contextlib.suppress(Exception):
+            # What the function refuses or cannot do is found out by a trial, and told by it.
+            search_space(hyperparameters, base)
+        for entry in spaces.Space(hyperparameters).to_list():
+            if entry not in known:
+                name = entry["config"]["name"]
+                where = ", ".join(f"{key} {spaces.show(value)}" for key, value in point.items())
+                other = "other values of " if name in space.names else ""
+                raise UndeclaredError(
+                    f"search_space asks for {other}the hyperparameter {name} only in some points, e.g. "
+                    f"{where}, so that no search would vary it. Say under which condition: `with "
+                    'hp.conditional_scope("PARENT", [VALUES]):` around its `if`'
+                )
 
 
 def make_config(search_space, hyperparameters, base):
