@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
 from common import cli
-from common.tuning.store import COMPLETED, Store
+from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
+from common.tuning.sweep import Sweep
 from tests.conftest import NO_NETWORK, ROOT
 
 FAST = ["--preset", "sample", "--data", "sample", "--epochs", "2", "--retrain", "0"]
@@ -20,6 +22,11 @@ FAST = ["--preset", "sample", "--data", "sample", "--epochs", "2", "--retrain", 
 def sweep(tmp_path_factory, cache_folder):
     """A finished sweep of three trials, and what it printed."""
     folder = tmp_path_factory.mktemp("sweep")
+    # Whoever imports tensorboard leaves a mark.
+    fake = folder / "fake" / "tensorboard"
+    fake.mkdir(parents=True)
+    mark = "import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n"
+    (fake / "__init__.py").write_text(mark)
     words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
     words += ["--retrain", "1", "--retrain-epochs", "1"]
     done = subprocess.run(
@@ -30,7 +37,7 @@ def sweep(tmp_path_factory, cache_folder):
         timeout=600,
         env={
             **os.environ,
-            "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}",
+            "PYTHONPATH": os.pathsep.join(map(str, (NO_NETWORK, ROOT, fake.parent))),
             "KERAS_RECIPE_BOX_CACHE": str(cache_folder),
         },
     )
@@ -51,6 +58,16 @@ def test_it_says_what_it_does_and_what_came_of_it(sweep):
     assert summary["search_score"] == max(trial.score for trial in trials)
     for role in ("retrained", "start"):
         assert [row["seed"] for row in summary[role]] == [1]
+
+
+def test_a_search_imports_no_tensorboard(sweep):
+    # KerasTuner's own search needs it, which TensorFlow no longer brings along.
+    directory, _ = sweep
+    fake = next(parent / "fake" for parent in directory.parents if (parent / "fake").exists())
+    assert not (fake / "tensorboard" / "imported").exists()
+    words = [sys.executable, "-c", "import tensorboard"]
+    subprocess.run(words, env={**os.environ, "PYTHONPATH": str(fake)}, check=True)
+    assert (fake / "tensorboard" / "imported").exists()
 
 
 def test_winner_and_start_are_trained_as_asked(sweep):
@@ -133,17 +150,105 @@ def test_a_finished_sweep_runs_nothing_again(sweep, capsys):
     words += ["--retrain", "1", "--retrain-epochs", "1"]
     runs = {file: file.stat().st_mtime_ns for file in directory.glob("retrain/*/metrics.json")}
     assert cli.main([*words, "--sweep-dir", str(directory)]) == 0
-    assert "3 trials found, continuing" in capsys.readouterr().out
+    assert "3 of 3 trials found, continuing." in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in runs} == runs
     assert [trial.seconds for trial in Store(directory).read()] == before
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_folder_of_something_else_is_refused(fresh, tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("mine")
-    words = ["tune", "mnist_cnn", *FAST, "--sweep-dir", str(tmp_path)]
+    words = ["tune", "mnist_cnn", *FAST, "--sweep-dir", str(tmp_path), *fresh]
     assert cli.main(words) == 2
     assert "holds no sweep" in capsys.readouterr().err
     assert (tmp_path / "notes.txt").exists()
+
+
+@pytest.fixture
+def no_search(monkeypatch):
+    """Lets a sweep plan, and neither search nor retrain."""
+    for name in ("_search", "_finish"):
+        monkeypatch.setattr(Sweep, name, lambda self: None)
+
+
+PLAN = ["tune", "mnist_cnn", *FAST, "--sweep-dir", "s"]
+
+
+def test_what_is_found_is_told_in_what_the_budget_counts(in_tmp, capsys, no_search):
+    values = {"width": 1.0, "batch_size": 64}
+    ends = [(COMPLETED, 2), (FAILED, 0), (RUNNING, 0)]
+    for method, text in (("random", "2 of 30 trials"), ("hyperband", "3 of 60 epochs")):
+        words = [*PLAN, "--method", method, "--fresh"]
+        assert cli.main(words) == 0
+        assert "found" not in capsys.readouterr().out
+        for number, (status, epochs) in enumerate(ends):
+            Store("s").write(Trial(number, values, status, epochs=epochs))
+        assert cli.main(words[:-1]) == 0
+        assert f"\n{text} found, continuing.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["evolution", "--trials", "20"], "20 trials (its first 20 are random, so this is random"),
+        (["evolution", "--trials", "21"], "evolution: 21 trials on"),
+        (["bayesian", "--trials", "10"], "10 trials (its first 10 are random, so this is random"),
+        (["bayesian", "--trials", "11"], "bayesian: 11 trials on"),
+        (["random", "--trials", "5"], "random: 5 trials on"),
+    ],
+)
+def test_a_method_that_never_gets_to_its_own_says_so(words, text, in_tmp, capsys, no_search):
+    assert cli.main([*PLAN, "--method", *words]) == 0
+    assert text in capsys.readouterr().out
+
+
+def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_search):
+    assert cli.main([*PLAN, "--method", "random"]) == 0
+    Store("s").write(Trial(0, {}, COMPLETED))
+    assert cli.main([*PLAN, "--method", "random", "--fresh", "--batch-size", "16"]) == 2
+    assert len(Store("s").read()) == 1
+    assert cli.main([*PLAN, "--method", "evolution", "--fresh"]) == 0
+    assert not Store("s").read()
+
+
+def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, monkeypatch):
+    pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
+    from common.tuning.shared_store import SharedStore
+
+    url = f"sqlite:///{in_tmp}/sweep.db"
+    words = [*PLAN, "--storage", url, "--method"]
+    assert cli.main([*words, "random"]) == 0
+    # Another recipe's search in a folder of the same name is another study.
+    store = SharedStore("s", url, "mnist_cnn-s")
+    assert store.study.user_attrs["definition"]["recipe"] == "mnist_cnn"
+    trial = Trial(0, {}, RUNNING, worker="elsewhere-1")
+    store.claim(trial)
+    capsys.readouterr()
+    assert cli.main([*words, "evolution", "--fresh"]) == 2
+    error = capsys.readouterr().err
+    assert "somebody works on mnist_cnn-s" in error
+    assert "trial 0 (worker elsewhere-1)" in error
+    assert (in_tmp / "s" / "sweep.json").exists()
+    trial.status = FAILED
+    store.write(trial)
+    store.release(trial)
+    assert cli.main([*words, "evolution", "--fresh"]) == 0
+    assert not SharedStore("s", url, "mnist_cnn-s").read()
+
+
+def test_a_worker_killed_twice_in_a_trial_fails_it(tmp_path, capsys):
+    store = Store(tmp_path)
+    store.write(Trial(0, {}, COMPLETED, epochs=2, score=0.5, worker="one", parts=[[0, 2, 0.5]]))
+    store.write(Trial(1, {}, RUNNING, worker="one"))
+    store.write(Trial(2, {}, RUNNING, worker="two"))
+    sweep, worker = types.SimpleNamespace(store=store), types.SimpleNamespace(name="one")
+    Sweep._died(sweep, worker, 9)
+    assert [(t.status, t.failures) for t in store.read()[1:]] == [(RUNNING, 1), (RUNNING, 0)]
+    Sweep._died(sweep, worker, 9)
+    trials = store.read()
+    assert [trial.status for trial in trials] == [COMPLETED, FAILED, RUNNING]
+    assert trials[1].message == "its process was killed by signal 9 (9: out of memory?)"
+    assert trials[1].parts == [[1, 0, None]]
 
 
 def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, capsys):

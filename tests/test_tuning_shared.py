@@ -123,7 +123,7 @@ def test_two_commands_share_a_sweep(tmp_path, in_tmp, capsys):
     capsys.readouterr()
     # The second machine finds it done, and another search under its name is refused.
     assert cli.main([*words, "--sweep-dir", "two/sweep", "--retrain", "0"]) == 0
-    assert "3 trials found" in capsys.readouterr().out
+    assert "3 of 3 trials found" in capsys.readouterr().out
     code = cli.main([*words, "--sweep-dir", "three/sweep", "--epochs", "2"])
     assert code == 2
     assert "epochs: 1 -> 2" in capsys.readouterr().err
