@@ -242,14 +242,12 @@ def train(module, run):
     Returns:
         The exit code.
     """
-    from common import backend
-
     # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
     # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
     _check_backend()
     run.check()
     run.load(module.load_data)
-    backend.start()
+    _start_backend()
     try:
         run.open()
         print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
@@ -292,6 +290,27 @@ def _check_backend(words=()):
         raise UsageError(
             f"KERAS_BACKEND is '{name}'{near_match(name, BACKENDS)} (there are: {', '.join(BACKENDS)})"
         )
+
+
+def _start_backend():
+    """Starts the backend; an interrupt ends the process at once.
+
+    Raised as an exception inside the import of a native module, it has crashed the interpreter.
+    Nothing has been written yet that would have to be tidied up.
+    """
+    import signal
+
+    from common import backend
+
+    # Not where interrupts are ignored, or belong to somebody else.
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        backend.start()
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    try:
+        backend.start()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _open(path):
@@ -344,9 +363,7 @@ def _evaluate(words):
             f"the model knows the classes {', '.join(trained)}; "
             f"the data has {', '.join(splits.info.class_names)}"
         )
-    from common import backend
-
-    backend.start()
+    _start_backend()
     from common import batches, metrics
     from common.loading import load_model
 
@@ -381,11 +398,11 @@ def _predict(words):
     if not arguments.files:
         raise UsageError("recipes predict needs a file to classify after the run folder")
     run, module = _open(arguments.run)
-    from common import backend, prediction
+    from common import prediction
 
     data = run.data_info()
     prediction.check_files(arguments.files)
-    backend.start()
+    _start_backend()
     from common import batches
     from common.loading import load_model
 
@@ -428,12 +445,12 @@ def _explain(words):
     if not arguments.files:
         raise UsageError("recipes explain needs a file to explain after the run folder")
     run, module = _open(arguments.run)
-    from common import backend, prediction
+    from common import prediction
 
     if arguments.label is not None:
         prediction.check_label(arguments.label, run.data_info()["class_names"])
     prediction.check_files(arguments.files)
-    backend.start()
+    _start_backend()
     from common import explanation
 
     encode = _encoder(module, run)
@@ -464,9 +481,7 @@ def _export(words):
     output = arguments.output or default_output(run.directory, arguments.format)
     check_output(output, arguments.format, arguments.overwrite)
     splits = module.load_data(run.config, _source(run, arguments))
-    from common import backend
-
-    backend.start()
+    _start_backend()
     inputs = _encoder(module, run)(splits.test.x[:100])
     result = export(
         run.path("best.keras"),
@@ -504,9 +519,7 @@ def _report(words):
             f"{splits.info.label} is not the data of {run.directory} (another fingerprint); "
             "`recipes evaluate` scores a run on other data"
         )
-    from common import backend
-
-    backend.start()
+    _start_backend()
     path = _write_report(run, module, splits)
     print(f"Report: {Path(path).resolve()}")
 
