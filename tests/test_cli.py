@@ -125,3 +125,9 @@ def test_list_names_recipes_and_presets(output):
     for row in rows:
         assert row["name"] in text
         assert len(row["presets"]) >= 2
+    lines = [line for line in text.splitlines() if "--preset" in line]
+    # In one column, however long the names are.
+    column = lines[0].index(lines[0].split()[2])
+    for line in lines:
+        assert line[column - 1] == " " != line[column]
+        assert (line.split()[1] == "sample") == line.endswith("for --data sample")

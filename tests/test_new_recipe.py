@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -50,12 +51,24 @@ def test_cli_lists_and_explains_it(clone):
 
 
 def test_make_knows_it(clone):
+    """A pattern rule takes any name: what counts is that the command it names takes this one."""
     done = subprocess.run(["make", "help"], cwd=clone, capture_output=True, text=True)
-    assert NEW in done.stdout
-    for target in (f"train-{NEW}", f"results-{NEW}"):
-        done = subprocess.run(["make", "-n", target], cwd=clone, capture_output=True, text=True)
+    listed = done.stdout.split("NAME is a folder of recipes/:")[1].split()
+    assert NEW in listed
+    assert "mnist_cnn" in listed
+    for verb in ("train", "results", "tune", "sweep"):
+        done = subprocess.run(
+            ["make", "-n", f"{verb}-{NEW}"], cwd=clone, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
-        assert NEW in done.stdout
+        (line,) = [line for line in done.stdout.splitlines() if f"recipes {verb} " in line]
+        words = shlex.split(line.split("recipes ", 1)[1])
+        assert words[1] == NEW
+        done = run(clone, "-m", "recipes", *words, "--help")
+        assert done.returncode == 0, done.stderr
+        assert f"recipes {verb} {NEW}" in done.stdout
+        # As it would not, were the name unknown.
+        assert run(clone, "-m", "recipes", verb, f"{NEW}x", *words[2:]).returncode == 2
 
 
 def test_table_row_appears(clone):

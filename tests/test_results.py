@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import registry, results
+from common import cli, registry, results
 from common.errors import RecipeError
 from common.files import write_json_atomic
 from common.wording import mean_and_deviation
@@ -20,13 +20,39 @@ def test_tables_are_what_the_json_files_say(path, section, begin, end):
 
 
 def test_every_recorded_run_is_complete():
-    for name in registry.names():
-        for run in results.read(name):
+    recorded = {name: results.read(name) for name in registry.names()}
+    assert any(recorded.values()), "no recipe has a measured result"
+    for name, runs in recorded.items():
+        for run in runs:
             assert run["data"]["source"] == "full"
+            assert len(run["data"]["fingerprint"]) == 64
             assert run["commit"]
             assert run["test_count"] > 5000
+            for part in ("train", "validation", "test"):
+                assert 0 < run[f"{part}_accuracy"] < 1
             assert run["train_wall_seconds"] > 0
-            assert 0 < run["test_accuracy"] < 1
+            assert run["train_cpu_seconds"] > 0
+            assert 1 <= run["best_epoch"] <= run["epochs"] <= run["config"]["epochs"]
+            for field in ("cpu", "platform", "python", "started", "backend"):
+                assert run[field], field
+            assert run["cpu_count"] >= 1
+            assert {"keras", "numpy", run["backend"]} <= set(run["versions"])
+            words = [
+                "recipes",
+                "train",
+                name,
+                "--preset",
+                run["preset"],
+                "--seed",
+                str(run["seed"]),
+            ]
+            assert run["command"] == " ".join(words)
+
+
+def test_help_of_results_is_not_indented(capsys):
+    assert cli.main(["results", registry.names()[0], "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "\nEach run is a process of its own" in text
 
 
 def test_mean_and_sample_deviation():
