@@ -60,7 +60,8 @@ def _leave_tensorflow_alone():
 def _keep_what_jax_compiles():
     """Lets a later start, or trial, find what JAX has compiled before, in the cache folder.
 
-    JAX_COMPILATION_CACHE_DIR names another place; empty, nothing is kept.
+    JAX_COMPILATION_CACHE_DIR names another place; empty, nothing is kept, as where the cache folder
+    cannot be written.
     """
     import jax
 
@@ -68,9 +69,18 @@ def _keep_what_jax_compiles():
         return
     # A home folder may be shared by processors that do not know each other's instructions.
     machine = hashlib.sha256(" ".join(sorted(cpu_flags())).encode()).hexdigest()[:12]
-    jax.config.update("jax_compilation_cache_dir", str(cache.root() / "jax" / machine))
+    folder = cache.root() / "jax" / machine
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only what took a second is kept, which leaves out most of what starts a training.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    # What was used least goes first: a search over architectures must not fill the disk.
+    jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 @contextlib.contextmanager
