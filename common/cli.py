@@ -514,10 +514,12 @@ def _report(words):
         )
     read_metrics(run.directory)
     splits = module.load_data(run.config, _source(run, arguments))
-    if splits.info.fingerprint != run.data_info()["fingerprint"]:
+    trained = run.data_info()["fingerprint"]
+    if splits.info.fingerprint != trained:
         raise RecipeError(
-            f"{splits.info.label} is not the data of {run.directory} (another fingerprint); "
-            "`recipes evaluate` scores a run on other data"
+            f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
+            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
+            "the run on this with `recipes evaluate`"
         )
     _start_backend()
     path = _write_report(run, module, splits)

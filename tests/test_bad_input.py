@@ -334,7 +334,7 @@ def test_report_of_data_that_moved(fails, copy, tiny_data, tmp_path, monkeypatch
     assert "gone.npz" in line
     code, line = fails("report", copy, "--data", "sample")
     assert code == 1
-    assert "is not the data of" in line
+    assert "is not the data that" in line
     monkeypatch.setattr(cli, "_write_report", lambda run, module, splits: splits.info.fingerprint)
     assert cli.main(["report", str(copy), "--data", str(tiny_data["image"])]) == 0
 
@@ -470,6 +470,28 @@ def test_last_good_model_is_kept_when_the_loss_breaks(tiny_data, tmp_path, monke
     one, _ = train_tiny(NAME, tiny_data["image"], tmp_path / "one", epochs=1)
     assert_equal_weights(tmp_path / "run/best.keras", one.path("best.keras"))
     assert all(np.isfinite(weight).all() for weight in weights(tmp_path / "run/best.keras"))
+
+
+def test_errors_of_libraries_are_one_plain_line(fails, monkeypatch):
+    def names():
+        raise ValueError("\x1b[1mToo\x1b[0m\n\n  deep")
+
+    monkeypatch.setattr(registry, "names", names)
+    code, line = fails("list")
+    assert code == 1
+    assert line == "error: ValueError: Too deep (--debug shows the traceback)"
+
+
+@pytest.mark.parametrize(("kind", "shown"), [(KeyboardInterrupt, ""), (ValueError, "log line")])
+def test_what_a_starting_backend_says_is_shown_when_it_fails(kind, shown, capfd):
+    def start():
+        with backend._held_back_stderr():
+            os.write(2, b"log line")
+            raise kind
+
+    with pytest.raises(kind):
+        start()
+    assert capfd.readouterr().err == shown
 
 
 def test_debug_shows_the_traceback(in_tmp):
