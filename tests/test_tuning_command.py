@@ -207,8 +207,11 @@ def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_
     Store("s").write(Trial(0, {}, COMPLETED))
     assert cli.main([*PLAN, "--method", "random", "--fresh", "--batch-size", "16"]) == 2
     assert len(Store("s").read()) == 1
+    lock = (in_tmp / "s" / ".sweep").stat().st_ino
     assert cli.main([*PLAN, "--method", "evolution", "--fresh"]) == 0
     assert not Store("s").read()
+    # Still the file that keeps a second --fresh out.
+    assert (in_tmp / "s" / ".sweep").stat().st_ino == lock
 
 
 def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, monkeypatch):

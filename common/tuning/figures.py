@@ -43,22 +43,23 @@ def best_so_far(trials, objective, maximise):
 
 
 def progress(trials, objective, maximise, title):
-    """Draws each trial's score and the best so far against the epochs spent."""
+    """Draws the score of each trial, and of each rung, and the best so far against the epochs spent."""
     figure, axes = new_axes(7.0, 3.6, "epochs trained, all trials together", objective, title)
     epochs, best = best_so_far(trials, objective, maximise)
-    # A dot stands where its trial ended for the last time.
-    last = {trial.number: epochs for trial, _, epochs in history(trials)}
-    kinds = (
-        (COMPLETED, "trained to the end", "o", STRONG, STRONG),
-        (PRUNED, "stopped early", "o", "white", WEAK),
-    )
-    for status, label, marker, face, edge in kinds:
-        found = [trial for trial in trials if trial.status == status and trial.score is not None]
-        if found:
-            places, scores = [last[t.number] for t in found], [t.score for t in found]
+    ends = history(trials)
+    last = {trial.number: epochs for trial, _, epochs in ends}
+    dots = {True: [], False: []}
+    for trial, score, spent in ends:
+        if score is not None:
+            # What Hyperband goes on with was stopped early until then.
+            full = trial.status == COMPLETED and spent == last[trial.number]
+            dots[full].append((spent, score))
+    kinds = ((True, "trained to the end", STRONG, STRONG), (False, "stopped early", "white", WEAK))
+    for full, label, face, edge in kinds:
+        if dots[full]:
             axes.scatter(
-                places, scores, s=22, marker=marker, facecolor=face, edgecolor=edge,
-                label=label, zorder=3,
+                *zip(*dots[full], strict=True), s=22, facecolor=face, edgecolor=edge, label=label,
+                zorder=3,
             )  # fmt: skip
     failed = [last[trial.number] for trial in trials if trial.status == FAILED]
     if failed:
