@@ -35,7 +35,9 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 3.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(11.0, 3.4), dpi=150, layout="constrained")
+    # Images keep their shape, which the layout does not foresee: room for the title.
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.93))
     set_title(figure, f"{label}, {probability:.1%}: {verdict(curves)}")
     picture, cam, gradients, deletion = figure.subplots(1, 4)
     grey = image.mean(axis=-1)

@@ -46,11 +46,12 @@ class Trained:
         return [float(row[name]) for row in self.history]
 
 
-def start(minutes):
+def start(minutes, full="tens of minutes"):
     """Starts Keras quietly and says what the notebook runs on.
 
     Args:
         minutes: How long the notebook takes on two cores with the sample, e.g. "2 minutes".
+        full: The same with the real data set; None: it always uses the sample.
 
     Returns:
         Which data to use: "sample" or "full".
@@ -64,18 +65,34 @@ def start(minutes):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import keras
 
-    data = os.environ.get("NOTEBOOK_DATA", "sample")
+    data = os.environ.get("NOTEBOOK_DATA", "sample") if full else "sample"
     devices = ", ".join(backend.accelerators()) or f"{environment.cpu_count()} CPU cores"
-    text = (
-        "built-in sample data (set NOTEBOOK_DATA=full before starting Jupyter for the real set)"
-        if data == "sample"
-        else "the real data set"
-    )
+    text = "the real data set"
+    if data == "sample":
+        text = "built-in sample data"
+        text += " (NOTEBOOK_DATA=full before Jupyter starts: the real set)" if full else ""
     print(
         f"Keras {keras.__version__} on {name}, {devices}; {text}. "
-        f"About {minutes} on two cores with the sample."
+        f"About {minutes if data == 'sample' else full} on two cores."
     )
     return data
+
+
+def kept(recipe, *what):
+    """Returns the folder for something of a recipe that a notebook trains, and finds again later.
+
+    Another for other code of the recipe, and on another backend: what is found must be what would be
+    trained.
+
+    Args:
+        recipe: Name of the recipe.
+        what: What it is, anything that JSON can hold.
+    """
+    files = sorted((registry.recipes_folder() / recipe).glob("*.py"))
+    code = [file.read_text(encoding="utf-8") for file in files]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    name = configuration.short_hash([what, backend, code])
+    return ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
 
 
 def train(recipe, config, data, quiet=True):
@@ -96,8 +113,7 @@ def train(recipe, config, data, quiet=True):
     from common.run import Options, Run
 
     module = registry.load(recipe)
-    name = configuration.short_hash([configuration.to_dict(config), data])
-    folder = ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
+    folder = kept(recipe, configuration.to_dict(config), data)
     run = Run(recipe, config, Options(data=data, run_dir=folder, report=False), "custom")
     if not run.finished:
         run.open()
@@ -170,7 +186,7 @@ def panels(rows, columns, title, size=1.5):
 
 
 def lines(series, xlabel, ylabel, title, x=None, marker=None):
-    """Draws named curves in the look of the reports; told apart in grey by their dashes.
+    """Draws named curves in the look of the reports; told apart in grey by lightness and dashes.
 
     Args:
         series: Dict from name to values.
