@@ -8,10 +8,11 @@ EXTRAS ?=
 ARGS ?=
 SEEDS ?= 3
 PRESETS ?=
-# Tests run in as many processes as there are cores, four at most; a file's tests stay together, for what
-# they share. One process: make test JOBS=0
+# Tests run in as many processes as there are cores, four at most (one: make test JOBS=0). A file's tests stay
+# together, for what they share, and files come in order of their names: those that take longest are early.
 JOBS ?= auto
-PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder $(ARGS)
 # Of tune-NAME and sweep-NAME.
 METHOD ?= bayesian
 TRIALS ?= 30

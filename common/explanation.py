@@ -7,7 +7,7 @@ import numpy as np
 
 from common import explain, explain_figures, prediction
 from common.batches import inference_batches, predict
-from common.errors import RecipeError, UsageError, near_match
+from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.loading import load_model
 from common.pages import data_uri
@@ -41,10 +41,8 @@ def explain_files(run, encode, files, label, output):
     """
     data = read_json(run.path("environment.json"), "environment")["data"]
     names = data["class_names"]
-    if label is not None and label not in names:
-        raise UsageError(
-            f"there is no class '{label}'{near_match(label, names)} (there are: {', '.join(names)})"
-        )
+    if label is not None:
+        prediction.check_label(label, names)
     model = load_model(run.path("best.keras"))
     if data["kind"] == "text":
         inputs = encode(prediction.read_texts(files))
