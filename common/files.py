@@ -88,5 +88,6 @@ def read_json(path, what="file"):
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RecipeError(f"{path} is not a readable JSON {what}: {error}") from error
     if not isinstance(value, dict):
-        raise RecipeError(f"{path} is damaged: expected a JSON object, the {what}")
+        kind = type(value).__name__
+        raise RecipeError(f"{path} is not a readable JSON {what}: expected an object, got a {kind}")
     return value

@@ -291,12 +291,12 @@ def test_command_of_a_run_keeps_its_flags():
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("config.json", [], "is damaged: expected a JSON object"),
+        ("config.json", [], "expected an object, got a list"),
         ("config.json", {}, "is damaged: it lacks 'recipe'"),
         ("config.json", {"recipe": NAME, "data": "sample", "config": 3}, "is no configuration"),
         ("environment.json", {}, "is damaged: it lacks 'data'"),
         ("metrics.json", {}, "is damaged: it lacks 'data'"),
-        ("metrics.json", [], "is damaged: expected a JSON object"),
+        ("metrics.json", [], "expected an object, got a list"),
     ],
 )
 def test_damaged_files_of_a_run(file, content, words, fails, copy, tmp_path):
