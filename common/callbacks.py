@@ -30,7 +30,7 @@ class RunKeeper(keras.callbacks.Callback):
     BackupAndRestore forgets the best score and then overwrites a better model: keras issue 17012).
     `backup/state.npz` is the only truth. At the end of an epoch, in this order:
 
-    1. if the epoch is the best so far, its model is written to `best.pending.keras`;
+    1. if the epoch is the best so far, its model is written to `best.pending-<epoch>.keras`;
     2. the backup is replaced: all weights, random states, optimizer state, and the history;
     3. the pending model becomes `best.keras`, and `history.csv` is written from the history.
 
@@ -52,7 +52,6 @@ class RunKeeper(keras.callbacks.Callback):
         self.patience = patience
         self.history = []
         self.backup_file = run.path("backup/state.npz")
-        self.pending_file = run.path("best.pending.keras")
         self.best_file = run.path("best.keras")
 
     @property
@@ -88,7 +87,7 @@ class RunKeeper(keras.callbacks.Callback):
         self.set_model(model)
         model.optimizer.build(model.trainable_variables)
         if not self.backup_file.exists():
-            for leftover in (self.pending_file, self.best_file):
+            for leftover in (*self._pending_files(), self.best_file):
                 leftover.unlink(missing_ok=True)
             return
         try:
@@ -108,11 +107,10 @@ class RunKeeper(keras.callbacks.Callback):
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
         self.history = state["history"]
-        if self.pending_file.exists():
-            if self.best_epoch == self.epochs_done:
-                self._promote()
-            else:
-                self.pending_file.unlink()
+        if self._pending_file().exists():
+            self._promote()
+        for leftover in self._pending_files():  # Of an epoch that the backup does not hold.
+            leftover.unlink()
         self._write_history()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -120,7 +118,7 @@ class RunKeeper(keras.callbacks.Callback):
         self.history.append(row)
         improved = self.best_epoch == self.epochs_done
         if improved:
-            with averaged_weights(self.model), atomic_path(self.pending_file) as temporary:
+            with averaged_weights(self.model), atomic_path(self._pending_file()) as temporary:
                 self.model.save(temporary)
         self._write_backup()
         if improved:
@@ -129,8 +127,16 @@ class RunKeeper(keras.callbacks.Callback):
         if self.exhausted:
             self.model.stop_training = True
 
+    def _pending_file(self):
+        # Its name says of which epoch it is: after a kill, one of an epoch that was never backed up
+        # must not pass for the best.
+        return self.run.path(f"best.pending-{self.epochs_done}.keras")
+
+    def _pending_files(self):
+        return list(self.best_file.parent.glob("best.pending-*.keras"))
+
     def _promote(self):
-        self.pending_file.replace(self.best_file)
+        self._pending_file().replace(self.best_file)
 
     def _write_backup(self):
         arrays = [keras.ops.convert_to_numpy(variable.value) for variable in self._variables()]

@@ -94,18 +94,23 @@ def test_backup_restores_weights_optimizer_and_random_states(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
-def test_kill_before_the_backup_repeats_the_epoch(tmp_path, monkeypatch):
+def first_weight(file):
+    return keras.models.load_model(file, compile=False).get_weights()[0][0, 0]
+
+
+def test_kill_before_the_backup_repeats_the_epoch_and_keeps_the_best_model(tmp_path, monkeypatch):
     keeper = keeper_with(tmp_path, [0.5])
-    content = (tmp_path / "best.keras").read_bytes()
+    best = first_weight(tmp_path / "best.keras")
+    keeper.model.set_weights([weight + 1 for weight in keeper.model.get_weights()])
     monkeypatch.setattr(keeper, "_write_backup", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
-    assert (tmp_path / "best.pending.keras").exists()
+    assert first_weight(tmp_path / "best.pending-2.keras") != best
     again = callbacks.RunKeeper(FakeRun(tmp_path))
     again.restore(model())
     assert again.epochs_done == 1
-    assert not (tmp_path / "best.pending.keras").exists()
-    assert (tmp_path / "best.keras").read_bytes() == content
+    assert not list(tmp_path.glob("*pending*"))
+    assert first_weight(tmp_path / "best.keras") == best
 
 
 def test_kill_after_the_backup_is_completed(tmp_path, monkeypatch):
@@ -114,7 +119,7 @@ def test_kill_after_the_backup_is_completed(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
     monkeypatch.undo()
-    pending = (tmp_path / "best.pending.keras").read_bytes()
+    pending = (tmp_path / "best.pending-2.keras").read_bytes()
     again = callbacks.RunKeeper(FakeRun(tmp_path))
     again.restore(model())
     assert (again.epochs_done, again.best_epoch) == (2, 2)
