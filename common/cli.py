@@ -129,6 +129,15 @@ def _guarded(function, words):
         # The reader of our output went away (`recipes list | head`): not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        print(
+            f"error: {sys.executable} has no package '{error.name}': `make setup` installs what is "
+            "needed into .venv; then .venv/bin/recipes, or `source .venv/bin/activate` first",
+            file=sys.stderr,
+        )
+        return 1
     except Exception as error:
         if debug:
             raise

@@ -147,3 +147,13 @@ def test_three_ways_to_run_a_recipe_from_any_directory(name, tmp_path):
     assert outputs[0] == outputs[1] == outputs[2]
     assert "--batch-size" in outputs[0]
     assert "--preset" in outputs[0]
+
+
+def test_python_without_the_packages_is_told_where_they_are():
+    # -S: without what is installed.
+    command = [sys.executable, "-S", "-m", "recipes", "list"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {sys.executable} has no package '")
+    assert "make setup" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
