@@ -91,8 +91,8 @@ def table(results):
         "`best` ends at | after |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, runs in results.items():
-        end, best = runs["documents"][-1], runs["best"]
+    for name, measured in results.items():
+        end, best = measured["runs"]["documents"][-1], measured["runs"]["best"]
         there = next((row for row in best if row["accuracy"] >= end["accuracy"]), None)
         cells = ["never", "-"]
         if there:
@@ -101,6 +101,11 @@ def table(results):
             f"| {name} | {end['accuracy']:.2%} | {end['wall']:.0f} s | {' | '.join(cells)} | "
             f"{best[-1]['accuracy']:.2%} | {best[-1]['wall']:.0f} s |"
         )
+    machines = {}
+    for name, measured in results.items():
+        machines.setdefault(measured["machine"], []).append(name)
+    lines.append("")
+    lines += [f"{', '.join(names)}: {machine}." for machine, names in machines.items()]
     return "\n".join(lines)
 
 
@@ -138,12 +143,13 @@ def main():
         arguments.output.write_text(json.dumps(rows))
         return
     from tests.benchmarks.scripts import SCRIPTS
+    from tests.benchmarks.throughput import machine
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / "time_to_accuracy.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     for name in arguments.names.split(","):
-        results[name] = {}
+        runs = {}
         for which in (*SCRIPTS[name], *PRESETS):
             print(f"{name}, {which}", flush=True)
             with tempfile.NamedTemporaryFile(suffix=".json") as place:
@@ -151,9 +157,10 @@ def main():
                 command += ["--seed", str(arguments.seed), "--output", place.name]
                 environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
                 subprocess.run(command, check=True, env=environment)
-                results[name][which] = json.loads(Path(place.name).read_text())
+                runs[which] = json.loads(Path(place.name).read_text())
+        results[name] = {"machine": machine(), "runs": runs}
         file.write_text(json.dumps(results, indent=1) + "\n")
-        draw(name, results[name], arguments.output / f"time_to_accuracy_{name}.png")
+        draw(name, runs, arguments.output / f"time_to_accuracy_{name}.png")
     print(table(results))
 
 
