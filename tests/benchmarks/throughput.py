@@ -3,7 +3,8 @@
     python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output FOLDER]
 
 The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
-data. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
+data. Keras trains by `fit` in a process started as a recipe's (`backend.start`), PyTorch by the usual
+loop. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
 are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a large float32 matrix
 product on the same machine in the same run. Nothing else should run meanwhile. FOLDER takes
 throughput.json and throughput.png; `make bench` puts both into the README.
@@ -56,10 +57,12 @@ def batch(name):
 
 
 def keras_trainer(name, x, y, jit):
-    """Returns a function that trains one step of the recipe's own model."""
+    """Returns a function that trains a number of steps of the recipe's own model."""
+    from common import backend, registry
+
+    backend.start()
     import keras
 
-    from common import registry
     from common.fast_adam import FusedAdam
 
     config = registry.load(name).PRESETS["article"]
@@ -74,7 +77,20 @@ def keras_trainer(name, x, y, jit):
     model.compile(optimizer, loss, jit_compile=jit)
     if jit is True and not model.jit_compile:
         raise SystemExit("XLA cannot compile it")
-    return lambda: float(model.train_on_batch(x, y))
+
+    class Repeated(keras.utils.PyDataset):
+        """The batch, a number of times."""
+
+        def __init__(self, steps):
+            super().__init__()
+            self.steps = steps
+
+        num_batches = property(lambda self: self.steps)
+
+        def __getitem__(self, index):
+            return x, y
+
+    return lambda steps: model.fit(Repeated(steps), shuffle=False, verbose=0)
 
 
 def multiply_adds(name):
@@ -118,14 +134,18 @@ def measure(cell, name, seconds):
         from tests.benchmarks.peers import trainer
 
         step = trainer(name, x, y, TINY)
+
+        def train(steps):
+            for _ in range(steps):
+                step()
     else:
-        step = keras_trainer(name, x, y, jit)
-    for _ in range(3):
-        step()
-    count, cpu, begun = 0, _cpu(), time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        step()
-        count += 1
+        train = keras_trainer(name, x, y, jit)
+    train(3)  # compiles
+    begun = time.perf_counter()
+    train(5)
+    count = max(round(5 * seconds / (time.perf_counter() - begun)), 5)
+    cpu, begun = _cpu(), time.perf_counter()
+    train(count)
     wall = time.perf_counter() - begun
     return {
         "examples_per_second": count * len(x) / wall,

@@ -78,10 +78,12 @@ def run_preset(name, preset, seed):
 
 def measure(name, which, seed):
     """Returns the rows of one training, in this process."""
+    if which not in PRESETS:
+        return run_script(name, which, seed)
     from common import backend
 
     backend.start()
-    return (run_preset if which in PRESETS else run_script)(name, which, seed)
+    return run_preset(name, which, seed)
 
 
 def table(results):
