@@ -75,11 +75,11 @@ results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: ma
 	@$(BIN)/recipes results $* --seeds $(SEEDS) $(if $(PRESETS),--presets $(PRESETS)) $(ARGS)
 
 notebooks:  ## run all notebooks and store what they show (installs the extra)
-	@$(MAKE) --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
+	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
 	@$(BIN)/python -m common.notebook notebooks/*.ipynb
 
 lab:  ## open JupyterLab on the notebooks (installs the extra)
-	@$(MAKE) --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
+	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
 	@$(BIN)/jupyter lab --notebook-dir notebooks
 
 bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs EXTRAS=jax,torch and data
