@@ -80,7 +80,7 @@ notebooks:  ## run all notebooks and store what they show (installs the extra)
 
 lab:  ## open JupyterLab on the notebooks (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
-	@$(BIN)/jupyter lab --notebook-dir notebooks
+	@$(BIN)/jupyter lab --notebook-dir notebooks $(ARGS)
 
 bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs EXTRAS=jax,torch and data
 	@$(BIN)/python tests/benchmarks/throughput.py --output tests/benchmarks/results
