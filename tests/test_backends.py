@@ -178,17 +178,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc"
 )
 def test_memory_of_one_training_step_is_kept_for_the_next():
-    faults = {}
-    for side, chosen in (("kept", {}), ("given back", {"MALLOC_TOP_PAD_": "131072"})):
-        environment = {key: value for key, value in os.environ.items() if "MALLOC" not in key}
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY_KEPT],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**environment, **chosen, "KERAS_BACKEND": "tensorflow"},
-        )
-        assert done.returncode == 0, done.stderr
-        faults[side] = int(done.stdout)
-    # Pages of 4 KB fetched from the system in ten steps, whose largest activation has 900 of them.
-    assert faults["kept"] < faults["given back"] / 3, faults
+    environment = {key: value for key, value in os.environ.items() if "MALLOC" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_KEPT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**environment, "KERAS_BACKEND": "tensorflow"},
+    )
+    assert done.returncode == 0, done.stderr
+    # Pages of 4 KB fetched from the system in ten steps. The largest activation alone has 900 of them;
+    # on Python 3.11, where TensorFlow has malloc give all back, it would be 38,000.
+    assert int(done.stdout) < 5_000
