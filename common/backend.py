@@ -55,7 +55,8 @@ def _keep_freed_memory():
     glibc gives large blocks back to the system as they are freed, and each step fetches its activations
     anew, page by page. TensorFlow 2.21 makes that the rule on Python 3.11: it lowers M_MMAP_THRESHOLD
     when Keras' fit() reads a PyDataset. On one virtual machine this was a third to a half of the CPU
-    time of every recipe. So: no blocks of their own, and one arena, as the others ignore the threshold.
+    time of every recipe. So: no mapped blocks, no trimming, and one arena, as the others give a whole
+    heap back whatever the threshold.
     It costs memory: 5 to 10 % more at the peak on TensorFlow, and on PyTorch up to 70 % where batches
     are of many lengths. On JAX these take twice the memory, so it keeps glibc's way. What the environment
     chooses (MALLOC_..., GLIBC_TUNABLES) stands.

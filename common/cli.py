@@ -129,23 +129,17 @@ def _guarded(function, words):
         # The reader of our output went away (`recipes list | head`): not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ModuleNotFoundError as error:
-        if debug:
-            raise
-        print(
-            f"error: {sys.executable} has no package '{error.name}': `make setup` installs what is "
-            "needed into .venv; then .venv/bin/recipes, or `source .venv/bin/activate` first",
-            file=sys.stderr,
-        )
-        return 1
     except Exception as error:
         if debug:
             raise
         # Keras writes paragraphs, in colour.
         text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-        print(
-            f"error: {type(error).__name__}: {text} (--debug shows the traceback)", file=sys.stderr
-        )
+        hint = "--debug shows the traceback"
+        if isinstance(error, ModuleNotFoundError):
+            hint = (
+                f"this is {sys.executable}; `make setup` installs what is needed into .venv; {hint}"
+            )
+        print(f"error: {type(error).__name__}: {text} ({hint})", file=sys.stderr)
         return 1
 
 

@@ -83,7 +83,7 @@ class TextEncoder:
         kept = np.minimum(np.diff(tokens.offsets), self.max_tokens)
         starts = tokens.offsets[1:] - kept if self.keep == "last" else tokens.offsets[:-1]
         ids = np.full((len(texts), self.max_tokens), PADDING, np.int32)
-        # One copy a row is several times as fast as one fancy index of all places.
+        # One copy a row is faster than one fancy index of all places.
         for row, start, count in zip(ids, starts.tolist(), kept.tolist(), strict=True):
             row[:count] = found[start : start + count]
         ids[kept == 0, 0] = UNKNOWN
