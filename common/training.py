@@ -1,11 +1,14 @@
 """`fit`: Keras' own fit with what every run needs around it: resume, best model, progress, NaN stop."""
 
+import functools
+
 import keras
 import numpy as np
 
 from common import baselines as other_answers
 from common import batches as batching
 from common import callbacks as cb
+from common import whole_epochs
 from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
 from common.precision import in_float32
@@ -54,16 +57,18 @@ def fit(
         extra = []
         if run.options.tensorboard:
             extra.append(_tensorboard(run))
+        if whole_epochs.suit(train):
+            train_epochs = functools.partial(whole_epochs.fit, model)
+        else:
+            # Keras would shuffle the batches by Python's global random state, which a resumed run does
+            # not share; they come in random order already.
+            train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
         try:
-            model.fit(
+            train_epochs(
                 train,
                 validation_data=validation,
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
-                # Keras would shuffle the batches by Python's global random state, which a resumed
-                # run does not share; they come in random order already.
-                shuffle=False,
-                verbose=0,
                 callbacks=[
                     cb.SetEpoch(train, run.config.seed),
                     cb.StopOnNonFinite(run),

@@ -28,6 +28,7 @@ ON_ALL = (
     "fast_lstm",
     "batch_norm",
     "precision",
+    "whole_epochs",
 )
 
 
