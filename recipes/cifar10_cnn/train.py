@@ -54,7 +54,7 @@ class Config:
     batch_size: int = 32
     """Examples per step."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
-    """What products are computed in while training; auto: mixed_bfloat16 where the processor has it."""
+    """What products are computed in while training; auto: mixed_bfloat16 where it is fast."""
     epochs: int = 10
     """Passes over the training split."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
@@ -116,6 +116,8 @@ BEST = Config(
 PRESETS = {
     "best": BEST,
     "large": replace(BEST, filters=(64, 128, 256), shift=4, epochs=32),
+    # For a GPU: some four times the operations of `large`.
+    "wide": replace(BEST, filters=(128, 256, 512), shift=4, epochs=32),
     "article": Config(),
     # For the 2,000 generated images: more and smaller steps.
     "sample": replace(
