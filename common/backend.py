@@ -29,6 +29,9 @@ def start():
         RecipeError: The backend that KERAS_BACKEND names is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow has these kernels for every x86 processor and takes them by itself only on those with
+    # AVX512-VNNI or later. With AVX2 too they make CIFAR-10's networks a quarter to a third faster.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _keep_freed_memory()
     with _held_back_stderr():
         try:
@@ -103,6 +106,11 @@ def _keep_what_jax_compiles():
         return
     if not os.access(folder, os.W_OK):
         return
+    # A process killed between the two files of an entry leaves one, and then JAX (0.10) fails to write
+    # any other.
+    for entry in folder.glob("*-cache"):
+        if not entry.with_name(entry.name.removesuffix("cache") + "atime").exists():
+            entry.unlink(missing_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only what took a second is kept, which leaves out most of what starts a training.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -119,7 +119,11 @@ def read(name):
 
 
 def record(name, directory):
-    """Adds a finished run to the recipe's results.json; it replaces that of its preset and seed."""
+    """Adds a finished run to the recipe's results.json.
+
+    It replaces the one of its preset and seed on the same kind of device: a GPU's times are no
+    processor's.
+    """
     # Not at the top: it imports matplotlib, and `recipes list` reads results.
     from common.report_facts import read_history
 
@@ -161,20 +165,28 @@ def record(name, directory):
         "command": f"recipes train {name} --preset {metrics['preset']} --seed {metrics['seed']}",
         "config": read_json(directory / "config.json", "run configuration")["config"],
     }
-    key = (run["preset"], run["seed"])
-    runs = [old for old in read(name) if (old["preset"], old["seed"]) != key]
-    runs = sorted([*runs, run], key=lambda run: (run["preset"], run["seed"]))
+
+    def key(run):
+        return run["preset"], run["accelerators"], run["seed"]
+
+    runs = sorted([*(old for old in read(name) if key(old) != key(run)), run], key=key)
     write_json_atomic(_file(name), {"recipe": name, "runs": runs})
 
 
-def by_preset(name):
-    """Returns the runs of each measured preset, in the order of the recipe's PRESETS."""
-    runs = read(name)
-    order = [*registry.load(name).PRESETS, *(run["preset"] for run in runs)]
-    groups = {
-        preset: [run for run in runs if run["preset"] == preset] for preset in dict.fromkeys(order)
-    }
-    return {preset: group for preset, group in groups.items() if group}
+def by_row(name):
+    """Returns what the rows of a recipe's table hold: (preset, device) -> runs.
+
+    In the order of the recipe's PRESETS; the device is "" for the processor, which comes first.
+    """
+    groups = {}
+    for run in read(name):
+        groups.setdefault((run["preset"], ", ".join(run["accelerators"])), []).append(run)
+    order = list(registry.load(name).PRESETS)
+    return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
+
+
+def _label(preset, device):
+    return f"`{preset}`, {device}" if device else f"`{preset}`"
 
 
 def minutes(seconds):
@@ -201,19 +213,21 @@ def _row(runs):
 
 
 def summaries(name):
-    """Returns a line per measured preset, for `recipes list`."""
+    """Returns a line per measured preset, for `recipes list`: the processor's, where there is one."""
     lines = {}
-    for preset, runs in by_preset(name).items():
+    for (preset, device), runs in by_row(name).items():
         row = _row(runs)
-        lines[preset] = (
-            f"{row['accuracy']} % test (n = {row['n']}, {row['label']}), {row['wall']} a run"
+        where = f" on {device}" if device else ""
+        text = (
+            f"{row['accuracy']} % test (n = {row['n']}, {row['label']}), {row['wall']} a run{where}"
         )
+        lines.setdefault(preset, text)
     return lines
 
 
 def recipe_table(name):
     """Returns the Markdown of the results section of a recipe's README."""
-    groups = by_preset(name)
+    groups = by_row(name)
     if not groups:
         return "Not measured yet: `make results-" + name + "`."
     lines = [
@@ -221,10 +235,10 @@ def recipe_table(name):
         "parameters | epochs | training, wall | CPU |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for preset, runs in groups.items():
+    for key, runs in groups.items():
         row = _row(runs)
         lines.append(
-            f"| `{preset}` | {row['accuracy']} | {row['n']} | {row['validation']} | {row['train']} | "
+            f"| {_label(*key)} | {row['accuracy']} | {row['n']} | {row['validation']} | {row['train']} | "
             f"{row['ece']} | "
             f"{row['parameters']} | {row['epochs']} | {row['wall']} | {row['cpu']} |"
         )
@@ -240,20 +254,21 @@ def recipe_table(name):
         f"once, {runs[0]['test_count']:,} test examples; training accuracy is the last epoch's, on "
         f"augmented examples and with dropout where the preset has them. Machine: {_machines(runs)}. "
         f"Commit {', '.join(_distinct(runs, 'commit'))}. Again: `make results-{name} "
-        f"SEEDS={max(len(group) for group in groups.values())} PRESETS={','.join(groups)}`."
+        f"SEEDS={max(len(group) for group in groups.values())} "
+        f"PRESETS={','.join(dict.fromkeys(preset for preset, _ in groups))}`."
     )
     return "\n".join(lines)
 
 
 def _baseline_lines(groups):
     lines = []
-    for preset, runs in groups.items():
+    for key, runs in groups.items():
         # An earlier run may lack a baseline that a later one has.
         names = dict.fromkeys(each["name"] for run in runs for each in run["baselines"])
         for name in names:
             rows = [each for run in runs for each in run["baselines"] if each["name"] == name]
             accuracy = mean_and_deviation([row["accuracy"] for row in rows])
-            line = f"- beside `{preset}`: {name} {accuracy} %"
+            line = f"- beside {_label(*key)}: {name} {accuracy} %"
             if len(rows) < len(runs):
                 line += f" (n = {len(rows)})"
             values = [row["mcnemar_p"] for row in rows if row.get("mcnemar_p") is not None]
@@ -296,13 +311,13 @@ def overview_table():
     for name in registry.names():
         link = f"[{name}](recipes/{name}/README.md)"
         what = registry.summary(name).rstrip(".")
-        groups = {preset: runs for preset, runs in by_preset(name).items() if preset in OVERVIEW}
+        groups = {key: runs for key, runs in by_row(name).items() if key[0] in OVERVIEW}
         if not groups:
             lines.append(f"| {link} | {what} | | not measured yet | | |")
-        for index, (preset, runs) in enumerate(groups.items()):
+        for index, (key, runs) in enumerate(groups.items()):
             row = _row(runs)
             cells = [link, what] if index == 0 else ["", ""]
-            cells += [f"`{preset}`", f"{row['accuracy']} ({row['n']})"]
+            cells += [_label(*key), f"{row['accuracy']} ({row['n']})"]
             cells += [f"{row['wall']} / {row['cpu']}", row["label"]]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

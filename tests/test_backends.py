@@ -153,6 +153,46 @@ def test_a_run_of_one_backend_is_read_by_another(backend, tiny_data, tmp_path):
     assert f"{metrics['test']['accuracy']:.2%}" in done.stdout
 
 
+COMPILE_TWO = """
+from common import backend
+backend.start()
+import jax
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+print(jax.jit(lambda x: x @ x.T + 1)(jax.numpy.ones((200, 300))).sum())
+print(jax.jit(lambda x: x.T @ x + 2)(jax.numpy.ones((200, 300))).sum())
+"""
+
+
+def test_half_an_entry_does_not_stop_jax_from_keeping_what_it_compiles(tmp_path):
+    needs("jax")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "KERAS_RECIPE_BOX_CACHE": str(tmp_path),
+    }
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+
+    def start():
+        done = subprocess.run(
+            [sys.executable, "-c", COMPILE_TWO],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr, sorted((tmp_path / "jax").rglob("*-cache"))
+
+    _, kept = start()
+    assert len(kept) >= 2
+    # As a kill leaves it: an entry, and not yet the file that says when it was used last.
+    kept[0].with_name("jit_other-cache").write_bytes(kept[0].read_bytes())
+    kept[1].unlink()
+    errors, again = start()
+    assert "Error writing" not in errors
+    assert again == kept
+
+
 MEMORY_KEPT = """
 import resource
 from common import backend

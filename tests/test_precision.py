@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from common import precision
 from common.loading import load_model
@@ -32,6 +33,20 @@ def test_auto_is_bfloat16_only_where_it_is_fast(monkeypatch):
     monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx2"})
     assert precision.resolve("auto") == "float32"
     assert precision.resolve("mixed_bfloat16") == "mixed_bfloat16"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="for JAX: KERAS_BACKEND=jax")
+@pytest.mark.parametrize(("capability", "fast"), [("7.5", False), ("8.0", True), (None, False)])
+def test_on_a_gpu_auto_is_bfloat16_from_ampere_on(capability, fast, monkeypatch):
+    import jax
+
+    class Device:
+        platform, device_kind = "gpu", "a GPU"
+
+    if capability:
+        Device.compute_capability = capability
+    monkeypatch.setattr(jax, "devices", lambda: [Device()])
+    assert precision.resolve("auto") == ("mixed_bfloat16" if fast else "float32")
 
 
 def test_weights_and_probabilities_are_float32():

@@ -68,9 +68,9 @@ def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):
     assert not (tmp_path / "results.json").exists()
 
 
-def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
+def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
-    for accuracy, seed in ((0.5, 0), (0.6, 1), (0.7, 0)):
+    for accuracy, seed, device in ((0.5, 0, []), (0.6, 1, []), (0.8, 0, ["GPU"]), (0.7, 0, [])):
         directory = tmp_path / "run"
         test = {"accuracy": accuracy, "count": 9, "loss": 1.0, "ece": 0.1, "ece_calibrated": 0.1}
         data = {"source": "full", "label": "D", "name": "d", "version": "1", "note": ""}
@@ -91,10 +91,12 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
             },
         )
         environment = dict.fromkeys(
-            ("backend", "cpu", "cpu_count", "accelerators", "platform", "python", "started"), "x"
+            ("backend", "cpu", "cpu_count", "platform", "python", "started"), "x"
         )
+        environment["accelerators"] = device
         write_json_atomic(
-            directory / "environment.json", {**environment, "versions": {}, "commit": "abc"}
+            directory / "environment.json",
+            {**environment, "versions": {"keras": "3"}, "commit": "abc"},
         )
         write_json_atomic(
             directory / "timing.json",
@@ -103,15 +105,21 @@ def test_record_replaces_the_run_of_its_preset_and_seed(tmp_path, monkeypatch):
         write_json_atomic(directory / "config.json", {"config": {}})
         results.record("mnist_cnn", directory)
     runs = results.read("mnist_cnn")
-    assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6)]
-    assert [run["train_accuracy"] for run in runs] == pytest.approx([0.8, 0.7])
+    assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6), (0, 0.8)]
+    assert [run["train_accuracy"] for run in runs] == pytest.approx([0.8, 0.7, 0.9])
+    rows = results.by_row("mnist_cnn")
+    assert {key: len(row) for key, row in rows.items()} == {("best", ""): 2, ("best", "GPU"): 1}
+    table = results.recipe_table("mnist_cnn")
+    assert "\n| `best` | 65.00 ± 7.07 |" in table
+    assert "\n| `best`, GPU | 80.00 |" in table
+    assert results.summaries("mnist_cnn")["best"].startswith("65.00")
 
 
 def test_runs_with_different_baselines_share_a_preset():
     mirror = {"name": "mirror", "accuracy": 0.5, "mcnemar_p": 0.01}
     linear = {"name": "linear", "accuracy": 0.9}
     runs = [{"baselines": [linear]}, {"baselines": []}, {"baselines": [mirror, linear]}]
-    assert results._baseline_lines({"best": runs}) == [
+    assert results._baseline_lines({("best", ""): runs}) == [
         "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
         "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
     ]

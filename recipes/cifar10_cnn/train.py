@@ -41,8 +41,9 @@ class Config:
     """Augmentation: mirror each image left to right with probability 1/2."""
     shift: int = 0
     """Augmentation: largest shift, pixels; the border is reflected."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """adam, or sgd with Nesterov momentum 0.9."""
+    optimizer: Literal["adam", "sgd", "muon"] = "adam"
+    """adam; sgd with Nesterov momentum 0.9; or muon (Jordan 2024), with the same, which gives the
+    convolutions orthogonal steps and Adam's to the rest."""
     weight_decay: float = 0.0
     """Decoupled decay of weights per step, as a share of the learning rate."""
     ema_momentum: float = 0.0
@@ -157,6 +158,10 @@ def make_optimizer(config, steps):
     options = {"weight_decay": config.weight_decay or None}
     if config.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
+    if config.optimizer == "muon":
+        from common.muon import Muon
+
+        return Muon(learning_rate, momentum=0.9, adam_weight_decay=0, adam_lr_ratio=0.25, **options)
     if config.optimizer == "adam":
         optimizer = keras.optimizers.Adam(learning_rate, **options)
     else:

@@ -17,7 +17,7 @@ def search_space(hp, base):
         hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
         base: Config that the search starts from; fields not named here keep its values.
     """
-    optimizer = hp.Choice("optimizer", ["sgd", "adam"])
+    optimizer = hp.Choice("optimizer", ["sgd", "adam", "muon"])
     # What is a good learning rate, or decay, for one optimizer is not for the other.
     with hp.conditional_scope("optimizer", ["sgd"]):
         if optimizer == "sgd":
@@ -27,6 +27,10 @@ def search_space(hp, base):
         if optimizer == "adam":
             learning_rate = hp.Float("adam_rate", 5e-4, 1.6e-2, step=2, sampling="log")
             weight_decay = hp.Float("adam_decay", 1e-3, 1e-1, step=10, sampling="log")
+    with hp.conditional_scope("optimizer", ["muon"]):
+        if optimizer == "muon":
+            learning_rate = hp.Float("muon_rate", 0.005, 0.08, step=2, sampling="log")
+            weight_decay = hp.Float("muon_decay", 0.0125, 0.2, step=2, sampling="log")
     # A multiple of the widths that the search starts from.
     width = hp.Choice("width", [0.5, 1.0, 1.5])
     return replace(

@@ -41,10 +41,13 @@ class Config:
     """Augmentation: pad by this many zero pixels and crop at random."""
     label_smoothing: float = 0.0
     """Probability mass spread evenly over all classes."""
+    optimizer: Literal["sgd", "muon"] = "sgd"
+    """sgd, or muon (Jordan 2024): orthogonal steps for the convolutions, Adam's for the rest. Both with
+    momentum 0.9. What is a good rate or decay for one is not for the other."""
     schedule: Literal["drops", "one_cycle"] = "drops"
     """drops: divided by 10 at 1/2 and 3/4 of the epochs; one_cycle: warm-up, then a cosine to 0."""
     learning_rate: float = 0.1
-    """First learning rate of SGD with momentum 0.9; with one_cycle its peak."""
+    """First learning rate; with one_cycle its peak."""
     nesterov: bool = False
     """Nesterov's form of the momentum."""
     warmup_steps: int = 0
@@ -129,6 +132,25 @@ def load_data(config, source):
     )
 
 
+def make_optimizer(config, steps_per_epoch):
+    """Returns the Keras optimizer, with its learning-rate schedule."""
+    import keras
+
+    rate = learning_rate(config, steps_per_epoch)
+    options = {
+        "momentum": 0.9,
+        "nesterov": config.nesterov,
+        "weight_decay": config.weight_decay or None,
+    }
+    if config.optimizer == "muon":
+        from common.muon import Muon
+
+        return Muon(rate, adam_weight_decay=0, adam_lr_ratio=0.25, **options)
+    optimizer = keras.optimizers.SGD(rate, **options)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
 def learning_rate(config, steps_per_epoch):
     """Returns the learning-rate schedule."""
     from common.schedules import drops, one_cycle
@@ -184,15 +206,8 @@ def train(config, run):
 
     with precision(config.precision):
         model = build_model(config, classes)
-    optimizer = keras.optimizers.SGD(
-        learning_rate(config, train_batches.num_batches),
-        momentum=0.9,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay or None,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(
-        optimizer=optimizer,
+        optimizer=make_optimizer(config, train_batches.num_batches),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
         metrics=["accuracy"],
         jit_compile=jit_compile(),

@@ -17,10 +17,21 @@ def search_space(hp, base):
         hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
         base: Config that the search starts from; fields not named here keep its values.
     """
+    optimizer = hp.Choice("optimizer", ["sgd", "muon"])
+    # What is a good learning rate, or decay, for one optimizer is not for the other.
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        if optimizer == "sgd":
+            learning_rate = hp.Float("sgd_rate", 0.025, 0.8, step=2, sampling="log")
+            weight_decay = hp.Float("sgd_decay", 5e-4, 5e-2, step=10**0.5, sampling="log")
+    with hp.conditional_scope("optimizer", ["muon"]):
+        if optimizer == "muon":
+            learning_rate = hp.Float("muon_rate", 0.005, 0.08, step=2, sampling="log")
+            weight_decay = hp.Float("muon_decay", 0.0125, 0.2, step=2, sampling="log")
     return replace(
         base,
-        learning_rate=hp.Float("learning_rate", 0.025, 0.8, step=2, sampling="log"),
-        weight_decay=hp.Float("weight_decay", 5e-4, 5e-2, step=10**0.5, sampling="log"),
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
         batch_size=hp.Choice("batch_size", [64, 128, 256]),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
         shift=hp.Int("shift", 0, 4, step=2),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from common.files import write_text_atomic
 from common.results import replace_section
-from tests.benchmarks import live, overheads, search_replay, throughput, time_to_accuracy
+from tests.benchmarks import (
+    depth,
+    gpu,
+    live,
+    overheads,
+    search_replay,
+    throughput,
+    time_to_accuracy,
+)
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -36,9 +44,19 @@ def sections():
             "time to accuracy",
             f"{time_to_accuracy.table(results)}\n\n{pictures}",
         )
-    file = RESULTS / "overheads.json"
+    for name, module in (("overheads", overheads), ("gpu", gpu)):
+        file = RESULTS / f"{name}.json"
+        if file.exists():
+            yield HERE / "README.md", name, module.table(json.loads(file.read_text()))
+    file = RESULTS / "depth.json"
     if file.exists():
-        yield HERE / "README.md", "overheads", overheads.table(json.loads(file.read_text()))
+        picture = "![Error of plain and residual networks while they train]"
+        picture += "(../../tests/benchmarks/results/depth.png)"
+        yield (
+            HERE.parent.parent / "recipes/cifar10_resnet/README.md",
+            "depth",
+            f"{picture}\n\n{depth.table(json.loads(file.read_text()))}",
+        )
     for name, module in (("replay", search_replay), ("live", live)):
         parts = []
         for path in sorted(RESULTS.glob(f"{name}_*.json")):
