@@ -4,9 +4,11 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import sys
 import tempfile
+import time
 
 from common.data import cache
 from common.environment import cpu_flags
@@ -15,6 +17,8 @@ from common.errors import RecipeError
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 MALLOC_OPTIONS = {M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1}
+GARBAGE_SECONDS = 10.0
+_collected = -math.inf
 
 
 @functools.cache
@@ -184,7 +188,11 @@ def clear():
     Keras' optimizers sum gradients over replicas by a tf.custom_gradient, and TensorFlow (2.21, issue
     97697) keeps the function of each one, and with it the graph of each training step ever compiled:
     18 MB a trial of mnist_cnn, which every collection of garbage looks through.
+
+    That collection takes some 60 ms, more than all else between two trials: trainings of less than
+    GARBAGE_SECONDS share one.
     """
+    global _collected
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -193,7 +201,10 @@ def clear():
         gradients = getattr(ops.gradient_registry, "_registry", {})
         for name in [name for name in gradients if name.startswith("CustomGradient-")]:
             del gradients[name]
-    keras.utils.clear_session()
+    collect = time.perf_counter() - _collected > GARBAGE_SECONDS
+    keras.utils.clear_session(free_memory=collect)
+    if collect:
+        _collected = time.perf_counter()
 
 
 def seed_everything(seed, deterministic=False):

@@ -77,9 +77,10 @@ class BucketBatches(ArrayBatches):
     """
 
     def __init__(self, ids, labels, *, width=25, group=50, **kwargs):
-        # The last non-zero column, so that an unknown word or a 0 inside a text cannot shorten it.
-        positions = np.arange(1, ids.shape[1] + 1, dtype="int32")
-        self.lengths = np.max((ids != 0) * positions, axis=1)
+        # Up to the last non-zero column: a 0 inside a text does not shorten it. Looked for from the end.
+        words = ids != 0
+        self.lengths = ids.shape[1] - np.argmax(words[:, ::-1], axis=1)
+        self.lengths[~words.any(axis=1)] = 0
         self.width = width
         self.group = group
         super().__init__(ids, labels, **kwargs)

@@ -25,7 +25,7 @@ def suit(batches):
     # Buckets have many shapes; a scan has one.
     if keras.backend.backend() != "jax" or type(batches) is not ArrayBatches or not accelerators():
         return False
-    return batches.x.nbytes // len(batches.x) * len(batches.y) <= LARGEST_EPOCH
+    return batches.x.nbytes <= LARGEST_EPOCH
 
 
 def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
@@ -63,23 +63,23 @@ def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
             callbacks.on_epoch_begin(epoch)
             model.reset_metrics()
             state = [[variable.value for variable in group] for group in variables]
-            state, logs = run_epoch(state, *data)
+            state, curves = run_epoch(state, *data)
             for group, values in zip(variables, state, strict=True):
                 for variable, value in zip(group, values, strict=True):
                     variable.assign(value)
-            logs = {name: np.asarray(values) for name, values in logs.items()}
+            curves = {name: np.asarray(values) for name, values in curves.items()}
             for step in range(steps):
                 callbacks.on_train_batch_begin(step)
-                at_step = {name: float(values[step]) for name, values in logs.items()}
-                callbacks.on_train_batch_end(step, at_step)
+                logs = {name: float(values[step]) for name, values in curves.items()}
+                callbacks.on_train_batch_end(step, logs)
             validated = model.evaluate(
                 validation_data, callbacks=callbacks, return_dict=True, verbose=0
             )
-            at_step |= {f"val_{name}": value for name, value in validated.items()}
-            callbacks.on_epoch_end(epoch, at_step)
+            logs |= {f"val_{name}": value for name, value in validated.items()}
+            callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
-    callbacks.on_train_end(at_step)
+    callbacks.on_train_end(logs)
 
 
 def _compiled(model):

@@ -358,6 +358,7 @@ def test_models_trained_one_after_another_leave_nothing():
         model.fit(np.ones((8, 8)), np.ones((8, 2)), verbose=0)
         del model
         backend.clear()
+        gc.collect()
         return len(gc.get_objects())
 
     counts = [left() for _ in range(4)]

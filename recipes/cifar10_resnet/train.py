@@ -101,6 +101,16 @@ PRESETS = {
     "article_110": Config(blocks_per_stage=18, warmup_steps=400),
     "plain_20": Config(residual=False),
     "plain_56": Config(residual=False, blocks_per_stage=9),
+    # One training of 54 epochs on 40,000 images: a point more on the other 10,000 than with sgd and the
+    # same augmentation. To become `best` once it is measured over seeds.
+    "muon": replace(
+        SHORT,
+        optimizer="muon",
+        learning_rate=0.02,
+        weight_decay=0.05,
+        shift=2,
+        label_smoothing=0.1,
+    ),
     # The same networks for five epochs: enough to see what depth does without shortcuts.
     "short_20": replace(SHORT, epochs=5),
     "short_56": replace(SHORT, epochs=5, blocks_per_stage=9),
