@@ -26,6 +26,7 @@ ON_ALL = (
     "tuning_recipes",
     "fast_adam",
     "fast_lstm",
+    "muon",
     "batch_norm",
     "precision",
     "whole_epochs",
