@@ -194,6 +194,23 @@ def test_half_an_entry_does_not_stop_jax_from_keeping_what_it_compiles(tmp_path)
     assert again == kept
 
 
+COLLECTIONS = """
+import gc
+from common import backend
+backend.start()
+print(gc.isenabled(), gc.get_freeze_count())
+"""
+
+
+def test_garbage_is_not_looked_for_among_what_was_imported():
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTIONS], cwd=ROOT, capture_output=True, text=True
+    )
+    enabled, frozen = done.stdout.split()
+    assert enabled == "True"
+    assert int(frozen) > 50_000
+
+
 MEMORY_KEPT = """
 import resource
 from common import backend
