@@ -32,10 +32,12 @@ def resolve(name):
 
 
 def _gpu_generation():
-    """Returns the compute capability of the oldest GPU that JAX sees, 0 for other devices."""
+    """Returns the compute capability of the oldest NVIDIA GPU that JAX sees, 0 for other devices."""
     import jax
 
-    return min(float(getattr(device, "compute_capability", 0)) for device in jax.devices())
+    # Of an AMD GPU it is a name, as gfx942.
+    found = [str(getattr(device, "compute_capability", "")) for device in jax.devices()]
+    return min(float(each) if each[:1].isdigit() else 0.0 for each in found)
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def by_row(name):
     groups = {}
     for run in read(name):
         groups.setdefault((run["preset"], ", ".join(run["accelerators"])), []).append(run)
-    order = list(registry.load(name).PRESETS)
+    order = [*registry.load(name).PRESETS, *(preset for preset, _ in groups)]
     return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
 
 

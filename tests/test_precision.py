@@ -36,7 +36,10 @@ def test_auto_is_bfloat16_only_where_it_is_fast(monkeypatch):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="for JAX: KERAS_BACKEND=jax")
-@pytest.mark.parametrize(("capability", "fast"), [("7.5", False), ("8.0", True), (None, False)])
+@pytest.mark.parametrize(
+    ("capability", "fast"),
+    [("7.5", False), ("8.0", True), ("12.1", True), ("gfx942", False), (None, False)],
+)
 def test_on_a_gpu_auto_is_bfloat16_from_ampere_on(capability, fast, monkeypatch):
     import jax
 
