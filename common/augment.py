@@ -42,41 +42,47 @@ def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
     angle = np.deg2rad(random.uniform(-degrees, degrees, count))
     zoom = 1.0 / (1.0 + random.uniform(-scale, scale, count))
     shift_y, shift_x = random.uniform(-pixels, pixels, (2, count)).astype("float32")[..., None]
-    rows, columns = np.mgrid[:height, :width].astype("float32").reshape(2, -1)
-    rows -= (height - 1) / 2
-    columns -= (width - 1) / 2
     cosine = (zoom * np.cos(angle)).astype("float32")[:, None]
     sine = (zoom * np.sin(angle)).astype("float32")[:, None]
-    # One pixel of zeros on each side: whatever falls outside lands there and stays 0. From here on in
-    # place and in single precision: this runs for every batch.
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(-1, channels)
-    y = cosine * rows - sine * columns
-    y += shift_y + np.float32((height + 1) / 2)
-    x = sine * rows + cosine * columns
-    x += shift_x + np.float32((width + 1) / 2)
+    rows = np.arange(height, dtype="float32") - np.float32((height - 1) / 2)
+    columns = np.arange(width, dtype="float32") - np.float32((width - 1) / 2)
+    # Where each pixel comes from, `(n, height, width)`, in an image with one pixel of zeros on each side:
+    # whatever falls outside lands there and stays 0. From here on in place and in single precision:
+    # this runs for every batch.
+    y = (cosine * rows)[:, :, None] - (sine * columns)[:, None, :]
+    y += (shift_y + np.float32((height + 1) / 2))[:, :, None]
+    x = (sine * rows)[:, :, None] + (cosine * columns)[:, None, :]
+    x += (shift_x + np.float32((width + 1) / 2))[:, :, None]
     np.clip(y, 0, height + 0.999, out=y)
     np.clip(x, 0, width + 0.999, out=x)
-    index, left = y.astype("int32"), x.astype("int32")
-    y -= index
+    top, left = np.floor(y), np.floor(x)
+    y -= top
     x -= left
-    index += np.arange(count, dtype="int32")[:, None] * (height + 2)
-    index *= width + 2
-    index += left
-    below = index + (width + 2)
-    result = np.empty((count, height * width, channels), "uint8")
+    top *= width + 2  # Whole numbers below 2 ** 24: exact.
+    top += left
+    index = top.astype("int64")
+    index += (np.arange(count) * ((height + 2) * (width + 2)))[:, None, None]
+    # The four neighbours of each position side by side, so that one look-up fetches them all.
+    neighbours = np.zeros((count, height + 2, width + 2, 4), "uint8")
+    result = np.empty(images.shape, "uint8")
     for channel in range(channels):
-        values = np.ascontiguousarray(padded[:, channel])
-        above = _between(values, index, x)
-        above += (_between(values, below, x) - above) * y
+        image = images[..., channel]
+        neighbours[:, 1:-1, 1:-1, 0] = image
+        neighbours[:, 1:-1, :-2, 1] = image
+        neighbours[:, :-2, 1:-1, 2] = image
+        neighbours[:, :-2, :-2, 3] = image
+        found = neighbours.view("uint32").reshape(-1).take(index).view("uint8")
+        found = found.reshape(*index.shape, 4)
+        above = _between(found[..., 0], found[..., 1], x)
+        above += (_between(found[..., 2], found[..., 3], x) - above) * y
         above += 0.5  # The cast cuts off: this rounds.
         result[..., channel] = above
-    return result.reshape(images.shape)
+    return result
 
 
-def _between(values, index, share):
-    """Returns values[index] and values[index + 1], mixed by the second one's share."""
-    first = values.take(index).astype("float32")
-    second = values.take(index + 1).astype("float32")
+def _between(first, second, share):
+    """Returns the two mixed, by the second one's share."""
+    first, second = first.astype("float32"), second.astype("float32")
     second -= first
     second *= share
     first += second

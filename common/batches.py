@@ -4,8 +4,12 @@ A run that is killed and resumed sees the same batches with the same augmentatio
 not, because nothing here carries state from one batch to the next.
 """
 
+import itertools
+
 import keras
 import numpy as np
+
+EXAMPLES_PER_CALL = 512
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -116,6 +120,40 @@ class BucketBatches(ArrayBatches):
     def __getitem__(self, index):
         x, y = super().__getitem__(index)
         return x[:, : self._tokens(self._rows(index))], y
+
+
+def feed(batches):
+    """Returns what Keras' `fit` is to be given in place of these batches: the same ones, faster.
+
+    TensorFlow fetches each batch of a PyDataset by a call into Python of 2 ms, a tenth of a step of a
+    small network. Here several batches cross in one call and TensorFlow takes them apart.
+
+    Args:
+        batches: ArrayBatches; those of many lengths (BucketBatches) stay as they are.
+    """
+    per_call = EXAMPLES_PER_CALL // batches.batch_size
+    if (
+        keras.backend.backend() != "tensorflow"
+        or isinstance(batches, BucketBatches)
+        or per_call < 2
+    ):
+        return batches
+    import tensorflow as tf
+
+    count, full = batches.num_batches, len(batches.y) // batches.batch_size
+
+    def groups():
+        # A smaller last batch goes alone.
+        for start, stop in itertools.pairwise([*range(0, full, per_call), full, count]):
+            found = [batches[index] for index in range(start, stop)]
+            if found:
+                yield tuple(np.stack(parts) for parts in zip(*found, strict=True))
+
+    signature = tuple(
+        tf.TensorSpec((None, None, *part.shape[1:]), part.dtype) for part in batches[0]
+    )
+    dataset = tf.data.Dataset.from_generator(groups, output_signature=signature).unbatch()
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
 
 
 def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):

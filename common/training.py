@@ -50,6 +50,7 @@ def fit(
     """
     keeper = cb.RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
+    _build_metrics(model)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
@@ -58,14 +59,15 @@ def fit(
         if run.options.tensorboard:
             extra.append(_tensorboard(run))
         if whole_epochs.suit(train):
-            train_epochs = functools.partial(whole_epochs.fit, model)
+            data, train_epochs = train, functools.partial(whole_epochs.fit, model)
         else:
             # Keras would shuffle the batches by Python's global random state, which a resumed run does
             # not share; they come in random order already.
             train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
+            data = batching.feed(train)
         try:
             train_epochs(
-                train,
+                data,
                 validation_data=validation,
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
@@ -96,6 +98,16 @@ def fit(
         # Assigned variable by variable: the custom parts of the model stay the objects they are.
         model.set_weights(load_model(run.path("best.keras")).get_weights())
     return keeper
+
+
+def _build_metrics(model):
+    """Makes the variables of the compiled metrics.
+
+    Left to the first step they are made while TensorFlow traces it, which then traces it all again.
+    """
+    nothing = keras.ops.zeros((1, *model.output_shape[1:]))
+    model.compute_metrics(None, nothing, nothing)
+    model.reset_metrics()
 
 
 def _tensorboard(run):

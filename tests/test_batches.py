@@ -1,9 +1,10 @@
 """Batches: every example once, repeatable by (seed, epoch), short batches kept, buckets tight."""
 
+import keras
 import numpy as np
 import pytest
 
-from common.batches import ArrayBatches, BucketBatches, inference_batches, predict
+from common.batches import ArrayBatches, BucketBatches, feed, inference_batches, predict
 
 
 def labels_of(batches):
@@ -110,3 +111,33 @@ def test_predict_restores_the_order_of_the_data(ids):
     assert probabilities.shape == (137, 2)
     np.testing.assert_allclose(probabilities[:, 1], expected, rtol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="for TensorFlow")
+@pytest.mark.parametrize(
+    ("examples", "size"), [(1100, 100), (1034, 100), (64, 32), (20, 32), (9, 1)]
+)
+def test_fed_to_tensorflow_they_are_the_same(examples, size):
+    x = np.random.default_rng(0).integers(0, 256, (examples, 2, 2, 1)).astype("uint8")
+    y = np.arange(examples) % 3
+
+    def mirror(images, random):
+        return images[:, :, ::-1] if random.random() < 0.5 else images
+
+    batches = ArrayBatches(x, y, batch_size=size, num_classes=3, seed=0, augment=mirror)
+    dataset = feed(batches)
+    assert dataset.cardinality() == batches.num_batches
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        fed = list(dataset.as_numpy_iterator())
+        assert len(fed) == batches.num_batches
+        for index, parts in enumerate(fed):
+            for one, other in zip(parts, batches[index], strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_batches_of_many_lengths_or_of_many_examples_are_fed_as_they_are():
+    buckets = BucketBatches(np.ones((20, 8), "int32"), np.zeros(20), batch_size=4, num_classes=1)
+    large = ArrayBatches(np.ones((600, 3)), np.zeros(600), batch_size=300, num_classes=1)
+    assert feed(buckets) is buckets
+    assert feed(large) is large

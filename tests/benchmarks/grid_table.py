@@ -5,7 +5,7 @@
 The recipe is cifar10_cnn, its plain network made small, on 2,000 training images of CIFAR-10 (1,000 more
 for validation, 2,000 of the test split for testing), 5 epochs. FOLDER collects a line per training; the
 same command goes on where it ended, and writes tables/cifar10_small.npz beside this file when all
-3,456 trainings are there:
+2,592 trainings are there:
 
     index     int8   (rows, hyperparameters)  position of each value in the space
     curve     float16 (rows, seeds, epochs)   validation accuracy after each epoch; NaN once diverged
@@ -39,7 +39,7 @@ SPACE = {
     "dropout_rate": [0.0, 0.25, 0.5],
     "filters": ["4-8", "8-16"],
     "flip": [False, True],
-    "weight_decay": [0.0, 1e-3, 1e-2, 1e-1],
+    "weight_decay": [0.0, 1e-2, 1e-1],
 }
 ROWS = list(itertools.product(*(range(len(values)) for values in SPACE.values())))
 
