@@ -12,8 +12,8 @@ import tempfile
 import time
 
 from common.data import cache
-from common.environment import cpu_flags
 from common.errors import RecipeError
+from common.processor import cpu_flags
 
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8

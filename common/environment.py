@@ -1,7 +1,6 @@
 """What a run ran on: versions, machine, commit. Written beside every result."""
 
 import importlib.metadata
-import os
 import platform
 import shlex
 import subprocess
@@ -9,15 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+from common.backend import accelerators
+from common.processor import cpu_count, cpu_name
+
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
-CPUINFO = Path("/proc/cpuinfo")
-# Flags named there, the widest first.
-VECTOR_INSTRUCTIONS = {
-    "amx_bf16": "AMX",
-    "avx512_bf16": "AVX512-BF16",
-    "avx512f": "AVX512",
-    "avx2": "AVX2",
-}
 
 
 def versions():
@@ -29,40 +23,6 @@ def versions():
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def cpu_name():
-    """Returns the processor's model name and its widest vector instructions, as `AMD EPYC (AVX2)`.
-
-    Virtual machines hide the generation: two that are both named "AMD EPYC" differ twofold in speed.
-    """
-    found = _cpuinfo()
-    name = found.get("model name") or platform.processor() or platform.machine()
-    flags = cpu_flags()
-    widest = next((text for flag, text in VECTOR_INSTRUCTIONS.items() if flag in flags), None)
-    return f"{name} ({widest})" if widest else name
-
-
-def cpu_flags():
-    """Returns the set of instruction sets the processor names; empty where the system does not tell."""
-    return set(_cpuinfo().get("flags", "").split())
-
-
-def _cpuinfo():
-    """Returns what Linux says of the first processor, empty elsewhere."""
-    try:
-        first = CPUINFO.read_text().split("\n\n", 1)[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def cpu_count():
-    """Returns the number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def commit():
@@ -103,8 +63,6 @@ def describe(seed, data):
         data: `DataInfo.to_dict()` of the data trained on.
     """
     import keras
-
-    from common.backend import accelerators
 
     return {
         "python": platform.python_version(),

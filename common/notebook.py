@@ -58,7 +58,7 @@ def start(minutes, full="tens of minutes"):
     """
     import logging
 
-    from common import backend, environment
+    from common import backend, processor
 
     name = backend.start()
     # TensorFlow warns of functions traced anew, which several models in one process cannot avoid.
@@ -66,7 +66,7 @@ def start(minutes, full="tens of minutes"):
     import keras
 
     data = os.environ.get("NOTEBOOK_DATA", "sample") if full else "sample"
-    devices = ", ".join(backend.accelerators()) or f"{environment.cpu_count()} CPU cores"
+    devices = ", ".join(backend.accelerators()) or f"{processor.cpu_count()} CPU cores"
     text = "the real data set"
     if data == "sample":
         text = "built-in sample data"

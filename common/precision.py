@@ -2,7 +2,7 @@
 
 import contextlib
 
-from common.environment import cpu_flags
+from common.processor import cpu_flags
 
 # What processors call their products of bfloat16.
 BFLOAT16_PRODUCTS = {"avx512_bf16", "amx_bf16"}

@@ -14,7 +14,7 @@ import numpy as np
 
 from common.backend import accelerators
 from common.batches import ArrayBatches
-from common.environment import cpu_count
+from common.processor import cpu_count
 
 LARGEST_EPOCH = 2**30
 """Bytes; two epochs lie on the GPU at a time. Larger ones are trained batch by batch."""

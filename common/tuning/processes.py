@@ -18,7 +18,7 @@ class Worker:
     def __init__(self, directory, index, count):
         import socket
 
-        from common.environment import cpu_count
+        from common.processor import cpu_count
 
         self.index = index
         self.log = directory / "logs" / f"worker-{index}.log"

@@ -242,7 +242,7 @@ def draw(results, path):
 
 def machine():
     """Returns the machine and the versions in words."""
-    from common import environment
+    from common import environment, processor
 
     versions = environment.versions()
     named = ", ".join(
@@ -250,7 +250,7 @@ def machine():
         for name in ("keras", "tensorflow", "jax", "torch")
         if name in versions
     )
-    return f"{environment.cpu_count()} cores of {environment.cpu_name()}, {named}"
+    return f"{processor.cpu_count()} cores of {processor.cpu_name()}, {named}"
 
 
 def main():

@@ -1,8 +1,8 @@
-"""What a result says of its machine."""
+"""What a result says of its processor."""
 
 import pytest
 
-from common import environment
+from common import processor
 
 CPUINFO = """processor\t: 0
 model name\t: AMD EPYC
@@ -26,11 +26,11 @@ flags\t\t: amx_bf16
 def test_a_processor_is_named_with_what_makes_it_fast(flags, name, tmp_path, monkeypatch):
     file = tmp_path / "cpuinfo"
     file.write_text(CPUINFO.format(flags=flags))
-    monkeypatch.setattr(environment, "CPUINFO", file)
-    assert environment.cpu_name() == name
+    monkeypatch.setattr(processor, "CPUINFO", file)
+    assert processor.cpu_name() == name
 
 
 def test_where_the_system_tells_nothing_a_processor_still_has_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "CPUINFO", tmp_path / "absent")
-    assert environment.cpu_flags() == set()
-    assert environment.cpu_name()
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "absent")
+    assert processor.cpu_flags() == set()
+    assert processor.cpu_name()
