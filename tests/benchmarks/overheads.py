@@ -136,7 +136,10 @@ def fit_overhead(name="cifar10_cnn"):
         ours = [float(row.split(",")[column]) for row in rows[1:]]
     model = registry.load_model_module(name).build_model(config)
     model.compile(
-        "adam", "categorical_crossentropy", ["accuracy"], jit_compile=backend.jit_compile()
+        "adam",
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=backend.jit_compile(),
     )
     eye, seconds = np.eye(10, dtype="float32"), []
     x, y = np.asarray(splits.train.x), eye[splits.train.y]
