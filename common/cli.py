@@ -275,8 +275,8 @@ def _report_command(run):
 
 
 def _write_report(run, module, splits):
-    from common.explain.command import explain_examples
-    from common.report.page import write_report
+    from common.explanation import explain_examples
+    from common.report import write_report
 
     explanations = explain_examples(run, _encoder(module, run), splits)
     return write_report(run.directory, splits, explanations=explanations)
@@ -454,11 +454,11 @@ def _explain(words):
         prediction.check_label(arguments.label, run.data_info()["class_names"])
     prediction.check_files(arguments.files)
     _start_backend()
-    from common.explain import command
+    from common import explanation
 
     encode = _encoder(module, run)
     output = arguments.output or run.path("explanations")
-    for lines in command.explain_files(run, encode, arguments.files, arguments.label, output):
+    for lines in explanation.explain_files(run, encode, arguments.files, arguments.label, output):
         print(lines, flush=True)
 
 

@@ -193,7 +193,7 @@ def _paired_tests(runs):
     import numpy as np
 
     from common import metrics
-    from common.report.page import read_predictions
+    from common.report import read_predictions
     from common.wording import p_value
 
     remarks = []

@@ -152,7 +152,7 @@ def show(picture):
     """Shows a matplotlib figure, or PNG bytes, in the notebook."""
     from IPython.display import Image, display
 
-    from common.report.drawing import to_png
+    from common.report_figures import to_png
 
     content = picture if isinstance(picture, bytes) else to_png(picture)
     display(Image(content, width=min(_width(content), 900)))
@@ -173,7 +173,7 @@ def panels(rows, columns, title, size=1.5):
     """
     from matplotlib.figure import Figure
 
-    from common.report.drawing import set_title
+    from common.report_figures import set_title
 
     figure = Figure(
         figsize=(max(size * columns, 4.0), size * rows + 0.6), dpi=150, layout="constrained"
@@ -197,7 +197,7 @@ def lines(series, xlabel, ylabel, title, x=None, marker=None):
     """
     from matplotlib.ticker import MaxNLocator
 
-    from common.report.drawing import FAINT, INK, new_axes
+    from common.report_figures import FAINT, INK, new_axes
     from common.tuning.figures import STYLES
 
     figure, axes = new_axes(7.0, 3.6, xlabel, ylabel, title)

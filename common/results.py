@@ -125,7 +125,7 @@ def record(name, directory):
     processor's.
     """
     # Not at the top: it imports matplotlib, and `recipes list` reads results.
-    from common.report.facts import read_history
+    from common.report_facts import read_history
 
     directory = Path(directory)
     metrics = read_json(directory / "metrics.json", "metrics")

@@ -17,10 +17,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from common import backend, cli, prediction, registry
+from common import backend, cli, prediction, registry, report_facts
 from common.errors import RecipeError, UsageError
 from common.files import could_not_write, read_json, write_json_atomic, write_text_atomic
-from common.report import facts
 from common.run import Options, Run
 from tests.conftest import ROOT
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny, weights
@@ -246,7 +245,7 @@ def test_run_that_goes_on_with_other_versions_says_so(copy, tiny_data):
     assert held == old
     assert resumed["commit"] == environment["commit"]
     assert resumed["versions"] == [f"keras: 3.0 -> {environment['versions']['keras']}"]
-    rows = dict(facts.environment(held | {"resumed": [resumed]}))
+    rows = dict(report_facts.environment(held | {"resumed": [resumed]}))
     assert "keras: 3.0 ->" in rows["resumed"]
 
 

@@ -10,10 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from common import metrics
+from common import metrics, report, report_figures
 from common.errors import RecipeError
-from common.report import drawing
-from common.report.page import FIGURES, write_report
 
 CLASS_NAMES = ("cat", "dog & <b>friend</b>", "frog")
 
@@ -86,9 +84,9 @@ def fake_splits(x, y):
 @pytest.fixture
 def quick_figures(monkeypatch):
     """Replaces the drawing, a second per report, where a test is about something else."""
-    pixel = drawing.thumbnail(np.zeros((1, 1), np.uint8))
+    pixel = report_figures.thumbnail(np.zeros((1, 1), np.uint8))
     for name in ("learning_curve", "confusion", "reliability", "contact_sheet"):
-        monkeypatch.setattr(drawing, name, lambda *_, **__: pixel)
+        monkeypatch.setattr(report_figures, name, lambda *_, **__: pixel)
 
 
 class Page(HTMLParser):
@@ -123,12 +121,12 @@ def test_report_is_complete_and_self_contained(tmp_path):
     items = [
         {
             "title": f"Test no. {index}: cat, truly dog",
-            "picture": drawing.thumbnail(images[index]),
+            "picture": report_figures.thumbnail(images[index]),
             "text": "Whiskers weigh most.",
         }
         for index in range(3)
     ]
-    path = write_report(run, fake_splits(images, labels), explanations=(items, None))
+    path = report.write_report(run, fake_splits(images, labels), explanations=(items, None))
     assert path == run / "report.html"
     assert path.read_text(encoding="utf-8").count("Whiskers weigh most.") == 6  # text and alt
     page = Page(path)
@@ -156,7 +154,7 @@ def test_report_is_complete_and_self_contained(tmp_path):
         Image.open(io.BytesIO(content)).verify()
     assert path.stat().st_size < 1_500_000
     figures = {file.name for file in (run / "figures").iterdir()}
-    assert figures == set(FIGURES)
+    assert figures == set(report.FIGURES)
     assert not list(run.rglob(".partial-*"))
 
 
@@ -168,7 +166,7 @@ def test_the_most_confident_mistakes_come_first_with_their_own_picture(tmp_path)
     labels = write_run(run)
     # Each test image is one grey level, its own number.
     images = np.zeros((97, 5, 9, 1), np.uint8) + np.arange(97, dtype=np.uint8)[:, None, None, None]
-    page = Page(write_report(run, fake_splits(images, labels)))
+    page = Page(report.write_report(run, fake_splits(images, labels)))
     shown = [image for image in page.images if image["alt"].startswith("Test image")]
     with np.load(run / "predictions.npz") as archive:
         probabilities = archive["test_probabilities"]
@@ -197,7 +195,7 @@ def test_class_names_and_texts_are_escaped_and_long_texts_trimmed(tmp_path):
         ],
         dtype=object,
     )
-    path = write_report(run, fake_splits(texts, labels))
+    path = report.write_report(run, fake_splits(texts, labels))
     html, page = path.read_text(encoding="utf-8"), Page(path)
     assert "<script>" not in html
     assert "<b>friend" not in html
@@ -214,18 +212,18 @@ def test_encode_replaces_what_is_shown(tmp_path):
     labels = write_run(run, kind="text")
     texts = np.array(["raw text"] * 97, dtype=object)
     encode = lambda batch: ["as the model reads it" for _ in batch]  # noqa: E731
-    page = Page(write_report(run, fake_splits(texts, labels), encode=encode))
+    page = Page(report.write_report(run, fake_splits(texts, labels), encode=encode))
     assert "as the model reads it" in page.text
     assert "raw text" not in page.text
     token_ids = lambda batch: np.zeros((len(batch), 7), np.int32)  # noqa: E731
-    page = Page(write_report(run, fake_splits(texts, labels), encode=token_ids))
+    page = Page(report.write_report(run, fake_splits(texts, labels), encode=token_ids))
     assert "raw text" in page.text
 
 
 @pytest.mark.usefixtures("quick_figures")
 def test_sample_data_is_loud(tmp_path):
     write_run(tmp_path / "run", source="sample")
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(report.write_report(tmp_path / "run"))
     assert "Sample data. These figures say nothing about the real task" in page.text
 
 
@@ -236,7 +234,7 @@ def test_baselines_are_shown_with_their_paired_test(tmp_path):
         {"name": "majority class", "accuracy": 0.2, "count": 97},
     ]
     write_run(tmp_path / "run", baselines=baselines)
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(report.write_report(tmp_path / "run"))
     assert "model worse, p < 0.001" in page.text
     assert "no paired test" in page.text
 
@@ -255,7 +253,7 @@ def test_baselines_are_shown_with_their_paired_test(tmp_path):
 def test_a_missing_file_is_said_and_the_rest_is_shown(tmp_path, missing, sentence):
     write_run(tmp_path / "run")
     (tmp_path / "run" / missing).unlink()
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(report.write_report(tmp_path / "run"))
     assert sentence in page.text
     assert "test accuracy" in page.text
 
@@ -265,7 +263,7 @@ def test_a_damaged_predictions_file_is_said(tmp_path):
     run = tmp_path / "run"
     write_run(run)
     (run / "predictions.npz").write_bytes((run / "predictions.npz").read_bytes()[:200])
-    page = Page(write_report(run))
+    page = Page(report.write_report(run))
     assert "predictions.npz cannot be used" in page.text
     assert not (run / "figures" / "confusion.png").exists()
 
@@ -274,7 +272,7 @@ def test_a_damaged_predictions_file_is_said(tmp_path):
 def test_pictures_of_another_test_split_are_not_shown(tmp_path):
     labels = write_run(tmp_path / "run")
     images = np.zeros((97, 4, 4, 1), np.uint8)
-    page = Page(write_report(tmp_path / "run", fake_splits(images, labels[::-1])))
+    page = Page(report.write_report(tmp_path / "run", fake_splits(images, labels[::-1])))
     assert "differ from those in predictions.npz" in page.text
     assert not any(image["alt"].startswith("Test image") for image in page.images)
 
@@ -282,7 +280,7 @@ def test_pictures_of_another_test_split_are_not_shown(tmp_path):
 def test_an_unfinished_run_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(RecipeError, match=r"not a finished run.*metrics\.json"):
-        write_report(tmp_path / "run")
+        report.write_report(tmp_path / "run")
 
 
 @pytest.mark.parametrize("classes", [2, 23, 100])
@@ -290,7 +288,7 @@ def test_other_numbers_of_classes(tmp_path, classes):
     """23 and 100 classes for 97 examples: some classes are absent from the test set."""
     run = tmp_path / "run"
     write_run(run, classes=classes)
-    page = Page(write_report(run))
+    page = Page(report.write_report(run))
     assert "class 99" in page.text or classes < 100
     assert ("not in the test set" in page.text) == (classes > 2)
 
@@ -298,7 +296,7 @@ def test_other_numbers_of_classes(tmp_path, classes):
 def test_a_run_without_mistakes(tmp_path):
     labels = write_run(tmp_path / "run", mistakes=False)
     images = np.zeros((97, 4, 4, 1), np.uint8)
-    page = Page(write_report(tmp_path / "run", fake_splits(images, labels)))
+    page = Page(report.write_report(tmp_path / "run", fake_splits(images, labels)))
     assert "all 97 test examples are predicted correctly" in page.text
     assert "100.0 %" in page.text
 
@@ -318,5 +316,5 @@ def test_ten_thousand_examples_take_a_few_cpu_seconds(tmp_path):
         test_labels=labels,
     )
     images = generator.integers(0, 256, (10_000, 32, 32, 3), dtype=np.uint8)
-    path = write_report(run, fake_splits(images, labels))
+    path = report.write_report(run, fake_splits(images, labels))
     assert path.stat().st_size < 1_500_000

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from common.report.drawing import (
+from common.report_figures import (
     ALERT,
     FAINT,
     INK,

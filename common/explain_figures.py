@@ -4,7 +4,7 @@ import html
 
 import numpy as np
 
-from common.report.drawing import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress, set_title, to_png
+from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress, set_title, to_png
 
 CLEARLY = 0.02
 """Of the probability: a smaller difference of two deletion curves is noise."""
@@ -28,7 +28,7 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         curves: Dict from the name of an explanation, and `random`, to its deletion curve (shares,
             probabilities, area).
         checks: Dict with `residual` (completeness), `similarity` and `gradients_similarity` (of Grad-CAM
-            and of integrated gradients with those of randomised weights), see methods.py.
+            and of integrated gradients with those of randomised weights), see common.explain.
 
     Returns:
         PNG bytes.

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common import prediction
+from common import explain, explain_figures, prediction
 from common.batches import inference_batches, predict
 from common.errors import RecipeError
-from common.explain import drawing, methods
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.loading import load_model
 from common.pages import data_uri
@@ -78,7 +77,7 @@ def explain_examples(run, encode, splits):
         A list of dicts with `title`, `picture` (PNG bytes), `text` and, for a text, `words` (HTML);
         and None. Where nothing can be explained: an empty list and a sentence that says why.
     """
-    from common.report.page import read_predictions
+    from common.report import read_predictions
 
     predictions, problem = read_predictions(run.path("predictions.npz"))
     if predictions is None:
@@ -132,33 +131,33 @@ def explain_image(model, image, chosen, name, probability, run=None):
     # "Nothing", for integrated gradients and for what is removed, is the image's mean colour: black
     # would be a digit's background.
     fill = image.reshape(-1, image.shape[-1]).mean(axis=0).astype("uint8")
-    senseless = methods.randomised(model)
+    senseless = explain.randomised(model)
     heat, other_heat = (
-        methods.grad_cam(each, image[None], [chosen], average=False)[0]
+        explain.grad_cam(each, image[None], [chosen], average=False)[0]
         for each in (model, senseless)
     )
     (attributions, residual), (other_attributions, _) = (
-        methods.integrated_gradients(each, image, chosen, baseline=fill)
+        explain.integrated_gradients(each, image, chosen, baseline=fill)
         for each in (model, senseless)
     )
     checks = {
         "residual": residual,
-        "similarity": methods.similarity(heat, other_heat),
-        "gradients_similarity": methods.similarity(
+        "similarity": explain.similarity(heat, other_heat),
+        "gradients_similarity": explain.similarity(
             attributions.sum(axis=-1), other_attributions.sum(axis=-1)
         ),
     }
     curves = {
-        name: methods.deletion_curve(ask, image, importance, chosen, fill=fill)
+        name: explain.deletion_curve(ask, image, importance, chosen, fill=fill)
         for name, importance in (
             ("integrated gradients", attributions.sum(axis=-1)),
             ("HiResCAM", heat),
         )
     }
-    curves["random"] = methods.random_deletion(ask, image, heat.size, chosen, fill=fill)
+    curves["random"] = explain.random_deletion(ask, image, heat.size, chosen, fill=fill)
     areas = {name: curve[2] for name, curve in curves.items()}
     return {
-        "picture": drawing.image_explanation(
+        "picture": explain_figures.image_explanation(
             image, name, probability, heat, attributions, curves, checks
         ),
         "text": "Mean probability while the most marked pixels are removed: "
@@ -176,16 +175,16 @@ def explain_words(model, ids, chosen, name, probability, run):
     from common.text import TextEncoder
 
     ask = answers(model)
-    scores = methods.erase_words(ask, ids, chosen)
-    senseless = methods.erase_words(answers(methods.randomised(model)), ids, chosen)
-    similarity = methods.similarity(scores, senseless)
+    scores = explain.erase_words(ask, ids, chosen)
+    senseless = explain.erase_words(answers(explain.randomised(model)), ids, chosen)
+    similarity = explain.similarity(scores, senseless)
     encoder = TextEncoder.load(run.path("vocabulary.json"))
     words = [encoder.decode(np.array([index])) for index in ids[ids != PADDING]]
     curves = {
-        "erased words": methods.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
-        "random": methods.random_deletion(ask, ids, len(scores), chosen, fill=UNKNOWN),
+        "erased words": explain.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
+        "random": explain.random_deletion(ask, ids, len(scores), chosen, fill=UNKNOWN),
     }
-    picture = drawing.word_explanation(
+    picture = explain_figures.word_explanation(
         words, scores, name, probability, curves, {"similarity": similarity}
     )
     areas = {name: curve[2] for name, curve in curves.items()}
@@ -193,7 +192,7 @@ def explain_words(model, ids, chosen, name, probability, run):
     strongest = list(dict.fromkeys(signed))[:5]
     return {
         "picture": picture,
-        "words": drawing.shaded_words(words, scores),
+        "words": explain_figures.shaded_words(words, scores),
         "text": f"Words that weigh most, for (+) or against (-): {', '.join(strongest)}. Mean "
         f"probability while words are removed: {areas['erased words']:.2f} by their weight, "
         f"{areas['random']:.2f} at random. Rank correlation with randomised weights {similarity:.2f}.",

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from common import metrics, wording
+from common import metrics, report_facts, report_scores, wording
 from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.pages import data_uri, render
-from common.report import facts, scores
 from common.run import SCORE_AGAIN, read_metrics
 
 FIGURES = (
@@ -39,7 +38,7 @@ def write_report(run_dir, splits=None, encode=None, explanations=None):
             shown in their place: images (n, height, width[, channels]) or n strings, e.g. the
             part of a text that the model reads. Where it returns neither (token ids), and for
             None, the raw examples are shown.
-        explanations: What `common.explain.command.explain_examples` returns; None: no such section.
+        explanations: What `common.explanation.explain_examples` returns; None: no such section.
 
     Returns:
         Path of the report.
@@ -58,7 +57,7 @@ def write_report(run_dir, splits=None, encode=None, explanations=None):
     environment = _optional_json(run_dir / "environment.json")
     config = _optional_json(run_dir / "config.json")
     timing = _optional_json(run_dir / "timing.json")
-    history, history_problem = facts.read_history(run_dir / "history.csv")
+    history, history_problem = report_facts.read_history(run_dir / "history.csv")
     predictions, predictions_problem = read_predictions(run_dir / "predictions.npz")
 
     figures = {}
@@ -67,25 +66,27 @@ def write_report(run_dir, splits=None, encode=None, explanations=None):
         "preset": summary.get("preset"),
         "run": run_dir.name,
         "data": summary.get("data", {}),
-        "headline": facts.headline(summary, timing),
-        "baselines": facts.baselines(summary),
-        "curves": facts.curves(history, summary.get("best_epoch"), figures),
+        "headline": report_facts.headline(summary, timing),
+        "baselines": report_facts.baselines(summary),
+        "curves": report_facts.curves(history, summary.get("best_epoch"), figures),
         "curves_problem": history_problem,
         "predictions_problem": predictions_problem,
-        "time": facts.time(timing, history),
+        "time": report_facts.time(timing, history),
         "timed": bool(timing),
         "config": {
             key: wording.plain(value) for key, value in (config.get("config") or {}).items()
         },
-        "environment": facts.environment(environment),
+        "environment": report_facts.environment(environment),
         "versions": environment.get("versions") or {},
-        "data_rows": facts.data_rows(summary.get("data", {}), environment.get("data") or {}),
-        "command": facts.command(environment),
+        "data_rows": report_facts.data_rows(summary.get("data", {}), environment.get("data") or {}),
+        "command": report_facts.command(environment),
         "started": str(environment.get("started") or "")[:16].replace("T", " "),
     }
-    page |= dict.fromkeys(scores.SECTIONS)
+    page |= dict.fromkeys(report_scores.SECTIONS)
     if predictions is not None:
-        page |= scores.from_predictions(predictions, summary, environment, splits, encode, figures)
+        page |= report_scores.from_predictions(
+            predictions, summary, environment, splits, encode, figures
+        )
     if explanations is not None:
         items, problem = explanations
         for index, item in enumerate(items):

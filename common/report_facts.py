@@ -5,8 +5,7 @@ import shlex
 
 import numpy as np
 
-from common import metrics
-from common.report import drawing
+from common import metrics, report_figures
 from common.wording import DASH, MINUS, duration, number, p_value, percent, plain
 
 
@@ -116,7 +115,7 @@ def curves(history, best_epoch, figures):
         at = np.nanargmin(watched) if best == "lowest" else np.nanargmax(watched)
         value = percent(watched[at]) if is_percent else f"{watched[at]:.3g}"
         title = f"{side} {name} is {best} ({value}) at epoch {epochs[at]} of {epochs[-1]}"
-        figures[f"{name}.png"] = drawing.learning_curve(
+        figures[f"{name}.png"] = report_figures.learning_curve(
             epochs, train, validation, best_epoch, title=title, ylabel=label, percent=is_percent
         )
         ends = [

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from common import metrics
+from common import metrics, report_figures
 from common.errors import RecipeError
 from common.pages import data_uri
-from common.report import drawing
 from common.wording import DASH, percent
 
 SECTIONS = ("confusion", "classes", "mistakes", "calibration", "majority", "majority_name")
@@ -53,13 +52,13 @@ def _confusion(matrix, names, figures):
     if top:
         first = top[0]
         title = (
-            f"Most frequent: {drawing.short(first['true'])} taken for "
-            f"{drawing.short(first['predicted'])}, "
+            f"Most frequent: {report_figures.short(first['true'])} taken for "
+            f"{report_figures.short(first['predicted'])}, "
             f"{first['count']:,} of {first['of']:,}"
         )
     else:
         title = "No mistake"
-    figures["confusion.png"] = drawing.confusion(matrix, names, title=title)
+    figures["confusion.png"] = report_figures.confusion(matrix, names, title=title)
     alt = (
         f"Confusion matrix of {len(matrix)} classes, true class in rows. {title}. "
         f"{int(np.trace(matrix)):,} of {int(matrix.sum()):,} are on the diagonal."
@@ -116,18 +115,18 @@ def _mistakes(probabilities, labels, names, splits, encode, figures):
         if raw is not None and isinstance(raw[position], str):
             item |= _trim(raw[position])
         elif raw is not None:
-            item["image"] = data_uri(drawing.thumbnail(raw[position]))
+            item["image"] = data_uri(report_figures.thumbnail(raw[position]))
             # Magnify small pictures with hard pixels; let the browser smooth large ones.
             item["pixelated"] = max(np.shape(raw[position])[:2]) <= 48
         items.append(item)
     if items and "image" in items[0]:
         captions = [
-            f"{drawing.short(item['true'], 12)} → "
-            f"{drawing.short(item['predicted'], 12)}\n{item['probability']}"
+            f"{report_figures.short(item['true'], 12)} → "
+            f"{report_figures.short(item['predicted'], 12)}\n{item['probability']}"
             for item in items
         ]
-        pictures = [drawing.flat(image) for image in raw]
-        figures["mistakes.png"] = drawing.contact_sheet(pictures, captions)
+        pictures = [report_figures.flat(image) for image in raw]
+        figures["mistakes.png"] = report_figures.contact_sheet(pictures, captions)
     return {
         "list": items,
         "kind": "image" if items and "image" in items[0] else "text" if raw is not None else None,
@@ -204,7 +203,7 @@ def _calibration(predictions, probabilities, labels, summary, figures):
         error = metrics.expected_calibration_error(values, labels)
         loss = metrics.log_loss(values, labels)
         full_title = f"{title}: calibration error {percent(error)}"
-        figures[name] = drawing.reliability(table, title=full_title, shown_from=shown_from)
+        figures[name] = report_figures.reliability(table, title=full_title, shown_from=shown_from)
         filled = table["count"] > 0
         gap = np.average(
             (table["confidence"] - table["accuracy"])[filled], weights=table["count"][filled]
