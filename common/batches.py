@@ -9,7 +9,8 @@ import itertools
 import keras
 import numpy as np
 
-EXAMPLES_PER_CALL = 512
+# What TensorFlow is handed at once: many small images, few large ones.
+BYTES_PER_CALL = 2**20
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -131,12 +132,11 @@ def feed(batches):
     Args:
         batches: ArrayBatches; those of many lengths (BucketBatches) stay as they are.
     """
-    per_call = EXAMPLES_PER_CALL // batches.batch_size
-    if (
-        keras.backend.backend() != "tensorflow"
-        or isinstance(batches, BucketBatches)
-        or per_call < 2
-    ):
+    if keras.backend.backend() != "tensorflow" or isinstance(batches, BucketBatches):
+        return batches
+    first = batches[0]
+    per_call = BYTES_PER_CALL // first[0].nbytes
+    if per_call < 2:
         return batches
     import tensorflow as tf
 
@@ -149,9 +149,7 @@ def feed(batches):
             if found:
                 yield tuple(np.stack(parts) for parts in zip(*found, strict=True))
 
-    signature = tuple(
-        tf.TensorSpec((None, None, *part.shape[1:]), part.dtype) for part in batches[0]
-    )
+    signature = tuple(tf.TensorSpec((None, None, *part.shape[1:]), part.dtype) for part in first)
     dataset = tf.data.Dataset.from_generator(groups, output_signature=signature).unbatch()
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import common.batches
 from common.batches import ArrayBatches, BucketBatches, feed, inference_batches, predict
 
 
@@ -117,7 +118,10 @@ def test_predict_restores_the_order_of_the_data(ids):
 @pytest.mark.parametrize(
     ("examples", "size"), [(1100, 100), (1034, 100), (64, 32), (20, 32), (9, 1)]
 )
-def test_fed_to_tensorflow_they_are_the_same(examples, size):
+def test_fed_to_tensorflow_they_are_the_same(examples, size, monkeypatch):
+    monkeypatch.setattr(
+        common.batches, "BYTES_PER_CALL", 2000
+    )  # Five batches of 100, fifteen of 32.
     x = np.random.default_rng(0).integers(0, 256, (examples, 2, 2, 1)).astype("uint8")
     y = np.arange(examples) % 3
 
@@ -136,8 +140,8 @@ def test_fed_to_tensorflow_they_are_the_same(examples, size):
                 np.testing.assert_array_equal(one, other)
 
 
-def test_batches_of_many_lengths_or_of_many_examples_are_fed_as_they_are():
+def test_batches_of_many_lengths_or_large_are_fed_as_they_are():
     buckets = BucketBatches(np.ones((20, 8), "int32"), np.zeros(20), batch_size=4, num_classes=1)
-    large = ArrayBatches(np.ones((600, 3)), np.zeros(600), batch_size=300, num_classes=1)
+    large = ArrayBatches(np.ones((600, 300)), np.zeros(600), batch_size=300, num_classes=1)
     assert feed(buckets) is buckets
     assert feed(large) is large

@@ -76,7 +76,7 @@ def pipeline(name, seconds=3.0, pairs=20):
     """Returns the share of a training's CPU time that ends when TensorFlow holds the batches already.
 
     Both sides go through Keras' fit, in turns, each for so many seconds; the median over the pairs.
-    Training keeps every core busy, so it is the share of the wall time too, which neighbours disturb.
+    CPU time, because neighbours disturb wall time by more than what is measured here.
     """
     from common import backend
 
@@ -115,7 +115,10 @@ def pipeline(name, seconds=3.0, pairs=20):
 
 
 def fit_overhead(name="cifar10_cnn"):
-    """Returns the seconds of an epoch in `recipes train` over those in bare model.fit, minus 1."""
+    """Returns the seconds of an epoch in `recipes train` over those in bare model.fit, minus 1.
+
+    Bare is what one would write: the arrays handed to fit, "adam".
+    """
     import numpy as np
 
     from common import backend, registry
