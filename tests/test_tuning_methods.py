@@ -117,6 +117,26 @@ def test_methods_that_learn_find_the_best_of_a_smooth_function(method):
     assert np.median(found) > best - 0.01
 
 
+def test_tpe_asks_once_a_trial_and_replays_a_trial_once(monkeypatch):
+    # In a space of 140 points most of Optuna's answers were tried: it was asked 20 times for a trial,
+    # each time with a study made anew.
+    oracle = oracle_of("tpe")
+    import optuna
+
+    calls = {"ask": 0, "add_trial": 0}
+    for name in calls:
+        original = getattr(optuna.study.Study, name)
+
+        def counted(*args, name=name, original=original, **kwargs):
+            calls[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(optuna.study.Study, name, counted)
+    search(oracle, 80)
+    assert calls["ask"] == 70  # The first 10 are random.
+    assert calls["add_trial"] == 79
+
+
 def test_how_long_a_bayesian_search_is_to_be_does_not_change_its_points():
     short, long = (oracle_of("bayesian", max_trials=trials) for trials in (8, 100))
     assert short.first_random == long.first_random == 8  # two for each of four hyperparameters

@@ -5,11 +5,14 @@ import math
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 
-TRIES = 20
+CHANGES = 100
 
 
 class TPEOracle(SweepOracle):
     """Optuna's TPESampler on a study that is replayed from the trials: no second state to keep.
+
+    Optuna proposes what was tried already, in a small space most of the time. Such an answer is changed,
+    one value after another, until it is new.
 
     Args:
         initial_trials: Random trials first, the same as in the other methods.
@@ -18,6 +21,7 @@ class TPEOracle(SweepOracle):
     def __init__(self, *args, initial_trials=10, **kwargs):
         super().__init__(*args, **kwargs)
         self.initial_trials = initial_trials
+        self._study, self._rows = None, []
 
     @property
     def first_random(self):
@@ -29,29 +33,41 @@ class TPEOracle(SweepOracle):
             return self.draw(number, trials)
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        taken = self.taken(trials)
-        worst = max(map(self.loss, known))
-        for attempt in range(TRIES):
-            seed = int(self.random(number, attempt).integers(2**31))
-            sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed)
-            study = optuna.create_study(sampler=sampler)
-            for trial in trials:
-                if trial.finished:
-                    study.add_trial(self._replayed(trial, min(self.loss(trial), worst)))
-            point = self._suggest(study.ask())
+        random, taken = self.random(number), self.taken(trials)
+        study = self._replay([trial for trial in trials if trial.finished], known)
+        seed = int(random.integers(2**31))
+        study.sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed)
+        asked = study.ask()
+        point = self._suggest(asked)
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)  # The sampler passes it over.
+        for _ in range(CHANGES):
             if spaces.key(point) not in taken:
                 return point
+            point = self.space.mutate(point, random)
         return self.draw(number, trials)
 
-    def _replayed(self, trial, loss):
+    def _replay(self, finished, known):
+        """Returns a study of the trials; it is the last one, where that is the beginning of it."""
+        import optuna
+
+        worst = max(map(self.loss, known))
+        rows = [(trial.values, min(self.loss(trial), worst)) for trial in finished]
+        if self._study is None or self._rows != rows[: len(self._rows)]:
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            self._study, self._rows = optuna.create_study(), []
+        for values, loss in rows[len(self._rows) :]:
+            self._study.add_trial(self._replayed(values, loss))
+        self._rows = rows
+        return self._study
+
+    def _replayed(self, values, loss):
         import optuna
 
         # To Optuna, two ranges of one hyperparameter under two conditions are two parameters.
         entries = zip(spaces.titles(self.space.entries), self.space.entries, strict=True)
-        here = {name: entry for name, entry in entries if spaces.present(entry, trial.values)}
+        here = {name: entry for name, entry in entries if spaces.present(entry, values)}
         return optuna.trial.create_trial(
-            params={name: encode(entry, trial.values[entry.name]) for name, entry in here.items()},
+            params={name: encode(entry, values[entry.name]) for name, entry in here.items()},
             distributions={name: distribution(entry) for name, entry in here.items()},
             value=loss,
         )
