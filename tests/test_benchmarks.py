@@ -108,6 +108,21 @@ def test_the_readmes_show_what_was_measured():
         )
 
 
+def test_a_replay_keeps_earlier_methods_and_is_whole_after_each(table):
+    first = list(search_replay.replay(table, ["random"], 2, seeds=3, stock_seeds=1))[-1]
+    kept = first["methods"]["random"]
+    states = [
+        list(result["methods"])
+        for result in search_replay.replay(table, ["grid", "evolution"], 2, 2, 1, earlier=first)
+    ]
+    assert states == [["random", "grid"], ["random", "grid", "evolution"]]
+    assert first["methods"] == {"random": kept}
+    assert len(kept["regrets"]) == 3
+    # Of another budget nothing is kept.
+    (other,) = search_replay.replay(table, ["grid"], 3, 2, 1, earlier=first)
+    assert list(other["methods"]) == ["grid"]
+
+
 def test_methods_with_fewer_searches_are_not_compared_in_pairs():
     def method(finals):
         return {

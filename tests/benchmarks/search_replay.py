@@ -15,7 +15,8 @@ because their neighbouring seeds repeat each other's points.
 Printed: the median over searches after a quarter, half and all of the budget; its ratio to random's
 with a 95 % interval (bootstrap over searches, in pairs of equal seeds); the mean rank; the test accuracy
 of what was chosen; CPU time a trial; and the regret of the best score among *all* points. FOLDER
-takes regrets as JSON and a picture of each table.
+takes regrets as JSON, after each method, and a picture of each table; what it has of methods that are not
+named stays.
 """
 
 import argparse
@@ -224,10 +225,23 @@ def mean_ranks(finals):
     return dict(zip(finals, ranks.mean(axis=1), strict=True)), count
 
 
-def replay(table, methods, trials, seeds, stock_seeds):
-    """Runs all searches on a table and returns its part of the result."""
+def replay(table, methods, trials, seeds, stock_seeds, earlier=None):
+    """Runs all searches on a table; yields its part of the result, growing, after each method.
+
+    Args:
+        earlier: A result of the same budget, whose other methods are kept.
+    """
     grid = np.linspace(1, trials * table.epochs, 100)
-    results = {}
+    result = {
+        "table": table.name,
+        "points": len(table.rows),
+        "exhaustive": round(table.exhaustive(), 5),
+        "unit": "trainings" if table.curve is None else "epochs",
+        "epochs": np.round(grid, 2).tolist(),
+        "methods": {},
+    }
+    if earlier and earlier["epochs"] == result["epochs"]:
+        result["methods"] = dict(earlier["methods"])
     ours(table, "random", 0, 1)  # Imports, before anything is timed.
     for method in methods:
         run, count = (stock, stock_seeds) if method in STOCK else (ours, seeds)
@@ -237,21 +251,16 @@ def replay(table, methods, trials, seeds, stock_seeds):
         searches = [run(table, method, seed, trials) for seed in range(count)]
         cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begun
         found = [incumbents(table, seen, grid) for seen in searches]
-        results[method] = {
+        result["methods"][method] = {
             "regrets": [[round(value, 5) for value in regrets] for regrets, _ in found],
             "tests": [test for _, test in found],
             "trials": statistics.fmean(len(seen) for seen in searches),
             "cpu_ms": round(1000 * cpu / sum(len(seen) for seen in searches), 2),
         }
         print(f"{table.name}: {method} done", file=sys.stderr, flush=True)
-    return {
-        "table": table.name,
-        "points": len(table.rows),
-        "exhaustive": round(table.exhaustive(), 5),
-        "unit": "trainings" if table.curve is None else "epochs",
-        "epochs": np.round(grid, 2).tolist(),
-        "methods": results,
-    }
+        known = result["methods"]
+        result["methods"] = {name: known[name] for name in OURS + STOCK if name in known}
+        yield result
 
 
 def text(result):
@@ -328,19 +337,23 @@ def main():
     arguments = parser.parse_args()
     names = list(json.loads((arguments.tables / "tables.json").read_text()))
     for name in arguments.names.split(",") if arguments.names else names:
-        table = Table(arguments.tables, name)
-        result = replay(
+        table, path = Table(arguments.tables, name), None
+        if arguments.output:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            path = arguments.output / f"replay_{name}.json"
+        growing = replay(
             table,
             arguments.methods.split(","),
             arguments.trials,
             arguments.seeds,
             arguments.stock_seeds,
+            earlier=json.loads(path.read_text()) if path and path.exists() else None,
         )
+        for result in growing:
+            if path:
+                path.write_text(json.dumps(result) + "\n")
+                draw(result, path.with_suffix(".png"))
         print(f"\n{text(result)}", flush=True)
-        if arguments.output:
-            arguments.output.mkdir(parents=True, exist_ok=True)
-            (arguments.output / f"replay_{name}.json").write_text(json.dumps(result) + "\n")
-            draw(result, arguments.output / f"replay_{name}.png")
 
 
 if __name__ == "__main__":
