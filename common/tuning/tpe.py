@@ -6,6 +6,7 @@ from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 
 CHANGES = 100
+"""Of an answer that was tried, before a random point is taken instead."""
 
 
 class TPEOracle(SweepOracle):
@@ -34,7 +35,7 @@ class TPEOracle(SweepOracle):
         import optuna
 
         random, taken = self.random(number), self.taken(trials)
-        study = self._replay([trial for trial in trials if trial.finished], known)
+        study = self._study_of([trial for trial in trials if trial.finished], known)
         seed = int(random.integers(2**31))
         study.sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed)
         asked = study.ask()
@@ -46,7 +47,7 @@ class TPEOracle(SweepOracle):
             point = self.space.mutate(point, random)
         return self.draw(number, trials)
 
-    def _replay(self, finished, known):
+    def _study_of(self, finished, known):
         """Returns a study of the trials; it is the last one, where that is the beginning of it."""
         import optuna
 
@@ -56,11 +57,11 @@ class TPEOracle(SweepOracle):
             optuna.logging.set_verbosity(optuna.logging.WARNING)
             self._study, self._rows = optuna.create_study(), []
         for values, loss in rows[len(self._rows) :]:
-            self._study.add_trial(self._replayed(values, loss))
+            self._study.add_trial(self._frozen(values, loss))
         self._rows = rows
         return self._study
 
-    def _replayed(self, values, loss):
+    def _frozen(self, values, loss):
         import optuna
 
         # To Optuna, two ranges of one hyperparameter under two conditions are two parameters.
