@@ -25,7 +25,7 @@ def rows(*accuracies):
     ]
 
 
-def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64):
+def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64, accelerators=()):
     """Writes what a finished search leaves."""
     preset = registry.load("mnist_cnn").PRESETS["best"]
     base = dataclasses.replace(preset, epochs=2, filters=(8, 16), patience=None, shift=1.0)
@@ -45,6 +45,7 @@ def finished(directory, data="full", start=(0.8, 0.82, 0.81), batch_size=64):
     write_json_atomic(directory / "best.json", {"config": configuration.to_dict(winner)})
     environment = dict.fromkeys(("backend", "cpu", "commit", "started"), "x")
     environment |= {"cpu_count": 2, "versions": {"keras": "3"}, "data": {"label": "MNIST"}}
+    environment["accelerators"] = accelerators
     write_json_atomic(directory / "environment.json", environment)
     write_json_atomic(
         directory / "summary.json",
@@ -76,6 +77,15 @@ def test_a_search_is_recorded_once_and_shown_with_what_it_gained(folder):
     assert f"| 1 | `batch_size` {before} to 64 | 2 x 6, 3 min | 3 x 8 |" in text
     # By hand: differences 0.10, 0.09, 0.14; mean 0.11, sample deviation sqrt(0.0014 / 2).
     assert "| 92.00 ± 2.65 / 81.00 ± 1.00 | 82.00 ± 2.65 / 71.00 ± 1.00 | 11.00 ± 2.65 |" in text
+
+
+def test_the_machine_is_the_gpu_where_there_was_one(folder):
+    finished(folder)
+    evidence.record("mnist_cnn", folder)
+    assert "MNIST; 2 cores of x, Keras 3 on x" in evidence.section("mnist_cnn")
+    finished(folder, accelerators=["NVIDIA H100"])
+    evidence.record("mnist_cnn", folder)
+    assert "MNIST; NVIDIA H100, Keras 3 on x" in evidence.section("mnist_cnn")
 
 
 def test_the_recorded_command_is_one_that_parses(folder):

@@ -70,6 +70,7 @@ def record(name, directory):
         "start": summary["start"],
         "label": environment["data"]["label"],
         **{key: environment[key] for key in ("backend", "cpu", "cpu_count", "versions", "commit")},
+        "accelerators": environment["accelerators"],
         "started": environment["started"],
     }
     others = [old for old in read(name) if old["command"] != search["command"]]
@@ -107,7 +108,7 @@ def section(name):
     if not searches:
         return "Not searched yet."
     lines = [
-        "| search | what the winner changes | trials x epochs, time | seeds x epochs | "
+        "| search | what the winner changes | trials x epochs, sum of their times | seeds x epochs | "
         "validation, %: winner / start | test, %: winner / start | difference in test, points |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -146,10 +147,13 @@ def _both(search, measure):
 
 
 def _machines(searches):
-    return "; ".join(
-        dict.fromkeys(
-            f"{each['label']}; {each['cpu_count']} cores of {each['cpu']}, Keras "
-            f"{each['versions']['keras']} on {each['backend']}, commit {each['commit']}."
-            for each in searches
+    machines = []
+    for each in searches:
+        # Searches recorded before there were any on a GPU do not say that they had none.
+        device = ", ".join(each.get("accelerators", ()))
+        device = device or f"{each['cpu_count']} cores of {each['cpu']}"
+        machines.append(
+            f"{each['label']}; {device}, Keras {each['versions']['keras']} on {each['backend']}, "
+            f"commit {each['commit']}."
         )
-    )
+    return "; ".join(dict.fromkeys(machines))
