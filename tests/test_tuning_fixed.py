@@ -108,7 +108,8 @@ def test_words_that_are_no_name_and_value(words):
 
 def test_flags_that_the_space_overrides_are_found():
     start = registry.load("cifar10_cnn").PRESETS["best"]
-    base = dataclasses.replace(start, batch_size=64, epochs=3, filters=(8, 16, 24))
+    changed = {"batch_size": 2 * start.batch_size, "epochs": 3, "filters": (8, 16, 24)}
+    base = dataclasses.replace(start, **changed)
     search_space = search_space_of("cifar10_cnn")
     # Widths are multiples of those that are given, so they are not overridden.
     assert fixed.ignored_fields(search_space, start, base) == ["batch_size"]

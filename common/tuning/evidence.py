@@ -123,7 +123,7 @@ def section(name):
     lines += [
         "",
         "Winner and start were trained with the same new seeds; mean ± sample standard deviation, the "
-        f"difference seed by seed. {_machines(searches)} The searches:",
+        f"difference seed by seed. {_machines(searches)} The searches, with the presets of that commit:",
     ]
     lines += ["", *(f"{index}. `{search['command']}`" for index, search in enumerate(searches, 1))]
     return "\n".join(lines)

@@ -93,7 +93,7 @@ class Config:
             )
 
 
-BEST = Config(
+SGD = Config(
     validation_fraction=0.05,
     architecture="blocks",
     stem_filters=24,
@@ -115,14 +115,17 @@ BEST = Config(
     monitor="val_accuracy",
 )
 PRESETS = {
-    "best": BEST,
-    "large": replace(BEST, filters=(64, 128, 256), shift=4, epochs=32),
+    # What a search of 100 trainings came to (tuning.json): 1.3 points more than SGD after as many epochs.
+    "best": replace(
+        SGD, optimizer="muon", weight_decay=0.05, learning_rate=0.04, batch_size=64, epochs=7
+    ),
+    "large": replace(SGD, filters=(64, 128, 256), shift=4, epochs=32),
     # For a GPU: some four times the operations of `large`.
-    "wide": replace(BEST, filters=(128, 256, 512), shift=4, epochs=32),
+    "wide": replace(SGD, filters=(128, 256, 512), shift=4, epochs=32),
     "article": Config(),
     # For the 2,000 generated images: more and smaller steps.
     "sample": replace(
-        BEST,
+        SGD,
         filters=(16, 32, 64),
         batch_size=32,
         learning_rate=0.05,
