@@ -136,6 +136,15 @@ def differences(old, new):
     ]
 
 
+def changes(config, stored):
+    """Returns a line per field in which a Config differs from the stored fields of an older one.
+
+    A field that was added to the Config since then counts as stored with its default, as it does where
+    a configuration is read from a file: a default keeps what recipes did before they had the field.
+    """
+    return differences({**to_dict(type(config)()), **stored}, to_dict(config))
+
+
 def short_hash(value):
     """Returns eight hex digits that identify a JSON-able value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]

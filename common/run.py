@@ -257,7 +257,7 @@ class Run:
 
     def _check_same(self, held):
         started = self._started()
-        changed = configuration.differences(held.get("config", {}), started["config"])
+        changed = configuration.changes(self.config, held.get("config", {}))
         # The folder the data set lies in may change between machines; the data set may not.
         if held.get("data") != started["data"]:
             changed.append(f"data: {held.get('data')} -> {started['data']}")

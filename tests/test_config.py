@@ -96,6 +96,19 @@ def test_underscores_will_do_in_flags():
     assert parse("--batch_size", "9").batch_size == 9
 
 
+def test_a_field_that_came_later_counts_as_stored_with_its_default():
+    config = Config(batch_size=3, filters=(1, 2))
+    stored = configuration.to_dict(config)
+    assert configuration.changes(config, stored) == []
+    del stored["flip"]
+    assert configuration.changes(config, stored) == []
+    flipped = dataclasses.replace(config, flip=True, filters=(1, 3))
+    changes = configuration.changes(flipped, stored)
+    assert changes == ["filters: [1, 2] -> [1, 3]", "flip: False -> True"]
+    # One that is gone had an effect that no recipe has any more.
+    assert configuration.changes(config, stored | {"depth": 3}) == ["depth: 3 -> (absent)"]
+
+
 def test_config_file(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"recipe": "a", "preset": "best", "config": {"batch_size": 4}}))

@@ -80,7 +80,7 @@ class Definition:
             if name not in (*free, "base", "space")
             for line in configuration.differences({name: old[name]}, {name: new[name]})
         ]
-        changed += configuration.differences(old["base"], new["base"])
+        changed += configuration.changes(self.config, held.base)
         changed += [
             f"search space, {line}"
             for line in configuration.differences(_by_name(old["space"]), _by_name(new["space"]))
