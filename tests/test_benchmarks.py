@@ -68,6 +68,21 @@ def test_a_seed_that_is_missing_is_never_drawn_and_divergence_is_worth_the_worst
     assert sorted(np.round(sorted(curves)[-1], 3)) == [0.1, 0.1, 0.4]
 
 
+def test_the_mean_over_seeds_by_hand(table, tmp_path):
+    mean = search_replay.Table(tmp_path, "toy", mean=True)
+    random = np.random.default_rng(0)
+    # Of the seeds that were trained; one that diverged counts as the lowest value from there on.
+    for (a, b), curve in {
+        (1, "x"): [0.275, 0.4125, 0.55],
+        (2, "x"): [0.05, 0.075, 0.1],
+        (2, "y"): [0.275, 0.1625, 0.2],
+    }.items():
+        assert mean.train({"a": a, "b": b}, random) == pytest.approx(curve)
+    point = {"a": 1, "b": "y"}
+    assert mean.regret(point) == table.regret(point) == pytest.approx(0, abs=1e-6)
+    assert mean.exhaustive() == pytest.approx(0, abs=1e-6)
+
+
 def test_the_incumbent_changes_only_for_a_better_score(table):
     good, bad = {"a": 1, "b": "y"}, {"a": 2, "b": "x"}
     seen = [(3, 0.2, bad), (5, 0.7, good), (8, 0.6, bad)]

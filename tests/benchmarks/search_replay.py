@@ -12,6 +12,9 @@ epochs: where the table has curves, the median rule prunes as in a sweep, and Hy
 cost what they train. Beside our methods run KerasTuner's own (kt_...), given seeds 100,003 apart,
 because their neighbouring seeds repeat each other's points.
 
+With --mean a method sees the mean curve over the training seeds instead: what is left is how it
+searches, without the luck of single trainings. A training still counts once.
+
 Printed: the median over searches after a quarter, half and all of the budget; its ratio to random's
 with a 95 % interval (bootstrap over searches, in pairs of equal seeds); the mean rank; the test accuracy
 of what was chosen; CPU time a trial; and the regret of the best score among *all* points. FOLDER
@@ -35,9 +38,15 @@ STOCK = ("kt_random", "kt_bayesian", "kt_hyperband")
 
 
 class Table:
-    """A space of which every point has been trained."""
+    """A space of which every point has been trained.
 
-    def __init__(self, folder, name):
+    Args:
+        folder: Where tables.json and NAME.npz are.
+        name: The table's name.
+        mean: Show methods the mean over training seeds.
+    """
+
+    def __init__(self, folder, name, mean=False):
         meta = json.loads((Path(folder) / "tables.json").read_text())[name]
         data = np.load(Path(folder) / f"{name}.npz")
         self.name, self.space = name, meta["space"]
@@ -46,6 +55,13 @@ class Table:
         self.curve = data["curve"].astype("float64") if "curve" in data else None
         self.test = data.get("test")
         self.epochs = meta.get("epochs", 1)
+        self.lowest = float(np.nanmin(self.value))
+        if mean:
+            self.name += "_mean"
+            if self.curve is not None:
+                trained = ~np.isnan(self.value)[..., None]
+                self.curve = np.mean(self._whole(self.curve), axis=1, keepdims=True, where=trained)
+            self.value = np.nanmean(self.value, axis=1, keepdims=True)
         self.rows = {tuple(row): i for i, row in enumerate(data["index"].tolist())}
         self.places = {
             name: {value: index for index, value in enumerate(values)}
@@ -70,8 +86,11 @@ class Table:
         seed = int(random.choice(seeds))
         if self.curve is None:
             return [float(self.value[row, seed])]
-        # A training that diverged is worth a guess from there on.
-        return np.nan_to_num(self.curve[row, seed], nan=float(np.nanmin(self.value))).tolist()
+        return self._whole(self.curve[row, seed]).tolist()
+
+    def _whole(self, curves):
+        """A training that diverged is worth a guess from there on."""
+        return np.nan_to_num(curves, nan=self.lowest)
 
     def regret(self, point):
         return (self.best - np.nanmean(self.value[self.row(point)])) / (self.best - self.worst)
@@ -271,10 +290,15 @@ def text(result):
     most = max(map(len, finals.values()))
     paired = {name: values for name, values in finals.items() if len(values) == most}
     ranks, count = mean_ranks(paired)
+    title = (
+        f"`{result['table']}`: {result['points']:,} points, {result['epochs'][-1]:.0f} "
+        f"{result['unit']} a search"
+    )
     lines = [
-        f"`{result['table']}`: {result['points']:,} points, "
-        f"{result['epochs'][-1]:.0f} {result['unit']} a search. Training every point once and taking "
-        f"the best score ends at a median of {1000 * result['exhaustive']:.1f}.",
+        f"{title}, scores averaged over training seeds."
+        if result["table"].endswith("_mean")
+        else f"{title}. Training every point once and taking the best score ends at a median of "
+        f"{1000 * result['exhaustive']:.1f}.",
         "",
         "| method | searches | regret x 1000, median: 1/4 | 1/2 | all of the budget | of random's "
         f"(95 %) | mean rank ({count}) | test, % | trials | CPU ms a trial |",
@@ -333,14 +357,15 @@ def main():
     parser.add_argument("--stock-seeds", type=int, default=20)
     parser.add_argument("--methods", default=",".join(OURS + STOCK))
     parser.add_argument("--names", default="", help="tables, by comma (default: all)")
+    parser.add_argument("--mean", action="store_true", help="show methods the mean over seeds")
     parser.add_argument("--output", type=Path, help="folder for results and pictures")
     arguments = parser.parse_args()
     names = list(json.loads((arguments.tables / "tables.json").read_text()))
     for name in arguments.names.split(",") if arguments.names else names:
-        table, path = Table(arguments.tables, name), None
+        table, path = Table(arguments.tables, name, arguments.mean), None
         if arguments.output:
             arguments.output.mkdir(parents=True, exist_ok=True)
-            path = arguments.output / f"replay_{name}.json"
+            path = arguments.output / f"replay_{table.name}.json"
         growing = replay(
             table,
             arguments.methods.split(","),
