@@ -329,7 +329,8 @@ def draw(result, path):
     finals = {}
     for index, (name, one) in enumerate(result["methods"].items()):
         median = 1000 * np.median(one["regrets"], axis=0)
-        finals[name] = median[-1]
+        # Of several that end alike, the one that was there first.
+        finals[name] = (median[-1], median.mean())
         axes.plot(
             result["epochs"],
             np.maximum(median, 0.1),
