@@ -170,7 +170,7 @@ def test_a_changed_range_of_a_name_with_two_is_noticed():
         other = {**entry, "max_value": 5.0}
         spaces_of.append([{"class_name": "Float", "config": each} for each in (entry, other)])
     held, new = (
-        Definition("toy", "random", {"seed": 0}, "best", space=space) for space in spaces_of
+        Definition("mnist_cnn", "random", {"seed": 0}, "best", space=space) for space in spaces_of
     )
     held.check_same(held, "here")
     with pytest.raises(UsageError, match="search space, rate:"):
