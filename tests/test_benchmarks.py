@@ -123,19 +123,39 @@ def test_the_readmes_show_what_was_measured():
         )
 
 
-def test_a_replay_keeps_earlier_methods_and_is_whole_after_each(table):
+def test_a_replay_keeps_earlier_methods_and_is_whole_after_each_search(table):
     first = list(search_replay.replay(table, ["random"], 2, seeds=3, stock_seeds=1))[-1]
     kept = first["methods"]["random"]
     states = [
-        list(result["methods"])
+        {name: len(one["regrets"]) for name, one in result["methods"].items()}
         for result in search_replay.replay(table, ["grid", "evolution"], 2, 2, 1, earlier=first)
     ]
-    assert states == [["random", "grid"], ["random", "grid", "evolution"]]
+    assert states[:2] == [{"random": 3, "grid": 1}, {"random": 3, "grid": 2}]
+    assert states[-1] == {"random": 3, "grid": 2, "evolution": 2}
     assert first["methods"] == {"random": kept}
-    assert len(kept["regrets"]) == 3
     # Of another budget nothing is kept.
-    (other,) = search_replay.replay(table, ["grid"], 3, 2, 1, earlier=first)
+    other = list(search_replay.replay(table, ["grid"], 3, 2, 1, earlier=first))[-1]
     assert list(other["methods"]) == ["grid"]
+
+
+def test_an_interrupted_replay_goes_on_after_the_searches_that_it_has(table):
+    whole = list(search_replay.replay(table, ["random"], 4, seeds=5, stock_seeds=1))
+    rest = list(search_replay.replay(table, ["random"], 4, 5, 1, earlier=whole[1]))
+    assert [len(result["methods"]["random"]["regrets"]) for result in rest] == [3, 4, 5]
+    ends = [results[-1]["methods"]["random"] for results in (whole, rest)]
+    for name in ("regrets", "tests", "trials"):
+        assert ends[0][name] == ends[1][name]
+    # One that has them all is run again.
+    assert len(list(search_replay.replay(table, ["random"], 4, 5, 1, earlier=whole[-1]))) == 5
+
+
+def test_means_over_searches_of_unequal_length_by_hand():
+    one = {"regrets": [], "tests": [], "trials": 0.0, "cpu_ms": 0.0}
+    one = search_replay.with_search(one, [None] * 2, 0.1, [0.5], None)
+    one = search_replay.with_search(one, [None] * 8, 0.1, [0.25], 0.9)
+    assert one["regrets"] == [[0.5], [0.25]]
+    assert one["tests"] == [None, 0.9]
+    assert (one["trials"], one["cpu_ms"]) == (5, pytest.approx(20))
 
 
 def test_methods_with_fewer_searches_are_not_compared_in_pairs():

@@ -18,8 +18,9 @@ searches, without the luck of single trainings. A training still counts once.
 Printed: the median over searches after a quarter, half and all of the budget; its ratio to random's
 with a 95 % interval (bootstrap over searches, in pairs of equal seeds); the mean rank; the test accuracy
 of what was chosen; CPU time a trial; and the regret of the best score among *all* points. FOLDER
-takes regrets as JSON, after each method, and a picture of each table; what it has of methods that are not
-named stays.
+takes regrets as JSON, after each search, and a picture of each table; what it has of methods that are not
+named stays, and the same command goes on where it was interrupted: a method that has all of its searches
+there is run again.
 """
 
 import argparse
@@ -245,10 +246,11 @@ def mean_ranks(finals):
 
 
 def replay(table, methods, trials, seeds, stock_seeds, earlier=None):
-    """Runs all searches on a table; yields its part of the result, growing, after each method.
+    """Runs all searches on a table; yields its part of the result, growing, after each search.
 
     Args:
-        earlier: A result of the same budget, whose other methods are kept.
+        earlier: A result of the same budget. Its other methods are kept, and a method that has fewer
+            searches than it is to have goes on after them.
     """
     grid = np.linspace(1, trials * table.epochs, 100)
     result = {
@@ -260,26 +262,37 @@ def replay(table, methods, trials, seeds, stock_seeds, earlier=None):
         "methods": {},
     }
     if earlier and earlier["epochs"] == result["epochs"]:
-        result["methods"] = dict(earlier["methods"])
+        result["methods"] = earlier["methods"]
     ours(table, "random", 0, 1)  # Imports, before anything is timed.
     for method in methods:
         run, count = (stock, stock_seeds) if method in STOCK else (ours, seeds)
         if method.endswith("hyperband") and table.epochs < 3:
             continue
-        begun = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-        searches = [run(table, method, seed, trials) for seed in range(count)]
-        cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begun
-        found = [incumbents(table, seen, grid) for seen in searches]
-        result["methods"][method] = {
-            "regrets": [[round(value, 5) for value in regrets] for regrets, _ in found],
-            "tests": [test for _, test in found],
-            "trials": statistics.fmean(len(seen) for seen in searches),
-            "cpu_ms": round(1000 * cpu / sum(len(seen) for seen in searches), 2),
-        }
+        one = result["methods"].get(method)
+        if one is None or len(one["regrets"]) >= count:
+            one = {"regrets": [], "tests": [], "trials": 0.0, "cpu_ms": 0.0}
+        for seed in range(len(one["regrets"]), count):
+            begun = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+            seen = run(table, method, seed, trials)
+            cpu = resource.getrusage(resource.RUSAGE_SELF).ru_utime - begun
+            one = with_search(one, seen, cpu, *incumbents(table, seen, grid))
+            known = {**result["methods"], method: one}
+            known = {name: known[name] for name in OURS + STOCK if name in known}
+            result = {**result, "methods": known}
+            yield result
         print(f"{table.name}: {method} done", file=sys.stderr, flush=True)
-        known = result["methods"]
-        result["methods"] = {name: known[name] for name in OURS + STOCK if name in known}
-        yield result
+
+
+def with_search(one, seen, cpu, regrets, test):
+    """Returns what is known of a method, with one more search, of `cpu` seconds, counted in."""
+    searches = len(one["regrets"])
+    before, trials = searches * one["trials"], len(seen)
+    return {
+        "regrets": [*one["regrets"], [round(value, 5) for value in regrets]],
+        "tests": [*one["tests"], test],
+        "trials": (before + trials) / (searches + 1),
+        "cpu_ms": (before * one["cpu_ms"] + 1000 * cpu) / (before + trials),
+    }
 
 
 def text(result):
@@ -361,6 +374,8 @@ def main():
     parser.add_argument("--mean", action="store_true", help="show methods the mean over seeds")
     parser.add_argument("--output", type=Path, help="folder for results and pictures")
     arguments = parser.parse_args()
+    from common.files import write_text_atomic
+
     names = list(json.loads((arguments.tables / "tables.json").read_text()))
     for name in arguments.names.split(",") if arguments.names else names:
         table, path = Table(arguments.tables, name, arguments.mean), None
@@ -377,8 +392,9 @@ def main():
         )
         for result in growing:
             if path:
-                path.write_text(json.dumps(result) + "\n")
-                draw(result, path.with_suffix(".png"))
+                write_text_atomic(path, json.dumps(result) + "\n")
+        if path:
+            draw(result, path.with_suffix(".png"))
         print(f"\n{text(result)}", flush=True)
 
 
