@@ -114,7 +114,7 @@ def curves(history, best_epoch, figures):
         side = "Validation" if validation is not None else "Training"
         at = np.nanargmin(watched) if best == "lowest" else np.nanargmax(watched)
         value = percent(watched[at]) if is_percent else f"{watched[at]:.3g}"
-        title = f"{side} {name} is {best} ({value}) at epoch {epochs[at]} of {epochs[-1]}"
+        title = f"{side} {name} is {best} ({value}) at epoch {epochs[at]}"
         figures[f"{name}.png"] = report_figures.learning_curve(
             epochs, train, validation, best_epoch, title=title, ylabel=label, percent=is_percent
         )
@@ -160,7 +160,7 @@ def environment(environment):
         "platform": "platform",
         "cpu": "processor",
         "cpu_count": "processors",
-        "gpu": "GPU",
+        "accelerators": "accelerators",
         "commit": "commit",
         "seed": "seed",
         "started": "started",

@@ -58,7 +58,7 @@ def write_run(folder, *, classes=3, source="full", mistakes=True, kind="image", 
     )
     environment = {
         "python": "3.11",
-        "gpu": None,
+        "accelerators": [],
         "versions": {"keras": "3.15.1"},
         "seed": 3,
         "command": ["python", "-m", "recipes.cifar10_cnn.train", "--name", "a b"],
@@ -133,6 +133,7 @@ def test_report_is_complete_and_self_contained(tmp_path):
     summary = json.loads((run / "metrics.json").read_text())
     assert f"{100 * summary['test']['accuracy']:.1f} %" in page.text
     assert "95 % interval" in page.text
+    assert re.search(r"accelerators\s*none", page.text)
     assert "12,345" in page.text
     assert "2 of 4" in page.text
     assert "Re-encoded as JPEG." in page.text
