@@ -283,7 +283,9 @@ def _p_range(values):
         return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
     low, high = text(min(values)), text(max(values))
-    return low if low == high else f"{low} to {high}"
+    if low == high:
+        return low
+    return f"at most {high}" if low.startswith("<") else f"{low} to {high}"
 
 
 def _distinct(runs, key):

@@ -125,6 +125,12 @@ def test_runs_with_different_baselines_share_a_preset():
     ]
 
 
+def test_the_range_of_p_values_is_readable_where_it_passes_the_smallest_shown():
+    assert results._p_range([0.02, 0.0004]) == "0.0004 to 0.0200"
+    assert results._p_range([1e-9, 0.0104, 1e-4]) == "at most 0.0104"
+    assert results._p_range([1e-9, 2e-5]) == "< 0.0001"
+
+
 def test_markers_are_needed():
     with pytest.raises(RecipeError, match="lacks the lines"):
         results.replace_section("no markers", "table")

@@ -9,6 +9,7 @@ run meanwhile.
 import argparse
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -45,8 +46,8 @@ def first_batch(name):
     return time.perf_counter() - begun
 
 
-def prepared(name):
-    """Returns the `model` and the `train` batches of preset `best` as its train() makes them."""
+def prepared(name, preset="best"):
+    """Returns the `model` and the `train` batches of a preset as its train() makes them."""
     from common import registry, training
     from common.run import Options, Run
 
@@ -63,7 +64,8 @@ def prepared(name):
     original, training.fit = training.fit, fit
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Caught):
-            run = Run(name, module.PRESETS["best"], Options(run_dir=Path(folder) / "r"), "best")
+            options = Options(run_dir=Path(folder) / "r")
+            run = Run(name, module.PRESETS[preset], options, preset)
             run.open()
             run.load(module.load_data)
             module.train(run.config, run)
@@ -90,15 +92,9 @@ def pipeline(name, seconds=3.0, pairs=20):
     real = feed(batches)
 
     def spent(data, steps=None):
-        begun = time.process_time()
-        model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
-        return time.process_time() - begun
+        return cpu(model.fit, data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
-    spent(real, 20)  # compiles
-    begun = time.perf_counter()
-    spent(real, 20)
-    count = int(20 * seconds / (time.perf_counter() - begun))
-    count = min(max(count, 5), batches.num_batches)
+    count = steps_of(functools.partial(spent, real), seconds, batches)
 
     def spec(part, other):
         sizes = zip(part.shape[1:], other.shape[1:], strict=True)
@@ -114,45 +110,92 @@ def pipeline(name, seconds=3.0, pairs=20):
     return statistics.median(1 - spent(held) / spent(real, count) for _ in range(pairs))
 
 
-def fit_overhead(name="cifar10_cnn"):
-    """Returns the seconds of an epoch in `recipes train` over those in bare model.fit, minus 1.
+def fit_overhead(name="cifar10_cnn", seconds=3.0, pairs=20):
+    """Returns the share of an epoch's time that `recipes train` spends beside bare model.fit.
 
-    Bare is what one would write: the arrays handed to fit, "adam".
+    The sum of two, because whole epochs vary by more: the wall time of a whole epoch's callbacks, all
+    that is saved included, over the rest of it; and the CPU time of our batches over that of arrays
+    handed to fit, as in `pipeline`.
     """
-    import numpy as np
-
-    from common import backend, registry
-    from common.data import Source
-    from common.run import Options, Run
+    from common import backend
 
     backend.start()
+    import numpy as np
+
+    from common import registry
+    from common.batches import feed
+    from common.run import Options, Run
+
     module = registry.load(name)
-    config = dataclasses.replace(module.PRESETS["article"], epochs=3)
-    splits = module.load_data(config, Source("full"))
-    with tempfile.TemporaryDirectory() as folder:
+    config = dataclasses.replace(module.PRESETS["article"], epochs=2)
+    with tempfile.TemporaryDirectory() as folder, callback_spans() as spans:
         run = Run(name, config, Options(run_dir=Path(folder) / "r", report=False), "custom")
         run.open()
         run.load(module.load_data)
         module.train(config, run)
-        rows = run.path("history.csv").read_text().splitlines()
-        column = rows[0].split(",").index("seconds")
-        ours = [float(row.split(",")[column]) for row in rows[1:]]
-    model = registry.load_model_module(name).build_model(config)
-    model.compile(
-        "adam",
-        "categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=backend.jit_compile(),
-    )
-    eye, seconds = np.eye(10, dtype="float32"), []
-    x, y = np.asarray(splits.train.x), eye[splits.train.y]
-    validation = (np.asarray(splits.val.x), eye[splits.val.y])
-    for _ in range(3):
-        begun = time.perf_counter()
-        model.fit(x, y, batch_size=config.batch_size, validation_data=validation, verbose=0)
-        seconds.append(time.perf_counter() - begun)
     # The first epoch compiles.
-    return statistics.median(ours[1:]) / statistics.median(seconds[1:]) - 1
+    epoch = spans[[hook for hook, *_ in spans].index("on_epoch_end") + 1 :]
+    epoch = epoch[: [hook for hook, *_ in epoch].index("on_epoch_end") + 1]
+    inside = sum(end - begun for _, begun, end in epoch)
+    whole = epoch[-1][2] - epoch[0][1]
+
+    found = prepared(name, "article")
+    model, batches = found["model"], found["train"]
+    real, size = feed(batches), batches.batch_size
+    x, y = np.asarray(batches.x), np.eye(batches.num_classes, dtype="float32")[batches.y]
+
+    def ours(steps):
+        return cpu(model.fit, real, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    def bare(steps):
+        return cpu(model.fit, x[: steps * size], y[: steps * size], batch_size=size, verbose=0)
+
+    count = steps_of(ours, seconds, batches)
+    bare(count)  # compiles
+    fed = statistics.median(ours(count) / bare(count) - 1 for _ in range(pairs))
+    return inside / (whole - inside) + fed
+
+
+@contextlib.contextmanager
+def callback_spans():
+    """Lists (hook, begun, ended) of what Keras has callbacks do, in seconds, while it is entered."""
+    import keras
+
+    cls, spans = keras.callbacks.CallbackList, []
+    hooks = ("on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_test_begin")
+    originals = {hook: getattr(cls, hook) for hook in (*hooks, "on_test_end", "on_epoch_end")}
+
+    def timed(hook, original):
+        def call(*arguments, **options):
+            begun = time.perf_counter()
+            original(*arguments, **options)
+            spans.append((hook, begun, time.perf_counter()))
+
+        return call
+
+    for hook, original in originals.items():
+        setattr(cls, hook, timed(hook, original))
+    try:
+        yield spans
+    finally:
+        for hook, original in originals.items():
+            setattr(cls, hook, original)
+
+
+def cpu(function, *arguments, **options):
+    """Returns the CPU seconds of a call, of all threads."""
+    begun = time.process_time()
+    function(*arguments, **options)
+    return time.process_time() - begun
+
+
+def steps_of(training, seconds, batches):
+    """Returns how many steps `training(steps)` takes in so many seconds of wall time."""
+    training(20)  # compiles
+    begun = time.perf_counter()
+    training(20)
+    count = int(20 * seconds / (time.perf_counter() - begun))
+    return min(max(count, 5), batches.num_batches)
 
 
 def trial_overhead(method, trials=20):

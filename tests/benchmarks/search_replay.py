@@ -390,9 +390,13 @@ def main():
             arguments.stock_seeds,
             earlier=json.loads(path.read_text()) if path and path.exists() else None,
         )
+        result = None
         for result in growing:
             if path:
                 write_text_atomic(path, json.dumps(result) + "\n")
+        if result is None:
+            print(f"{table.name} has no curves, which {arguments.methods} needs", file=sys.stderr)
+            continue
         if path:
             draw(result, path.with_suffix(".png"))
         print(f"\n{text(result)}", flush=True)
