@@ -1,5 +1,6 @@
 """`recipes tune` as a person runs it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,10 +8,14 @@ import subprocess
 import sys
 import time
 import types
+from unittest import mock
 
 import pytest
 
 from common import cli
+from common.errors import RecipeError
+from common.tuning import sweep as sweeps
+from common.tuning.processes import REFUSED
 from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
 from common.tuning.sweep import Sweep
 from tests.conftest import NO_NETWORK, ROOT
@@ -244,14 +249,62 @@ def test_a_worker_killed_twice_in_a_trial_fails_it(tmp_path, capsys):
     store.write(Trial(0, {}, COMPLETED, epochs=2, score=0.5, worker="one", parts=[[0, 2, 0.5]]))
     store.write(Trial(1, {}, RUNNING, worker="one"))
     store.write(Trial(2, {}, RUNNING, worker="two"))
-    sweep, worker = types.SimpleNamespace(store=store), types.SimpleNamespace(name="one")
-    Sweep._died(sweep, worker, 9)
+    sweep, worker = Sweep.__new__(Sweep), types.SimpleNamespace(name="one", log="log")
+    sweep.store = store
+    Sweep._died(sweep, worker, -9)
     assert [(t.status, t.failures) for t in store.read()[1:]] == [(RUNNING, 1), (RUNNING, 0)]
-    Sweep._died(sweep, worker, 9)
+    Sweep._died(sweep, worker, -9)
     trials = store.read()
     assert [trial.status for trial in trials] == [COMPLETED, FAILED, RUNNING]
     assert trials[1].message == "its process was killed by signal 9 (9: out of memory?)"
     assert trials[1].parts == [[1, 0, None]]
+
+
+class EndsAtOnce:
+    """A worker that takes a trial and ends; `ends` are the exit codes and whether it held one."""
+
+    ends, log, started = [], "worker.log", 0
+
+    def __init__(self, directory, index, count):
+        self.index, self.name = index, f"worker-{EndsAtOnce.started}"
+        code, holds = self.ends[EndsAtOnce.started]
+        EndsAtOnce.started += 1
+        if holds:
+            Store(directory).write(Trial(0, {}, RUNNING, worker=self.name))
+        self.process = types.SimpleNamespace(poll=lambda: code)
+
+    def last_words(self):
+        return "its last words"
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        # A library called exit() in a trial: that trial's failure, and another worker goes on.
+        ([(3, True), (0, False)], "its process ended by itself with exit code 3; see worker.log"),
+        ([(0, True), (0, False)], "its process ended by itself with exit code 0; see worker.log"),
+        ([(-9, True), (0, False)], "its process was killed by signal 9 (9: out of memory?)"),
+        ([(-9, False), (0, False)], None),
+        # What the next worker would meet, too, ends the sweep.
+        ([(1, False)], RecipeError),
+        ([(REFUSED, True)], RecipeError),
+    ],
+)
+def test_how_a_worker_ended_decides_whether_the_sweep_goes_on(ends, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(EndsAtOnce, "ends", ends)
+    monkeypatch.setattr(EndsAtOnce, "started", 0)
+    monkeypatch.setattr(sweeps, "Worker", EndsAtOnce)
+    monkeypatch.setattr(sweeps, "Status", lambda sweep: mock.MagicMock())
+    sweep = Sweep.__new__(Sweep)
+    sweep.directory, sweep.store = tmp_path, Store(tmp_path)
+    sweep.options, sweep.tuner = types.SimpleNamespace(workers=1), mock.MagicMock()
+    with pytest.raises(RecipeError) if message is RecipeError else contextlib.nullcontext():
+        sweep._search()
+    assert EndsAtOnce.started == len(ends)
+    if ends[0][1]:
+        (trial,) = sweep.store.read()
+        told = (0, None) if message is RecipeError else (1, message)
+        assert (trial.failures, trial.message) == told
 
 
 def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, capsys):

@@ -5,6 +5,10 @@ import subprocess
 import sys
 import time
 
+# How a worker exits after an error that would meet the next one as well. Whatever else ends a process in
+# the middle of a trial (a library may call exit) is that trial's failure.
+REFUSED = 70
+
 
 class Worker:
     """A worker process; its output goes to a log in the sweep folder.

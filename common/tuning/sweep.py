@@ -16,7 +16,7 @@ from common.files import write_json_atomic
 from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.options import SearchOptions
-from common.tuning.processes import Worker
+from common.tuning.processes import REFUSED, Worker
 from common.tuning.retraining import retrain, summary_text, winner_config
 from common.tuning.shared_store import make_store
 from common.tuning.status import Status
@@ -261,14 +261,16 @@ class Sweep:
                     if code is None:
                         continue
                     workers.remove(worker)
-                    if code > 0:
+                    held = held_by(worker, self.store.read())
+                    if code == 0 and not held:
+                        continue
+                    if code == REFUSED or (code > 0 and not held):
                         raise RecipeError(worker.last_words())
-                    if code < 0:
-                        self._died(worker, -code)
-                        replacements += 1
-                        if replacements > MAX_REPLACEMENTS:
-                            raise RecipeError(f"{replacements} workers died; see {worker.log}")
-                        workers.append(Worker(self.directory, worker.index, count))
+                    self._died(worker, code)
+                    replacements += 1
+                    if replacements > MAX_REPLACEMENTS:
+                        raise RecipeError(f"{replacements} workers died; see {worker.log}")
+                    workers.append(Worker(self.directory, worker.index, count))
             status.show(self.store.read())
         finally:
             status.close()
@@ -277,21 +279,23 @@ class Sweep:
             # Workers that died, or were stopped just now, have not done it.
             self.tuner.tidy()
 
-    def _died(self, worker, signal):
-        """Notes against a trial that its process was killed, which an error could not tell."""
+    def _died(self, worker, code):
+        """Notes against a trial that its process ended in it, which an error could not tell."""
         from common.tuning.oracle import MAX_FAILURES
 
+        end = f"was killed by signal {-code} (9: out of memory?)"
+        if code >= 0:
+            end = f"ended by itself with exit code {code}; see {worker.log}"
         with self.store.lock():
             trials = self.store.read()
-            for trial in trials:
-                if trial.status == RUNNING and trial.worker == worker.name:
-                    trial.failures += 1
-                    trial.message = f"its process was killed by signal {signal} (9: out of memory?)"
-                    if trial.failures >= MAX_FAILURES:
-                        trial.status = FAILED
-                        trial.note_end(trials)
-                    self.store.bury(trial)
-                    print(f"trial {trial.number}: {trial.message}")
+            for trial in held_by(worker, trials):
+                trial.failures += 1
+                trial.message = f"its process {end}"
+                if trial.failures >= MAX_FAILURES:
+                    trial.status = FAILED
+                    trial.note_end(trials)
+                self.store.bury(trial)
+                print(f"trial {trial.number}: {trial.message}")
 
     def _finish(self):
         """Writes best.json, retrains the winner and writes the report."""
@@ -329,3 +333,8 @@ class Sweep:
 
         write_report(self.directory)
         print(summary_text(result, self.directory))
+
+
+def held_by(worker, trials):
+    """Returns the trials that a worker works on, or did when it ended: one or none."""
+    return [each for each in trials if each.status == RUNNING and each.worker == worker.name]

@@ -15,13 +15,14 @@ def main(directory, name):
     """Runs trials; returns the exit code."""
     from common.errors import RecipeError
     from common.tuning.definition import Definition, make_tuner
+    from common.tuning.processes import REFUSED
 
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         make_tuner(Definition.read(directory), directory, worker=name).search()
     except RecipeError as error:
         print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return REFUSED
     except KeyboardInterrupt:
         return 130
     return 0
