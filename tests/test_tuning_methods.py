@@ -175,6 +175,13 @@ def test_a_child_differs_from_a_recent_member_in_one_hyperparameter():
         assert min(len(names - {"depth"}) for names in differing) <= 2
 
 
+def test_grids_of_other_seeds_start_elsewhere_and_meet_the_same_points():
+    grids = [search(oracle_of("grid", seed=seed), 1000) for seed in (0, 1, 7)]
+    assert grids[0][0] == oracle_of("grid").space.point(0)
+    assert len({spaces.key(points[0]) for points in grids}) == 3
+    assert len({frozenset(map(spaces.key, points)) for points in grids}) == 1
+
+
 def test_a_grid_that_is_cut_short_is_spread_over_the_space():
     assert sorted(number * stride(140) % 140 for number in range(140)) == list(range(140))
     points = search(oracle_of("grid"), 28)

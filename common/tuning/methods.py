@@ -10,13 +10,21 @@ class GridOracle(SweepOracle):
     """Every point of a finite space, once.
 
     The order is spread over the space (steps of the golden ratio), so that a grid cut short is an
-    even sample of the whole one rather than its first corner.
+    even sample of the whole one rather than its first corner. The seed says where it starts: how good a
+    cut grid is depends on that, and searches with other seeds tell by how much.
     """
 
     def propose(self, number, trials):
         self.space.require_finite()
         size = self.space.size
-        return self.space.point(number * stride(size) % size) if number < size else None
+        if number >= size:
+            return None
+        return self.space.point((start(size, self.seed) + number * stride(size)) % size)
+
+
+def start(size, seed):
+    """Returns where a seed starts, steps of another irrational number apart; seed 0 at 0."""
+    return int(seed * 0.7548776662 % 1 * size)
 
 
 def stride(size):
