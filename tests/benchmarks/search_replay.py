@@ -342,8 +342,7 @@ def draw(result, path):
     finals = {}
     for index, (name, one) in enumerate(result["methods"].items()):
         median = 1000 * np.median(one["regrets"], axis=0)
-        # Of several that end alike, the one that was there first.
-        finals[name] = (median[-1], median.mean())
+        finals[name] = median[-1]
         axes.plot(
             result["epochs"],
             np.maximum(median, 0.1),
@@ -352,8 +351,10 @@ def draw(result, path):
             color="#8a97a6" if name.startswith("kt_") else None,
             linewidth=1.6,
         )
-    best = min(finals, key=finals.get)
-    axes.set_title(f"{best} ends nearest to the best of {result['table']}", loc="left", fontsize=11)
+    first = [name for name in finals if finals[name] == min(finals.values())]
+    verb = "ends" if len(first) == 1 else "end"
+    title = f"{', '.join(first)} {verb} nearest to the best of {result['table']}"
+    axes.set_title(title, loc="left", fontsize=11)
     axes.set_yscale("log")
     axes.set_xlabel(result["unit"])
     axes.set_ylabel("median normalised regret x 1000")
