@@ -267,3 +267,16 @@ def test_a_folder_without_a_trial_that_worked_has_no_report(tmp_path):
         write_json_atomic(path, {**read_json(path), "status": FAILED})
     with pytest.raises(RecipeError, match="no finished trial to report"):
         report.write_report(tmp_path / "s")
+
+
+def test_the_axis_of_a_race_leaves_out_the_start(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "to_png", drawn.append)
+    lines = {"random": (range(1, 11), [[0.1, 0.3, 0.8, 0.8, *[0.9] * 6]])}
+    for skip in (0.0, 0.3):
+        figures.race(lines, "epochs", "accuracy", "title", skip=skip)
+    lows = [figure.axes[0].get_ylim()[0] for figure in drawn]
+    assert lows[0] < 0.1
+    assert lows[1] == pytest.approx(0.79)
+    # Nothing but one value: whatever matplotlib makes of it.
+    figures.race({"random": ([1, 2], [[0.5, 0.5]])}, "epochs", "accuracy", "title", skip=0.3)

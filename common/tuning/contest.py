@@ -145,6 +145,7 @@ def write_report(folder, methods, seeds):
         f"best {definition.objective} so far",
         f"{', '.join(leaders)} {verb} first on {definition.recipe} after {budget} epochs "
         f"(median of {seeds} searches)",
+        skip=0.2,
     )
     write_bytes_atomic(folder / "contest.png", picture)
     page = {

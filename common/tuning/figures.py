@@ -196,14 +196,17 @@ def bars(names, values, xlabel, title):
     return to_png(figure)
 
 
-def race(lines, xlabel, ylabel, title, log=False):
+def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
     """Draws one curve per method with the band of the middle half of its searches.
 
     Args:
         lines: Dict from the method to (x (n,), values (searches, n)).
         log: Whether the y axis is logarithmic.
+        skip: Share of the x axis at its start of which the y axis need not show all: the first scores are
+            so bad that nothing of the rest could be told apart.
     """
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
+    shown = []
     for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
         values = np.asarray(values, float)
         # Before the first trial ends there is nothing to draw.
@@ -214,8 +217,11 @@ def race(lines, xlabel, ylabel, title, log=False):
         if len(values) > 2:
             low, high = np.nanpercentile(values, [25, 75], axis=0)
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, lw=0)
+        shown += median[x >= skip * x[-1]].tolist()
     if log:
         axes.set_yscale("log")
+    if skip and (span := max(shown) - min(shown)):
+        axes.set_ylim(min(shown) - span / 10, max(shown) + span / 10)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend(fontsize=8, frameon=False, labelcolor=INK)
