@@ -217,10 +217,10 @@ def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
         if len(values) > 2:
             low, high = np.nanpercentile(values, [25, 75], axis=0)
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, lw=0)
-        shown += median[x >= skip * x[-1]].tolist()
+        shown += median[x >= skip * x.max(initial=0)].tolist()
     if log:
         axes.set_yscale("log")
-    if skip and (span := max(shown) - min(shown)):
+    if skip and shown and (span := max(shown) - min(shown)):
         axes.set_ylim(min(shown) - span / 10, max(shown) + span / 10)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -50,8 +50,8 @@ class EvolutionOracle(SweepOracle):
     merit, removes a member: a score that was luck does not stay for ever.
 
     Half of the population competes, not the paper's quarter: a search of a hundred trials has few
-    generations, and on every table of tests/benchmarks/search_replay.py more selection ended nearer
-    to the best.
+    generations. In tests/benchmarks/search_replay.py more selection ended nearer to the best, but for the
+    tables where the luck of single trainings hides any difference.
 
     Args:
         population: Members.
