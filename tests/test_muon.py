@@ -47,6 +47,21 @@ def test_a_kernel_of_rank_many_gets_singular_values_near_one():
     assert (np.abs(values - 1) < 0.35).all()
 
 
+@pytest.mark.parametrize("shape", [(90, 16), (16, 90), (7, 7)])
+def test_it_is_keras_iteration_also_where_the_rank_is_low(shape):
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(shape[0], 4)) @ random.normal(size=(4, shape[1]))
+    matrix[:, -1] = 0  # As of a filter without a gradient.
+    matrix = keras.ops.convert_to_tensor(matrix.astype("float32"))
+    ours = Muon().zeropower_via_newtonschulz5(matrix, 5)
+    theirs = keras.optimizers.Muon().zeropower_via_newtonschulz5(matrix, 5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs), atol=1e-4
+    )
+    zero = Muon().zeropower_via_newtonschulz5(matrix * 0, 5)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(zero), 0)
+
+
 def test_only_kernels_of_convolutions_take_it():
     inputs = keras.Input((6, 6, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
