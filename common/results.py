@@ -174,19 +174,28 @@ def record(name, directory):
 
 
 def by_row(name):
-    """Returns what the rows of a recipe's table hold: (preset, device) -> runs.
+    """Returns what the rows of a recipe's table hold: (preset, earlier, device) -> runs.
 
-    In the order of the recipe's PRESETS; the device is "" for the processor, which comes first.
+    In the order of the recipe's PRESETS. `earlier` says that the preset has changed since the run; those
+    come after the others. The device is "" for the processor, which comes first.
     """
-    groups = {}
+    presets, groups = registry.load(name).PRESETS, {}
     for run in read(name):
-        groups.setdefault((run["preset"], ", ".join(run["accelerators"])), []).append(run)
-    order = [*registry.load(name).PRESETS, *(preset for preset, _ in groups)]
-    return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1])))
+        now = configuration.to_dict(presets[run["preset"]]) if run["preset"] in presets else {}
+        # A hyperparameter that the run does not know yet has come with a default that changes nothing.
+        earlier = any(
+            now.get(key) != value for key, value in run["config"].items() if key != "seed"
+        )
+        key = (run["preset"], earlier, ", ".join(run["accelerators"]))
+        groups.setdefault(key, []).append(run)
+    order = [*presets, *(preset for preset, *_ in groups)]
+    return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))
 
 
-def _label(preset, device):
-    return f"`{preset}`, {device}" if device else f"`{preset}`"
+def _label(preset, earlier, device):
+    """Returns how a row is named, e.g. "`best` before it changed, NVIDIA H100"."""
+    label = f"`{preset}` before it changed" if earlier else f"`{preset}`"
+    return f"{label}, {device}" if device else label
 
 
 def minutes(seconds):
@@ -215,9 +224,10 @@ def _row(runs):
 def summaries(name):
     """Returns a line per measured preset, for `recipes list`: the processor's, where there is one."""
     lines = {}
-    for (preset, device), runs in by_row(name).items():
+    for (preset, earlier, device), runs in by_row(name).items():
         row = _row(runs)
         where = f" on {device}" if device else ""
+        where += ", before the preset changed" if earlier else ""
         text = (
             f"{row['accuracy']} % test (n = {row['n']}, {row['label']}), {row['wall']} a run{where}"
         )
@@ -255,7 +265,7 @@ def recipe_table(name):
         f"augmented examples and with dropout where the preset has them. Machine: {_machines(runs)}. "
         f"Commit {', '.join(_distinct(runs, 'commit'))}. Again: `make results-{name} "
         f"SEEDS={max(len(group) for group in groups.values())} "
-        f"PRESETS={','.join(dict.fromkeys(preset for preset, _ in groups))}`."
+        f"PRESETS={','.join(dict.fromkeys(preset for preset, *_ in groups))}`."
     )
     return "\n".join(lines)
 

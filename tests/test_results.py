@@ -108,18 +108,37 @@ def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeyp
     assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6), (0, 0.8)]
     assert [run["train_accuracy"] for run in runs] == pytest.approx([0.8, 0.7, 0.9])
     rows = results.by_row("mnist_cnn")
-    assert {key: len(row) for key, row in rows.items()} == {("best", ""): 2, ("best", "GPU"): 1}
+    assert {key: len(row) for key, row in rows.items()} == {
+        ("best", False, ""): 2,
+        ("best", False, "GPU"): 1,
+    }
     table = results.recipe_table("mnist_cnn")
     assert "\n| `best` | 65.00 ± 7.07 |" in table
     assert "\n| `best`, GPU | 80.00 |" in table
     assert results.summaries("mnist_cnn")["best"].startswith("65.00")
 
 
+def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):
+    runs = results.read("mnist_cnn")
+    kept = [run for run in runs if run["preset"] == "best"][:2]
+    kept[0] |= {"config": {**kept[0]["config"], "epochs": 1}}
+    # As of before the hyperparameter existed.
+    kept[1] |= {"config": {**kept[1]["config"], "seed": 77}}
+    del kept[1]["config"]["rotation"]
+    monkeypatch.setattr(results, "read", lambda name: kept)
+    assert list(results.by_row("mnist_cnn").values()) == [[kept[1]], [kept[0]]]
+    table = results.recipe_table("mnist_cnn")
+    assert table.index("\n| `best` |") < table.index("\n| `best` before it changed |")
+    assert "before" not in results.summaries("mnist_cnn")["best"]
+    kept.pop()
+    assert results.summaries("mnist_cnn")["best"].endswith("before the preset changed")
+
+
 def test_runs_with_different_baselines_share_a_preset():
     mirror = {"name": "mirror", "accuracy": 0.5, "mcnemar_p": 0.01}
     linear = {"name": "linear", "accuracy": 0.9}
     runs = [{"baselines": [linear]}, {"baselines": []}, {"baselines": [mirror, linear]}]
-    assert results._baseline_lines({("best", ""): runs}) == [
+    assert results._baseline_lines({("best", False, ""): runs}) == [
         "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
         "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
     ]
