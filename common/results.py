@@ -121,8 +121,8 @@ def read(name):
 def record(name, directory):
     """Adds a finished run to the recipe's results.json.
 
-    It replaces the one of its preset and seed on the same kind of device: a GPU's times are no
-    processor's.
+    It replaces the one of its preset and seed on the same kind of device (a GPU's times are no
+    processor's), and those of the preset as it was before: some of their seeds would be a poor sample.
     """
     # Not at the top: it imports matplotlib, and `recipes list` reads results.
     from common.report_facts import read_history
@@ -169,8 +169,18 @@ def record(name, directory):
     def key(run):
         return run["preset"], run["accelerators"], run["seed"]
 
-    runs = sorted([*(old for old in read(name) if key(old) != key(run)), run], key=key)
+    def replaced(old):
+        same_row = key(old)[:2] == key(run)[:2]
+        return same_row and (old["seed"] == run["seed"] or _changed(old["config"], run["config"]))
+
+    runs = sorted([*(old for old in read(name) if not replaced(old)), run], key=key)
     write_json_atomic(_file(name), {"recipe": name, "runs": runs})
+
+
+def _changed(config, now):
+    """Returns whether a run's hyperparameters are others than those now, whatever the seed."""
+    # One that the run does not know yet has come with a default that changes nothing.
+    return any(now.get(key) != value for key, value in config.items() if key != "seed")
 
 
 def by_row(name):
@@ -182,11 +192,7 @@ def by_row(name):
     presets, groups = registry.load(name).PRESETS, {}
     for run in read(name):
         now = configuration.to_dict(presets[run["preset"]]) if run["preset"] in presets else {}
-        # A hyperparameter that the run does not know yet has come with a default that changes nothing.
-        earlier = any(
-            now.get(key) != value for key, value in run["config"].items() if key != "seed"
-        )
-        key = (run["preset"], earlier, ", ".join(run["accelerators"]))
+        key = (run["preset"], _changed(run["config"], now), ", ".join(run["accelerators"]))
         groups.setdefault(key, []).append(run)
     order = [*presets, *(preset for preset, *_ in groups)]
     return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))

@@ -3,6 +3,7 @@
 import pytest
 
 from common import cli, registry, results
+from common import config as configuration
 from common.errors import RecipeError
 from common.files import write_json_atomic
 from common.wording import mean_and_deviation
@@ -70,7 +71,16 @@ def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):
 
 def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
-    for accuracy, seed, device in ((0.5, 0, []), (0.6, 1, []), (0.8, 0, ["GPU"]), (0.7, 0, [])):
+    now = configuration.to_dict(registry.load("mnist_cnn").PRESETS["best"])
+    earlier = now | {"epochs": now["epochs"] + 1}
+    for accuracy, seed, device, config in (
+        (0.1, 2, [], earlier),
+        (0.5, 0, [], now),
+        (0.6, 1, [], now),
+        (0.9, 1, ["GPU"], earlier),
+        (0.8, 0, ["GPU"], now),
+        (0.7, 0, [], now),
+    ):
         directory = tmp_path / "run"
         test = {"accuracy": accuracy, "count": 9, "loss": 1.0, "ece": 0.1, "ece_calibrated": 0.1}
         data = {"source": "full", "label": "D", "name": "d", "version": "1", "note": ""}
@@ -102,7 +112,7 @@ def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeyp
             directory / "timing.json",
             {"train_wall_seconds": 60.0, "train_cpu_seconds": 99.0, "examples_per_second": 5.0},
         )
-        write_json_atomic(directory / "config.json", {"config": {}})
+        write_json_atomic(directory / "config.json", {"config": config | {"seed": seed}})
         results.record("mnist_cnn", directory)
     runs = results.read("mnist_cnn")
     assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6), (0, 0.8)]

@@ -3,6 +3,7 @@
     python tests/benchmarks/depth.py RUN RUN ... --output FOLDER
 
 Reads run folders of cifar10_resnet, finished or not, and writes depth.json and depth.png to FOLDER.
+Networks that a depth.json there holds already stay, unless a run of the same is given.
 """
 
 import argparse
@@ -86,9 +87,12 @@ def main():
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    runs = sorted(map(read, arguments.runs), key=lambda run: (run["residual"], run["depth"]))
+    held = arguments.output / "depth.json"
+    runs = json.loads(held.read_text()) if held.exists() else []
+    runs = {(run["residual"], run["depth"]): run for run in [*runs, *map(read, arguments.runs)]}
+    runs = [runs[network] for network in sorted(runs)]
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "depth.json").write_text(json.dumps(runs) + "\n")
+    held.write_text(json.dumps(runs) + "\n")
     draw(runs, arguments.output / "depth.png")
     print(table(runs))
 
