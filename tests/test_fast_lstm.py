@@ -42,18 +42,24 @@ def states(model, x):
     return keras.ops.convert_to_numpy(inner(x))
 
 
+# 64: with TensorFlow padded to 68.
+UNITS = pytest.mark.parametrize("units", [5, 64])
+
+
+@UNITS
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("lengths", [(7, 1, 4, 7, 2), (9, 3, 9, 5, 6), (1, 1, 1, 1, 1)])
-def test_values_are_those_of_keras(masked, lengths):
-    ours, theirs = pair(masked=masked)
+def test_values_are_those_of_keras(masked, lengths, units):
+    ours, theirs = pair(units, masked=masked)
     x = sequences(lengths)
     assert ours.get_layer("both")._fast(None) is not None
     np.testing.assert_allclose(states(ours, x), states(theirs, x), rtol=1e-4, atol=1e-5)
 
 
+@UNITS
 @pytest.mark.parametrize("masked", [True, False])
-def test_gradients_are_those_of_keras(masked):
-    ours, theirs = pair(masked=masked)
+def test_gradients_are_those_of_keras(masked, units):
+    ours, theirs = pair(units, masked=masked)
     x, y = sequences(), np.eye(3, dtype="float32")[[0, 2, 1, 1, 0]]
     found = weight_gradients(ours, x, y, ours.trainable_variables)
     expected = weight_gradients(theirs, x, y, theirs.trainable_variables)
