@@ -19,11 +19,15 @@ def cpu_name():
 
     Virtual machines hide the generation: two that are both named "AMD EPYC" differ twofold in speed.
     """
-    found = _cpuinfo()
-    name = found.get("model name") or platform.processor() or platform.machine()
-    flags = cpu_flags()
-    widest = next((text for flag, text in VECTOR_INSTRUCTIONS.items() if flag in flags), None)
+    name = _cpuinfo().get("model name") or platform.processor() or platform.machine()
+    widest = vector_instructions()
     return f"{name} ({widest})" if widest else name
+
+
+def vector_instructions():
+    """Returns the widest vector instructions, as `AVX2`; None where the system does not tell."""
+    flags = cpu_flags()
+    return next((text for flag, text in VECTOR_INSTRUCTIONS.items() if flag in flags), None)
 
 
 def cpu_flags():

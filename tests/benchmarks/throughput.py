@@ -6,13 +6,15 @@ The documents' networks and batch sizes, float32, on one cached batch: the model
 data. Keras trains by `fit` in a process started as a recipe's (`backend.start`), PyTorch by the usual
 loop. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
 are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a large float32 matrix
-product on the same machine in the same run. Nothing else should run meanwhile. FOLDER takes
-throughput.json and throughput.png; `make bench` puts both into the README.
+product on the same machine in the same run. Nothing else should run meanwhile. FOLDER takes a table and
+a picture, named after the processor's vector instructions (throughput_avx2.json, .png), as these decide
+who is ahead; `make bench` puts all of them into the README.
 """
 
 import argparse
 import json
 import os
+import platform
 import resource
 import statistics
 import subprocess
@@ -196,7 +198,7 @@ def table(results):
     lines.append(
         f"Examples/s; CPU seconds for 1,000; GFLOP/s and, in brackets, their share of a large float32 "
         f"matrix product ({results['matrix_gflops']:.0f} GFLOP/s). The documents' networks and batch "
-        f"sizes, float32, one cached batch; median of {results['repeats']} turns of "
+        f"sizes, float32, one cached batch; median of {_turns(results)} turns of "
         f"{results['seconds']:g} s. {results['machine']}."
     )
     if PACKED in results["cells"]:
@@ -205,6 +207,12 @@ def table(results):
             "not; with packed rows PyTorch computes what they do."
         )
     return "\n".join(lines)
+
+
+def _turns(results):
+    """Returns how many turns the cells had, e.g. `3` or `3 to 8`."""
+    turns = {len(found) for cells in results["cells"].values() for found in cells.values() if found}
+    return " to ".join(map(str, sorted({min(turns), max(turns)})))
 
 
 def draw(results, path):
@@ -260,6 +268,9 @@ def main():
     parser.add_argument("--cells", default=",".join(CELLS).replace("TensorFlow, XLA", "XLA"))
     parser.add_argument("--names", default=",".join(NAMES))
     parser.add_argument("--output", type=Path)
+    parser.add_argument(
+        "--add", action="store_true", help="keep the turns that the file in FOLDER holds already"
+    )
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument("--name", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -270,8 +281,15 @@ def main():
     names = arguments.names.split(",")
     if "imdb_bilstm" in names and "plain PyTorch" in wanted:
         names.append(PACKED)
-    results = {"seconds": arguments.seconds, "repeats": arguments.repeats, "cells": {}}
-    products = [matrix_product()]
+    from common import processor
+
+    kind = processor.vector_instructions() or platform.machine()
+    file = (arguments.output or Path()) / f"throughput_{kind.lower()}.json"
+    results = {"seconds": arguments.seconds, "products": [], "cells": {}}
+    if arguments.add:
+        results = json.loads(file.read_text())
+    products = results["products"]
+    products.append(matrix_product())
     for turn in range(arguments.repeats):
         for name in names:
             for cell in ["plain PyTorch"] if name == PACKED else wanted:
@@ -287,8 +305,8 @@ def main():
     results["machine"] = machine()
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "throughput.json").write_text(json.dumps(results, indent=1) + "\n")
-        draw(results, arguments.output / "throughput.png")
+        file.write_text(json.dumps(results, indent=1) + "\n")
+        draw(results, file.with_suffix(".png"))
     print(table(results))
 
 
