@@ -287,7 +287,11 @@ def main():
     file = (arguments.output or Path()) / f"throughput_{kind.lower()}.json"
     results = {"seconds": arguments.seconds, "products": [], "cells": {}}
     if arguments.add:
+        if not file.exists():
+            parser.error(f"--add: there is no {file} to add to")
         results = json.loads(file.read_text())
+        if results["seconds"] != arguments.seconds:
+            parser.error(f"--add: the turns of {file} took {results['seconds']:g} s each")
     products = results["products"]
     products.append(matrix_product())
     for turn in range(arguments.repeats):
