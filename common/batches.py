@@ -4,13 +4,13 @@ A run that is killed and resumed sees the same batches with the same augmentatio
 not, because nothing here carries state from one batch to the next.
 """
 
-import itertools
-
 import keras
 import numpy as np
 
-# What TensorFlow is handed at once: many small images, few large ones.
+# What TensorFlow is handed at once: many small images, few large ones. Its steps are one call too, and
+# Ctrl-C waits for that.
 BYTES_PER_CALL = 2**20
+BATCHES_PER_CALL = 10
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -105,13 +105,6 @@ class BucketBatches(ArrayBatches):
             order[: full * size] = (
                 order[: full * size].reshape(full, size)[random.permutation(full)].reshape(-1)
             )
-        # Keras on TensorFlow takes the shapes of the first two batches for those of all, and a length
-        # that both have for fixed: let the second be one of another length.
-        blocks = order[: full * size].reshape(full, size)
-        for block in blocks[1:]:
-            if self._tokens(block) != self._tokens(blocks[0]):
-                blocks[1], block[:] = block.copy(), blocks[1].copy()
-                break
         return order
 
     def _tokens(self, rows):
@@ -123,35 +116,61 @@ class BucketBatches(ArrayBatches):
         return x[:, : self._tokens(self._rows(index))], y
 
 
+def per_call(batches):
+    """Returns how many batches `feed` hands over in one call, for `steps_per_execution`.
+
+    Each is a call into Python of 2 ms on TensorFlow, and each step another: a tenth to a fifth of a
+    step of a small network. 1 on the other backends.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    return min(max(BYTES_PER_CALL // batches[0][0].nbytes, 1), BATCHES_PER_CALL)
+
+
 def feed(batches):
     """Returns what Keras' `fit` is to be given in place of these batches: the same ones, faster.
 
-    TensorFlow fetches each batch of a PyDataset by a call into Python of 2 ms, a tenth of a step of a
-    small network. Here several batches cross in one call and TensorFlow takes them apart.
+    On TensorFlow Keras makes a PyDataset a `tf.data.Dataset`. Here it is made with several batches in
+    one call, which TensorFlow takes apart, and without the thread that tunes such a dataset. That one
+    works after 10, 20, 40... ms, a minute at most, and is told to stop at the end of an epoch; but
+    TensorFlow (2.21) wakes it a moment before it writes down why. If it is quick it sleeps on, and the
+    epoch ends with it: as long again as it took.
 
     Args:
-        batches: ArrayBatches; those of many lengths (BucketBatches) stay as they are.
+        batches: ArrayBatches.
     """
-    if keras.backend.backend() != "tensorflow" or isinstance(batches, BucketBatches):
-        return batches
-    first = batches[0]
-    per_call = BYTES_PER_CALL // first[0].nbytes
-    if per_call < 2:
+    if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
-    count, full = batches.num_batches, len(batches.y) // batches.batch_size
+    first, size = batches[0], per_call(batches)
 
     def groups():
-        # A smaller last batch goes alone.
-        for start, stop in itertools.pairwise([*range(0, full, per_call), full, count]):
-            found = [batches[index] for index in range(start, stop)]
-            if found:
-                yield tuple(np.stack(parts) for parts in zip(*found, strict=True))
+        waiting = []
+        for batch in map(batches.__getitem__, range(batches.num_batches)):
+            # A smaller last batch goes alone, and so does one of another length.
+            if waiting and (len(waiting) == size or batch[0].shape != waiting[0][0].shape):
+                yield _stacked(waiting)
+                waiting = []
+            waiting.append(batch)
+        yield _stacked(waiting)
 
-    signature = tuple(tf.TensorSpec((None, None, *part.shape[1:]), part.dtype) for part in first)
+    shapes = [part.shape[1:] for part in first]
+    if isinstance(batches, BucketBatches):
+        shapes[0] = (None,)
+    signature = tuple(
+        tf.TensorSpec((None, None, *shape), part.dtype)
+        for shape, part in zip(shapes, first, strict=True)
+    )
     dataset = tf.data.Dataset.from_generator(groups, output_signature=signature).unbatch()
-    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches.num_batches))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(max(size, 2)).with_options(options)
+
+
+def _stacked(batches):
+    return tuple(np.stack(parts) for parts in zip(*batches, strict=True))
 
 
 def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):

@@ -242,7 +242,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # The logged loss is a running mean over the epoch: once not finite it stays so.
-        self._check(logs, "loss", f"at step {batch + 1}")
+        self._check(logs, "loss", f"by step {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         # Comes before RunKeeper: a model that has diverged is not written as the best one.
@@ -279,6 +279,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = None
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
         if self.bar is not None:
             return
         import tqdm
@@ -296,10 +297,11 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not self.bar.disable:
-            epoch = self.bar.n // self.steps + 1
-            self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+            self.bar.set_description(f"epoch {self.epoch + 1}/{self.epochs}", refresh=False)
             self.bar.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
-        self.bar.update()
+        # With several steps a call this is the last of them, which may lie beyond the epoch.
+        done = self.epoch * self.steps + min(batch + 1, self.steps)
+        self.bar.update(done - self.bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
         per_epoch = (time.perf_counter() - self.start_time) / (epoch + 1 - self.start_epoch)

@@ -65,10 +65,11 @@ def fit(
             # not share; they come in random order already.
             train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
             data = batching.feed(train)
+            model.steps_per_execution = batching.per_call(train)
         try:
             train_epochs(
                 data,
-                validation_data=validation,
+                validation_data=batching.feed(validation),
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
                 callbacks=[

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import common.batches
-from common.batches import ArrayBatches, BucketBatches, feed, inference_batches, predict
+from common.batches import ArrayBatches, BucketBatches, feed, inference_batches, per_call, predict
 
 
 def labels_of(batches):
@@ -87,17 +87,6 @@ def test_buckets_save_padding(ids):
     assert len(widths) > 3
 
 
-def test_first_two_batches_differ_in_length(ids):
-    # Keras on TensorFlow takes the shape of all batches from the first two: equal lengths would be
-    # taken as fixed.
-    batches = BucketBatches(ids, np.arange(137), batch_size=10, num_classes=137, seed=1, width=8)
-    for epoch in range(20):
-        batches.set_epoch(epoch)
-        assert batches[0][0].shape[1] != batches[1][0].shape[1]
-    plain = BucketBatches(ids, np.arange(137), batch_size=10, num_classes=137, width=8)
-    assert plain[0][0].shape[1] != plain[1][0].shape[1]
-
-
 def test_predict_restores_the_order_of_the_data(ids):
     class Model:
         """Returns the number of words of each text as its probability."""
@@ -140,8 +129,37 @@ def test_fed_to_tensorflow_they_are_the_same(examples, size, monkeypatch):
                 np.testing.assert_array_equal(one, other)
 
 
-def test_batches_of_many_lengths_or_large_are_fed_as_they_are():
-    buckets = BucketBatches(np.ones((20, 8), "int32"), np.zeros(20), batch_size=4, num_classes=1)
-    large = ArrayBatches(np.ones((600, 300)), np.zeros(600), batch_size=300, num_classes=1)
-    assert feed(buckets) is buckets
-    assert feed(large) is large
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="for TensorFlow")
+@pytest.mark.parametrize("width", [4, 1000])
+def test_buckets_fed_to_tensorflow_are_the_same(ids, width):
+    batches = BucketBatches(
+        ids, np.arange(137) % 2, batch_size=10, num_classes=1, seed=1, width=width
+    )
+    dataset = feed(batches)
+    assert dataset.cardinality() == 14
+    # Not the length of the first batch.
+    assert dataset.element_spec[0].shape.as_list() == [None, None]
+    for index, parts in enumerate(dataset.as_numpy_iterator()):
+        for one, other in zip(parts, batches[index], strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert index == 13
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="for TensorFlow")
+def test_large_batches_are_fed_one_by_one():
+    large = ArrayBatches(np.ones((700, 300)), np.zeros(700), batch_size=300, num_classes=1)
+    assert [len(x) for x, _ in feed(large).as_numpy_iterator()] == [300, 300, 100]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="for TensorFlow")
+def test_no_thread_tunes_what_is_fed():
+    # It may sleep through the end of an epoch, which waits for it.
+    batches = ArrayBatches(np.ones((9, 2)), np.zeros(9), batch_size=3, num_classes=1)
+    assert feed(batches).options().autotune.enabled is False
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="for the others")
+def test_the_other_backends_take_them_as_they_are():
+    batches = ArrayBatches(np.ones((9, 2)), np.zeros(9), batch_size=3, num_classes=1)
+    assert feed(batches) is batches
+    assert per_call(batches) == 1

@@ -150,6 +150,23 @@ def test_progress_without_a_terminal_writes_a_line_per_epoch_with_the_time_left(
     assert "left" not in lines[2]
 
 
+def test_progress_counts_batches_however_many_a_call_trains():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    progress = callbacks.Progress(2, 7, Terminal())
+    logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 2.0}
+    counts = []
+    for epoch in range(2):
+        progress.on_epoch_begin(epoch)
+        for last in (2, 5, 8):  # Three a call, of which the last finds only one.
+            progress.on_train_batch_end(last, logs)
+            counts.append(progress.bar.n)
+        progress.on_epoch_end(epoch, logs)
+    assert counts == [3, 6, 7, 10, 13, 14]
+
+
 def test_history_is_json_before_it_is_csv(tmp_path):
     keeper = keeper_with(tmp_path, [0.5, 0.25])
     with np.load(tmp_path / "backup/state.npz") as backup:

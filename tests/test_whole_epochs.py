@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_is_reported_at_its_step(tmp_path):
 
     whole = batches()
     train = Broken(whole.x, whole.y, batch_size=SIZE, num_classes=3, seed=0)
-    with pytest.raises(callbacks.NonFiniteLoss, match="at step 2 of epoch 1"):
+    with pytest.raises(callbacks.NonFiniteLoss, match="by step 2 of epoch 1"):
         whole_epochs.fit(
             compiled_model(),
             train,

@@ -85,27 +85,23 @@ def pipeline(name, seconds=3.0, pairs=20):
     backend.start()
     import tensorflow as tf
 
-    from common.batches import feed
+    from common.batches import feed, per_call
 
     found = prepared(name)
     model, batches = found["model"], found["train"]
     real = feed(batches)
+    model.steps_per_execution = per_call(batches)
 
     def spent(data, steps=None):
         return cpu(model.fit, data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     count = steps_of(functools.partial(spent, real), seconds, batches)
 
-    def spec(part, other):
-        sizes = zip(part.shape[1:], other.shape[1:], strict=True)
-        return tf.TensorSpec((None, *(a if a == b else None for a, b in sizes)), part.dtype)
-
-    # The first two batches of reviews differ in length.
-    signature = tuple(map(spec, batches[0], batches[1]))
     held = tf.data.Dataset.from_generator(
-        lambda: (batches[index] for index in range(count)), output_signature=signature
+        lambda: (batches[index] for index in range(count)), output_signature=real.element_spec
     )
     held = held.apply(tf.data.experimental.assert_cardinality(count)).cache()
+    held = held.with_options(real.options())
     spent(held)
     return statistics.median(1 - spent(held) / spent(real, count) for _ in range(pairs))
 

@@ -3,12 +3,13 @@
     python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output FOLDER]
 
 The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
-data. Keras trains by `fit` in a process started as a recipe's (`backend.start`), PyTorch by the usual
-loop. Each cell is a process of its own, the cells take turns, and the whole table is repeated; given
-are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a large float32 matrix
-product on the same machine in the same run. Nothing else should run meanwhile. FOLDER takes a table and
-a picture, named after the processor's vector instructions (throughput_avx2.json, .png), as these decide
-who is ahead; `make bench` puts all of them into the README.
+data. Keras trains by `fit` in a process started and fed as a recipe's (`backend.start`, `batches.feed`),
+PyTorch by the usual loop. Each cell is a process of its own, the cells take turns, and the whole table
+is repeated; given are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a
+large float32 matrix product on the same machine in the same run. Nothing else should run
+meanwhile. FOLDER takes a table and a picture, named after the processor's vector instructions
+(throughput_avx2.json, .png), as these decide who is ahead; `make bench` puts all of them into the
+README.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def keras_trainer(name, x, y, jit):
     backend.start()
     import keras
 
+    from common.batches import feed, per_call
     from common.fast_adam import FusedAdam
 
     config = registry.load(name).PRESETS["article"]
@@ -92,7 +94,8 @@ def keras_trainer(name, x, y, jit):
         def __getitem__(self, index):
             return x, y
 
-    return lambda steps: model.fit(Repeated(steps), shuffle=False, verbose=0)
+    model.steps_per_execution = per_call(Repeated(1))
+    return lambda steps: model.fit(feed(Repeated(steps)), shuffle=False, verbose=0)
 
 
 def multiply_adds(name):
