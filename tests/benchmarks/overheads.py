@@ -90,12 +90,13 @@ def pipeline(name, seconds=3.0, pairs=20):
     found = prepared(name)
     model, batches = found["model"], found["train"]
     real = feed(batches)
-    model.steps_per_execution = per_call(batches)
+    size = model.steps_per_execution = per_call(batches)
 
     def spent(data, steps=None):
         return cpu(model.fit, data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
-    count = steps_of(functools.partial(spent, real), seconds, batches)
+    # Whole calls: Keras fills up the last one where there are more batches.
+    count = -(-steps_of(functools.partial(spent, real), seconds, batches) // size) * size
 
     held = tf.data.Dataset.from_generator(
         lambda: (batches[index] for index in range(count)), output_signature=real.element_spec
