@@ -134,7 +134,7 @@ def feed(batches):
     one call, which TensorFlow takes apart, and without the thread that tunes such a dataset. That one
     works after 10, 20, 40... ms, a minute at most, and is told to stop at the end of an epoch; but
     TensorFlow (2.21) wakes it a moment before it writes down why. If it is quick it sleeps on, and the
-    epoch ends with it: as long again as it took.
+    end of the epoch waits for it, up to as long again as the epoch took.
 
     Args:
         batches: ArrayBatches.

@@ -228,21 +228,26 @@ def cpu_seconds():
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stops the run at the first loss that is NaN or infinite; the last good model is kept.
 
+    Args:
+        run: The Run, named in the message.
+        steps: Batches per epoch.
+
     Raises:
         NonFiniteLoss: With the epoch, the step and what usually causes it.
     """
 
-    def __init__(self, run):
+    def __init__(self, run, steps):
         super().__init__()
-        self.run = run
+        self.run, self.steps = run, steps
         self.epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        # The logged loss is a running mean over the epoch: once not finite it stays so.
-        self._check(logs, "loss", f"by step {batch + 1}")
+        # The logged loss is a running mean over the epoch: once not finite it stays so. With several
+        # steps a call this is the last of them, which may lie beyond the epoch.
+        self._check(logs, "loss", f"by step {min(batch + 1, self.steps)}")
 
     def on_epoch_end(self, epoch, logs=None):
         # Comes before RunKeeper: a model that has diverged is not written as the best one.
@@ -299,7 +304,7 @@ class Progress(keras.callbacks.Callback):
         if not self.bar.disable:
             self.bar.set_description(f"epoch {self.epoch + 1}/{self.epochs}", refresh=False)
             self.bar.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
-        # With several steps a call this is the last of them, which may lie beyond the epoch.
+        # As in StopOnNonFinite, the step may lie beyond the epoch.
         done = self.epoch * self.steps + min(batch + 1, self.steps)
         self.bar.update(done - self.bar.n)
 

@@ -74,7 +74,7 @@ def fit(
                 initial_epoch=keeper.epochs_done,
                 callbacks=[
                     cb.SetEpoch(train, run.config.seed),
-                    cb.StopOnNonFinite(run),
+                    cb.StopOnNonFinite(run, train.num_batches),
                     cb.Meter(len(train.y)),
                     cb.EvaluateAverage(),
                     *callbacks,

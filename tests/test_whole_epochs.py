@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_is_reported_at_its_step(tmp_path):
             validation_data=batches(seed=None),
             epochs=2,
             initial_epoch=0,
-            callbacks=[callbacks.StopOnNonFinite(FakeRun(tmp_path))],
+            callbacks=[callbacks.StopOnNonFinite(FakeRun(tmp_path), train.num_batches)],
         )
 
 

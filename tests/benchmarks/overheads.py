@@ -96,7 +96,7 @@ def pipeline(name, seconds=3.0, pairs=20):
         return cpu(model.fit, data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     # Whole calls: Keras fills up the last one where there are more batches.
-    count = -(-steps_of(functools.partial(spent, real), seconds, batches) // size) * size
+    count = max(steps_of(functools.partial(spent, real), seconds, batches) // size, 1) * size
 
     held = tf.data.Dataset.from_generator(
         lambda: (batches[index] for index in range(count)), output_signature=real.element_spec

@@ -6,10 +6,9 @@ The documents' networks and batch sizes, float32, on one cached batch: the model
 data. Keras trains by `fit` in a process started and fed as a recipe's (`backend.start`, `batches.feed`),
 PyTorch by the usual loop. Each cell is a process of its own, the cells take turns, and the whole table
 is repeated; given are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a
-large float32 matrix product on the same machine in the same run. Nothing else should run
-meanwhile. FOLDER takes a table and a picture, named after the processor's vector instructions
-(throughput_avx2.json, .png), as these decide who is ahead; `make bench` puts all of them into the
-README.
+large float32 matrix product on the same machine in the same run. Nothing else should run meanwhile.
+FOLDER takes a table and a picture, named after the processor's vector instructions
+(throughput_avx2.json, .png), as these decide who is ahead; `make bench` puts all of them into the README.
 """
 
 import argparse
