@@ -7,13 +7,11 @@ files. `recipes results NAME` makes the runs; `python -m common.results` writes 
 import dataclasses
 import inspect
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+from common import child, registry
 from common import config as configuration
-from common import registry
 from common.errors import RecipeError
 from common.files import read_json, write_json_atomic, write_text_atomic
 from common.wording import mean_and_deviation
@@ -92,8 +90,7 @@ def _train(name, module, preset, seed, directory, data_dir):
         if held == configuration.to_dict(config):
             print(f"finished before: {directory}", flush=True)
             return
-    words = [sys.executable, "-m", "recipes", "train", name, "--preset", preset]
-    words += ["--seed", str(seed), "--run-dir", str(directory)]
+    words = ["train", name, "--preset", preset, "--seed", str(seed), "--run-dir", str(directory)]
     if data_dir:
         words += ["--data-dir", str(data_dir)]
     stale = directory / "config.json"
@@ -101,11 +98,9 @@ def _train(name, module, preset, seed, directory, data_dir):
         configuration.to_dict(config)
     ):
         words.append("--overwrite")
-    done = subprocess.run(words, check=False)
-    if done.returncode == 130:
-        raise KeyboardInterrupt
-    if done.returncode:
-        raise RecipeError(f"the run in {directory} failed with exit code {done.returncode}")
+    code = child.run(words)
+    if code:
+        raise RecipeError(f"the run in {directory} failed with exit code {code}")
 
 
 def _file(name):

@@ -6,9 +6,8 @@ only in trainings that the search has not seen, and in what the start is worth i
 
 import dataclasses
 import statistics
-import subprocess
-import sys
 
+from common import child
 from common import config as configuration
 from common.errors import RecipeError
 from common.files import read_json, write_json_atomic
@@ -79,21 +78,10 @@ def _train(sweep, config, line):
         words += ["--data", sweep.definition.data]
         if sweep.definition.data_dir:
             words += ["--data-dir", sweep.definition.data_dir]
-        code = _run(words)
-        if code == 130:
-            raise KeyboardInterrupt
+        code = child.run(words, indent="  ")
         if code:
             raise RecipeError(f"the training in {directory} failed; the lines above say why")
     return read_json(directory / "metrics.json", "metrics")
-
-
-def _run(words):
-    """Runs `recipes WORDS...` and prints its lines as this process's own; returns the exit code."""
-    command = [sys.executable, "-m", "recipes", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            print(f"  {line}", end="", flush=True)
-    return process.returncode
 
 
 def spread(values):

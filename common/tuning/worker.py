@@ -7,17 +7,17 @@ at its other end, so that a killed sweep leaves nothing running.
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 
 def main(directory, name):
     """Runs trials; returns the exit code."""
+    from common.child import follow_parent
     from common.errors import RecipeError
     from common.tuning.definition import Definition, make_tuner
     from common.tuning.processes import REFUSED
 
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    follow_parent()
     try:
         make_tuner(Definition.read(directory), directory, worker=name).search()
     except RecipeError as error:
@@ -26,11 +26,6 @@ def main(directory, name):
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _follow_parent():
-    sys.stdin.buffer.read()
-    os._exit(143)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""`recipes WORDS...` in a process of its own that ends with its parent: python -m common.child WORDS...
+
+A training that outlived a killed sweep would keep its run folder from the same command given again.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+
+
+def run(words, indent=""):
+    """Runs `recipes WORDS...` in a new process.
+
+    Args:
+        words: What follows `recipes`.
+        indent: What its printed lines get in front. Without, it prints where this process does.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted.
+    """
+    command = [sys.executable, "-m", "common.child", *words]
+    output = subprocess.PIPE if indent else None
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+        for line in process.stdout or ():
+            print(f"{indent}{line}", end="", flush=True)
+        code = process.wait()
+    if code == 130:
+        raise KeyboardInterrupt
+    return code
+
+
+def follow_parent():
+    """Ends this process with the one at the other end of its standard input, however that one ends."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent():
+    # Not through sys.stdin: the interpreter could not close it while it is being read.
+    while os.read(0, 1):
+        pass
+    os._exit(143)
+
+
+def main():
+    """Runs the command that the process was started with; returns the exit code."""
+    from common import cli
+
+    follow_parent()
+    # The run's environment.json tells the command as one would type it.
+    sys.argv[0] = "recipes"
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
