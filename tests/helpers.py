@@ -1,6 +1,7 @@
 """Functions that several tests use."""
 
 import dataclasses
+import time
 import types
 import typing
 
@@ -66,3 +67,11 @@ def assert_equal_weights(first, second):
     """Checks that two saved models hold bitwise equal weights."""
     for one, other in zip(weights(first), weights(second), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def wait_for(condition, seconds=120):
+    """Returns once `condition()` holds; fails the test where that takes longer."""
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, "waited too long"
+        time.sleep(0.1)

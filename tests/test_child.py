@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from common import child
 from common.files import read_json
 from tests.conftest import NO_NETWORK, ROOT
+from tests.helpers import wait_for
 
 WORDS = ["train", "mnist_cnn", "--preset", "sample", "--data", "sample", "--epochs", "500"]
 
@@ -58,17 +58,10 @@ def test_a_training_ends_with_the_process_that_started_it(stop, tmp_path):
                 return False
         return True
 
-    wait_for(trained, 120)
+    wait_for(trained)
     assert not free()
     command = read_json(run / "environment.json", "environment")["command"]
     assert command.startswith("recipes train mnist_cnn")
     parent.send_signal(stop)
     parent.wait(30)
     wait_for(free, 30)
-
-
-def wait_for(condition, seconds):
-    end = time.time() + seconds
-    while not condition():
-        assert time.time() < end, "waited too long"
-        time.sleep(0.1)

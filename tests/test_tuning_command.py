@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import types
 from unittest import mock
 
@@ -19,6 +18,7 @@ from common.tuning.processes import REFUSED
 from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
 from common.tuning.sweep import Sweep
 from tests.conftest import NO_NETWORK, ROOT
+from tests.helpers import wait_for
 
 FAST = ["--preset", "sample", "--data", "sample", "--epochs", "2", "--retrain", "0"]
 
@@ -348,13 +348,6 @@ def workers_of(directory):
         ["pgrep", "-f", f"common.tuning.worker {directory}"], capture_output=True
     )
     return [int(word) for word in found.stdout.split()]
-
-
-def wait_for(condition, seconds=120):
-    end = time.time() + seconds
-    while not condition():
-        assert time.time() < end, "waited too long"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow
