@@ -339,6 +339,7 @@ def _source(run, arguments):
     return Source(
         data=arguments.data or run.source.data,
         data_dir=arguments.data_dir or run.source.data_dir,
+        reading=run.source.reading,
     )
 
 

@@ -176,6 +176,19 @@ def words(name, value):
     return [flag(name), *map(str, values)]
 
 
+def flags(values):
+    """Returns the command-line words that set the fields of a dict, a list of strings."""
+    return [word for name, value in values.items() for word in words(name, value)]
+
+
+def leaf_names(cls):
+    """Returns the names of a dataclass's fields, with those of its nested dataclasses in their place."""
+    names = []
+    for name, hint in typing.get_type_hints(cls).items():
+        names += leaf_names(hint) if dataclasses.is_dataclass(hint) else [name]
+    return names
+
+
 def parse(cls, args, *, prog, description, default=None):
     """Parses a command line into a dataclass with tyro; every mistake is one line and exit code 2.
 
@@ -196,9 +209,8 @@ def parse(cls, args, *, prog, description, default=None):
     import tyro
 
     known = {"--help"}
-    for name, hint in typing.get_type_hints(cls).items():
-        for leaf in field_names(hint) if dataclasses.is_dataclass(hint) else [name]:
-            known |= {flag(leaf), "--no-" + leaf.replace("_", "-")}
+    for leaf in leaf_names(cls):
+        known |= {flag(leaf), "--no-" + leaf.replace("_", "-")}
     for word in args:
         name = word.split("=")[0].replace("_", "-")
         if word.startswith("--") and name not in known:

@@ -21,6 +21,7 @@ from pathlib import Path
 from common import config as configuration
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
+from common.source import AS_IT_COMES, Reading, Source
 
 LOCK = ".lock"
 # What finishes a run is done again where metrics.json is missing; the epochs are in the backup.
@@ -42,6 +43,7 @@ class Options:
     a folder of class folders of images, a CSV with columns text and label, or an .npz file."""
     data_dir: Path | None = None
     """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
+    reading: Reading = AS_IT_COMES
     run_dir: Path | None = None
     """Folder of the run; the same folder resumes (default: runs/<recipe>/<preset>-<data>-seed<n>)."""
     overwrite: bool = False
@@ -75,10 +77,8 @@ class Run:
         self.recipe = recipe
         self.config = config
         self.options = options or Options()
-        from common.data import Source
-
         self.preset = preset
-        self.source = Source(data=self.options.data, data_dir=self.options.data_dir)
+        self.source = Source(self.options.data, self.options.data_dir, self.options.reading)
         self._splits = None
         self._lock_file = None
         self.directory = Path(self.options.run_dir or self._default_directory())
@@ -125,6 +125,7 @@ class Run:
         words += ["--config", self.path("config.json"), "--data", options.data]
         if options.data_dir:
             words += ["--data-dir", options.data_dir]
+        words += configuration.flags(options.reading.to_dict())
         words += ["--run-dir", self.directory]
         if options.deterministic:
             words.append("--deterministic")
@@ -188,6 +189,7 @@ class Run:
             # A path is recorded whole, so that `recipes report` finds the data from any directory.
             "data": data if data in ("full", "sample") else str(Path(data).resolve()),
             "data_dir": str(self.source.data_dir.resolve()) if self.source.data_dir else None,
+            "reading": self.source.reading.to_dict(),
             "config": configuration.to_dict(self.config),
         }
 
@@ -261,6 +263,7 @@ class Run:
         # The folder the data set lies in may change between machines; the data set may not.
         if held.get("data") != started["data"]:
             changed.append(f"data: {held.get('data')} -> {started['data']}")
+        changed += configuration.differences(held.get("reading", {}), started["reading"])
         if changed:
             raise UsageError(
                 f"{self.directory} holds a run with another configuration ({'; '.join(changed)}); "
@@ -371,6 +374,7 @@ def open_finished(directory, recipe_module=None):
     options = Options(
         data=held["data"],
         data_dir=Path(held["data_dir"]) if held.get("data_dir") else None,
+        reading=Reading.from_dict(held.get("reading", {})),
         run_dir=directory,
     )
     run = Run(held["recipe"], config, options, preset=held.get("preset", "custom"))

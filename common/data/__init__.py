@@ -14,10 +14,11 @@ from common.data.full import DATA_SETS
 from common.data.full import load as load_full
 from common.data.images import convert
 from common.data.split import check_fraction, check_seed, stratified_cut
-from common.data.types import DataInfo, Source, Split, Splits
+from common.data.types import DataInfo, Split, Splits
 from common.errors import UsageError, near_match
+from common.source import Reading, Source
 
-__all__ = ["DataInfo", "Source", "Split", "Splits", "load_images", "load_texts"]
+__all__ = ["DataInfo", "Reading", "Source", "Split", "Splits", "load_images", "load_texts"]
 
 
 def load_images(name, source, *, image_size, channels, validation_fraction, split_seed=0):
@@ -48,7 +49,7 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
     elif source.data == "sample":
         dataset = sample.load_images(name, image_size, channels)
     else:
-        dataset = own.load_images(source.data, image_size, channels)
+        dataset = own.load_images(source.data, image_size, channels, source.reading)
 
     def fitted(split):
         return Split(convert(split.x, image_size, channels), split.y)
@@ -80,7 +81,7 @@ def load_texts(name, source, *, validation_fraction, split_seed=0):
     elif source.data == "sample":
         dataset = sample.load_texts(name)
     else:
-        dataset = own.load_texts(source.data)
+        dataset = own.load_texts(source.data, source.reading)
     return _cut(dataset, lambda split: split, validation_fraction, split_seed)
 
 
@@ -108,6 +109,8 @@ def _cut(dataset, fitted, validation_fraction, split_seed):
             "validation": len(validation_rows),
             "test": dataset.test_count,
         },
+        reading=dataset.reading,
+        remarks=tuple(dataset.remarks),
     )
     return Splits(
         train=fitted(dataset.train.take(train_rows)),

@@ -1,25 +1,14 @@
 """The user's own .npz files: arrays of images or texts, checked before they are believed."""
 
-import dataclasses
 import zipfile
 import zlib
 
 import numpy as np
 
-from common.data.types import Split
+from common.data.types import OwnArrays, Split, fingerprint_of
 from common.errors import RecipeError
 
 KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_names if you like)"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Arrays:
-    """What an .npz file holds; `test` is None where it has no test split."""
-
-    kind: str
-    class_names: list
-    train: Split
-    test: Split | None
 
 
 def read(path):
@@ -29,7 +18,7 @@ def read(path):
         path: The file.
 
     Returns:
-        Arrays, with images as uint8 `(n, h, w, c)` in their own size, texts as str.
+        OwnArrays, with images as uint8 `(n, h, w, c)` in their own size, texts as str.
 
     Raises:
         RecipeError: It is damaged, holds pickled objects, lacks keys, or its arrays do not fit.
@@ -52,7 +41,8 @@ def read(path):
         raise RecipeError(f"{path}: x_train holds {kinds['train']}s and x_test {kinds['test']}s")
     class_names, labels = _classes(path, arrays.get("class_names"), labels)
     splits = {part: Split(inputs[part], labels[part]) for part in pairs}
-    return Arrays(kinds["train"], class_names, splits["train"], splits.get("test"))
+    fingerprint = fingerprint_of([(path.suffix, path)])
+    return OwnArrays(kinds["train"], fingerprint, class_names, splits["train"], splits.get("test"))
 
 
 def _load(path):

@@ -2,20 +2,10 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where the data comes from; the command line builds it from `--data` and `--data-dir`."""
-
-    data: str = "full"
-    """'full' (the real data set), 'sample' (built in, no network), or a path to the user's own."""
-    data_dir: Path | None = None
-    """Folder of TensorFlow Datasets; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,10 +51,15 @@ class DataInfo:
     """A sentence on why figures differ from published ones, or ''."""
     counts: dict
     """Examples in 'train', 'validation' and 'test'."""
+    reading: dict = dataclasses.field(default_factory=dict)
+    """How own data was read, as far as predictions must be made alike: `value_range`, ..."""
+    remarks: tuple[str, ...] = ()
+    """Lines for a person: what was read, and what is odd about it."""
 
     def to_dict(self):
         """Returns a dictionary that JSON can hold."""
-        return {**dataclasses.asdict(self), "class_names": list(self.class_names)}
+        lists = {"class_names": list(self.class_names), "remarks": list(self.remarks)}
+        return {**dataclasses.asdict(self), **lists}
 
 
 class Splits:
@@ -105,3 +100,37 @@ class Dataset:
     train: Split
     load_test: Callable[[], Split]
     test_count: int
+    reading: dict = dataclasses.field(default_factory=dict)
+    """As of DataInfo."""
+    remarks: tuple[str, ...] = ()
+    """As of DataInfo."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OwnArrays:
+    """What was read of the user's own data; `test` is None where it has no test split."""
+
+    kind: str
+    fingerprint: str
+    class_names: list
+    train: Split
+    test: Split | None
+    reading: dict = dataclasses.field(default_factory=dict)
+    """As of DataInfo."""
+    remarks: tuple[str, ...] = ()
+    """As of DataInfo."""
+
+
+def fingerprint_of(named_files):
+    """Returns the SHA-256, hexadecimal, of the names and the content of files.
+
+    Args:
+        named_files: Iterable of (name to count, path).
+    """
+    digest = hashlib.sha256()
+    for name, path in named_files:
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()

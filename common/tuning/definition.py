@@ -7,6 +7,7 @@ from common import config as configuration
 from common import registry
 from common.errors import UsageError
 from common.files import read_json, write_json_atomic
+from common.source import Reading, Source
 from common.tuning.fixed import FixedSpace
 
 FILE = "sweep.json"
@@ -33,6 +34,8 @@ class Definition:
     prune: bool = True
     data: str = "full"
     data_dir: str | None = None
+    reading: dict = dataclasses.field(default_factory=dict)
+    """How own data is read: Reading.to_dict()."""
     fixed: dict = dataclasses.field(default_factory=dict)
     """Hyperparameters that are held, and their values as they were written."""
     space: list = dataclasses.field(default_factory=list)
@@ -57,6 +60,12 @@ class Definition:
     def config(self):
         """The base Config."""
         return configuration.from_dict(registry.load(self.recipe).Config, self.base)
+
+    @property
+    def source(self):
+        """The Source of the data."""
+        data_dir = Path(self.data_dir) if self.data_dir else None
+        return Source(self.data, data_dir, Reading.from_dict(self.reading))
 
     @property
     def trial_epochs(self):
@@ -126,7 +135,6 @@ def make_tuner(definition, directory, worker="worker"):
     import keras_tuner
     import numpy as np
 
-    from common.data import Source
     from common.tuning import make_oracle
     from common.tuning.score import direction
     from common.tuning.tuner import RecipeTuner, check_declared
@@ -144,14 +152,13 @@ def make_tuner(definition, directory, worker="worker"):
         **limits,
     )
     search_space = search_space_of(definition.recipe, definition.fixed)
-    data_dir = Path(definition.data_dir) if definition.data_dir else None
     tuner = RecipeTuner(
         oracle,
         recipe=definition.recipe,
         module=registry.load(definition.recipe),
         search_space=search_space,
         base=definition.config,
-        source=Source(definition.data, data_dir),
+        source=definition.source,
         directory=Path(directory),
         folds=definition.folds,
         prune=definition.prune and definition.method != "hyperband",

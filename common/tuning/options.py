@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from common import config as configuration
+from common.source import AS_IT_COMES, Reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class SearchOptions:
     """'full', 'sample', or a path to your own data."""
     data_dir: Path | None = None
     """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
+    reading: Reading = AS_IT_COMES
     sweep_dir: Path | None = None
     """Folder of the search; the same folder continues (default: in runs/<recipe>/sweeps/)."""
     debug: bool = False

@@ -78,6 +78,7 @@ def _train(sweep, config, line):
         words += ["--data", sweep.definition.data]
         if sweep.definition.data_dir:
             words += ["--data-dir", sweep.definition.data_dir]
+        words += configuration.flags(sweep.definition.reading)
         code = child.run(words, indent="  ")
         if code:
             raise RecipeError(f"the training in {directory} failed; the lines above say why")

@@ -98,6 +98,7 @@ class Sweep:
             fixed=fixed.parse(options.fix),
             data=str(Path(options.data).resolve()) if own else options.data,
             data_dir=str(data_dir) if data_dir else None,
+            reading=options.reading.to_dict(),
             workers=options.workers,
             storage=options.storage,
         )
@@ -162,11 +163,7 @@ class Sweep:
                 f"{self.directory} is not empty and holds no sweep; choose another --sweep-dir"
             )
         self._check_flags()
-        from common.data import Source
-
-        splits = self.module.load_data(
-            self.base, Source(self.definition.data, self.options.data_dir)
-        )
+        splits = self.module.load_data(self.base, self.definition.source)
         info = splits.info
         del splits
         if self.options.fresh:

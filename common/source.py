@@ -1,0 +1,48 @@
+"""Where the data comes from and how the user's own is read. No NumPy: the command line is made of it."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How the user's own data is read; the built-in sets need none of it."""
+
+    value_range: tuple[float, float] | None = None
+    """Of images deeper than 8 bits: the values that become black and white (default: those of their
+    type, 0 65535 of 16-bit ones and 0 1 of floating-point ones)."""
+    text_column: str | None = None
+    """Column of a CSV that holds the texts (default: text)."""
+    label_column: str | None = None
+    """Column of a CSV that holds the classes (default: label)."""
+    group_column: str | None = None
+    """Column of a CSV whose equal values belong together (a customer, a thread): no split parts them."""
+
+    def to_dict(self):
+        """Returns what is set, as a dictionary that JSON can hold; `from_dict` reads it."""
+        values = dataclasses.asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, values):
+        """Returns the Reading that `to_dict` made the dictionary of."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+AS_IT_COMES = Reading()
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the data comes from; the command line builds it from `--data` and `--data-dir`."""
+
+    data: str = "full"
+    """'full' (the real data set), 'sample' (built in, no network), or a path to the user's own."""
+    data_dir: Path | None = None
+    """Folder of TensorFlow Datasets; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    reading: Reading = AS_IT_COMES
+    """How the user's own data is read."""
