@@ -187,6 +187,17 @@ def accelerators():
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
 
 
+def no_gradients():
+    """Returns a context in which PyTorch keeps nothing for gradients; the others never do unasked."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
 def jit_compile():
     """Returns what to compile a model with: XLA off for TensorFlow on a CPU, Keras' choice elsewhere.
 

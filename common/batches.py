@@ -4,6 +4,8 @@ A run that is killed and resumed sees the same batches with the same augmentatio
 not, because nothing here carries state from one batch to the next.
 """
 
+import copy
+
 import keras
 import numpy as np
 
@@ -38,6 +40,12 @@ class ArrayBatches(keras.utils.PyDataset):
     @property
     def num_batches(self):
         return -(-len(self.y) // self.batch_size)
+
+    def at_epoch(self, epoch):
+        """Returns these batches as they are in an epoch (0-based), without moving there."""
+        batches = copy.copy(self)
+        batches.set_epoch(epoch)
+        return batches
 
     def set_epoch(self, epoch):
         """Moves to an epoch (0-based); `common.training.fit` calls it before each."""

@@ -1,6 +1,5 @@
 """Callbacks of every run. One of them, `RunKeeper`, owns all state that survives a kill."""
 
-import contextlib
 import csv
 import io
 import json
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 
 from common import backend
+from common.averaging import averaged_weights
 from common.errors import RecipeError
 from common.files import atomic_path, write_text_atomic
 from common.wording import duration
@@ -151,41 +151,6 @@ class RunKeeper(keras.callbacks.Callback):
         writer.writeheader()
         writer.writerows(self.history)
         write_text_atomic(self.run.path("history.csv"), text.getvalue())
-
-
-@contextlib.contextmanager
-def averaged_weights(model):
-    """Exchanges a model's weights for their moving average, where its optimizer keeps one.
-
-    Keras' SwapEMAWeights exchanges them by additions, which rounds; here they are copied, so that
-    training goes on from exactly the weights it had.
-    """
-    swap_average(model)
-    yield
-    swap_average(model)
-
-
-def swap_average(model):
-    """Exchanges weights and moving average in place; does nothing without `use_ema=True`."""
-    optimizer = model.optimizer
-    if not optimizer.use_ema:
-        return
-    # The averages have no public name; Keras' own callback reads them this way too.
-    averages = optimizer._model_variables_moving_average
-    for weight, average in zip(optimizer._trainable_variables, averages, strict=True):
-        held = keras.ops.convert_to_numpy(weight.value).copy()
-        weight.assign(average)
-        average.assign(held)
-
-
-class EvaluateAverage(keras.callbacks.Callback):
-    """Validates the moving average of the weights instead of the weights (`use_ema=True`)."""
-
-    def on_test_begin(self, logs=None):
-        swap_average(self.model)
-
-    def on_test_end(self, logs=None):
-        swap_average(self.model)
 
 
 class Meter(keras.callbacks.Callback):

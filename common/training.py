@@ -5,10 +5,10 @@ import functools
 import keras
 import numpy as np
 
+from common import averaging, whole_epochs
 from common import baselines as other_answers
 from common import batches as batching
 from common import callbacks as cb
-from common import whole_epochs
 from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
 from common.precision import in_float32
@@ -50,6 +50,7 @@ def fit(
     """
     keeper = cb.RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
+    averaging.warm_up(model.optimizer)
     _build_metrics(model)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
@@ -76,7 +77,7 @@ def fit(
                     cb.SetEpoch(train, run.config.seed),
                     cb.StopOnNonFinite(run, train.num_batches),
                     cb.Meter(len(train.y)),
-                    cb.EvaluateAverage(),
+                    averaging.EvaluateAverage(train),
                     *callbacks,
                     *extra,
                     keeper,
@@ -88,9 +89,7 @@ def fit(
                 bar.close()
     if run.is_trial:
         return keeper
-    # Where the optimizer averages weights, the average is the result. Keras' fit ends so too; a run
-    # that was killed after its last epoch has only the backup.
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    averaging.end(model, train, keeper.epochs_done - 1)
     with atomic_path(run.path("final.keras")) as temporary:
         model.save(temporary)
     if keeper.best_epoch != keeper.epochs_done:

@@ -6,7 +6,6 @@ and the steps are those of `model.fit`, in the same order: only rounding differs
 """
 
 import concurrent.futures
-import copy
 import functools
 
 import keras
@@ -109,8 +108,7 @@ def _on_device(batches, epoch):
     """Returns an epoch's batches of full size, stacked, and the smaller last one; either may be None."""
     import jax
 
-    batches = copy.copy(batches)  # The other one's epoch is being trained.
-    batches.set_epoch(epoch)
+    batches = batches.at_epoch(epoch)  # The other one's epoch is being trained.
     with concurrent.futures.ThreadPoolExecutor(min(8, cpu_count())) as pool:
         made = list(pool.map(batches.__getitem__, range(batches.num_batches)))
     last = made.pop() if len(made[-1][1]) < batches.batch_size else None

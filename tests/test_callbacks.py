@@ -171,34 +171,3 @@ def test_history_is_json_before_it_is_csv(tmp_path):
     keeper = keeper_with(tmp_path, [0.5, 0.25])
     with np.load(tmp_path / "backup/state.npz") as backup:
         assert json.loads(str(backup["state"]))["history"] == keeper.history
-
-
-def test_moving_average_is_validated_and_saved_and_training_goes_on_unrounded(tmp_path):
-    built = model()
-    built.compile(
-        keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "categorical_crossentropy"
-    )
-    keeper = callbacks.RunKeeper(FakeRun(tmp_path))
-    keeper.restore(built)
-    x, y = np.ones((8, 3), "float32"), np.eye(2, dtype="float32")[[0, 1] * 4]
-    averages = None
-    for step in range(3):
-        built.train_on_batch(x, y)
-        now = built.get_weights()
-        # The first step starts the average; after it half of the old and half of the new.
-        averages = now if step == 0 else [(a + w) / 2 for a, w in zip(averages, now, strict=True)]
-    before = built.get_weights()
-    keeper.on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
-    for weight, old in zip(built.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-    saved = keras.models.load_model(tmp_path / "best.keras", compile=False).get_weights()
-    for weight, average in zip(saved, averages, strict=True):
-        np.testing.assert_allclose(weight, average, rtol=1e-5)
-    watcher = callbacks.EvaluateAverage()
-    watcher.set_model(built)
-    watcher.on_test_begin()
-    for weight, average in zip(built.get_weights(), saved, strict=True):
-        np.testing.assert_array_equal(weight, average)
-    watcher.on_test_end()
-    for weight, old in zip(built.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from common import callbacks, whole_epochs
+from common import averaging, callbacks, whole_epochs
 from common.batches import ArrayBatches, BucketBatches
 from tests.test_callbacks import FakeRun
 
@@ -61,7 +61,7 @@ def trained(fit, train, epochs=3, model=None, initial_epoch=0):
         validation_data=batches(seed=None, examples=10),
         epochs=epochs,
         initial_epoch=initial_epoch,
-        callbacks=[callbacks.SetEpoch(train, 0), callbacks.EvaluateAverage(), record],
+        callbacks=[callbacks.SetEpoch(train, 0), averaging.EvaluateAverage(train), record],
     )
     return model, record
 

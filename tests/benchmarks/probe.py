@@ -58,8 +58,8 @@ class TestAccuracy(keras.callbacks.Callback):
             self._note()
 
     def _note(self):
+        from common.averaging import averaged_weights
         from common.batches import inference_batches, predict
-        from common.callbacks import averaged_weights
 
         before = clocks()
         with averaged_weights(self.model):
