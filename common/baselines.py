@@ -1,4 +1,4 @@
-"""Baselines that a network has to beat: the majority class, and a linear model on word n-grams."""
+"""Baselines that a network has to beat: the majority class, linear models on pixels and n-grams."""
 
 import re
 
@@ -12,17 +12,69 @@ from common.errors import RecipeError
 TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-def majority_class(train_labels, labels):
-    """Returns the accuracy on `labels` of always answering the commonest training class.
+PIXEL_EXAMPLES = 10_000
+"""Training images that the linear model on pixels learns from, at most: seconds in place of minutes."""
+PIXEL_SIZE = 32
+"""Larger images are made this high and wide for it."""
+
+
+def majority_class(splits, outputs):
+    """Returns what metrics.json tells of always answering the commonest training class.
 
     Args:
-        train_labels: Integer array (n,).
-        labels: Integer array (m,).
+        splits: The Splits.
+        outputs: The network's probabilities and labels, as in predictions.npz.
     """
-    train_labels, labels = np.asarray(train_labels), np.asarray(labels)
-    if not len(train_labels) or not len(labels):
-        raise RecipeError("the majority baseline needs at least one training and one test label")
-    return float(np.mean(labels == np.bincount(train_labels).argmax()))
+    classes = len(splits.info.class_names)
+    commonest = int(np.bincount(splits.train.y, minlength=classes).argmax())
+    labels, network = outputs["test_labels"], outputs["test_probabilities"]
+    always = np.tile(np.eye(classes)[commonest], (len(labels), 1))
+    name = f"always answering \u201c{splits.info.class_names[commonest]}\u201d"
+    return beside(name, labels, always, network)
+
+
+def linear_on_pixels(splits, outputs):
+    """Fits logistic regression to pixels and compares it with the network on the test split.
+
+    Deterministic; at most PIXEL_EXAMPLES training images, whose number the name tells where it is
+    smaller than that of the split.
+
+    Args:
+        splits: The Splits, of images.
+        outputs: The network's probabilities and labels, as in predictions.npz.
+
+    Returns:
+        List of one dict for metrics.json.
+    """
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    name, rows = "logistic regression on pixels", slice(None)
+    if len(splits.train) > PIXEL_EXAMPLES:
+        rows = np.random.default_rng(0).permutation(len(splits.train))[:PIXEL_EXAMPLES]
+        name += f" of {PIXEL_EXAMPLES:,} images"
+    x, y = _pixels(splits.train.x[rows]), np.asarray(splits.train.y)[rows]
+    mean = x.mean(axis=0)
+    model = LogisticRegression(max_iter=100)
+    with warnings.catch_warnings():
+        # It is a yardstick: the last digits are not worth the iterations.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x - mean, y)
+    labels, network = outputs["test_labels"], outputs["test_probabilities"]
+    answers = np.zeros(network.shape)
+    answers[:, model.classes_] = model.predict_proba(_pixels(splits.test.x) - mean)
+    return [beside(name, labels, answers, network)]
+
+
+def _pixels(images):
+    """Returns float32 `(n, pixels)`, 0 to 1, of images uint8 `(n, height, width, channels)`."""
+    from common.data.images import convert
+
+    size = tuple(min(side, PIXEL_SIZE) for side in images.shape[1:3])
+    images = convert(np.asarray(images), size, images.shape[3])
+    return images.reshape(len(images), -1).astype("float32") / 255
 
 
 def beside(name, labels, probabilities, network):

@@ -26,15 +26,20 @@ class ArrayBatches(keras.utils.PyDataset):
             as they are, float32 `(batch, 1)`.
         seed: Seed of the order and the augmentation. None: no shuffling, no augmentation.
         augment: Callable `(batch of x, numpy Generator) -> batch of x`, for training.
+        class_weights: float32 `(classes,)`, how much an example of each class counts in the loss; None:
+            all the same. With weights a batch is a triple, as Keras' `fit` takes it.
     """
 
-    def __init__(self, x, y, *, batch_size, num_classes, seed=None, augment=None):
+    def __init__(
+        self, x, y, *, batch_size, num_classes, seed=None, augment=None, class_weights=None
+    ):
         super().__init__()
         self.x, self.y = x, y
         self.batch_size = batch_size
         self.num_classes = num_classes
         self.seed = seed
         self.augment = augment
+        self.class_weights = class_weights
         self.set_epoch(0)
 
     @property
@@ -70,8 +75,12 @@ class ArrayBatches(keras.utils.PyDataset):
             x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
         y = np.asarray(self.y[rows])
         if self.num_classes == 1:
-            return x, y[:, None].astype("float32")
-        return x, np.eye(self.num_classes, dtype="float32")[y]
+            targets = y[:, None].astype("float32")
+        else:
+            targets = np.eye(self.num_classes, dtype="float32")[y]
+        if self.class_weights is None:
+            return x, targets
+        return x, targets, self.class_weights[y]
 
 
 class BucketBatches(ArrayBatches):
@@ -120,8 +129,21 @@ class BucketBatches(ArrayBatches):
         return min(-(-max(longest, 1) // self.width) * self.width, self.x.shape[1])
 
     def __getitem__(self, index):
-        x, y = super().__getitem__(index)
-        return x[:, : self._tokens(self._rows(index))], y
+        x, *rest = super().__getitem__(index)
+        return x[:, : self._tokens(self._rows(index))], *rest
+
+
+def balanced_weights(labels, classes):
+    """Returns class weights with which every class counts as much as any other: float32 `(classes,)`.
+
+    Their mean over the examples is 1, so the learning rate means what it did.
+
+    Args:
+        labels: Integer labels of the training split, `(n,)`.
+        classes: Number of classes.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype("float32")
 
 
 def per_call(batches):

@@ -13,8 +13,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from common import budget, registry
 from common import config as configuration
-from common import registry
 from common.errors import RecipeError, UsageError, near_match
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -228,7 +228,7 @@ def _train(words):
         description=(module.__doc__ or "").strip(),
     )
     run = Run(name, config, options, preset=preset_name(module, config))
-    return train(module, run)
+    return train(module, run, configuration.given_fields(module.Config, words))
 
 
 def preset_name(module, config):
@@ -239,8 +239,13 @@ def preset_name(module, config):
     return "custom"
 
 
-def train(module, run):
+def train(module, run, given=()):
     """Trains a recipe in a run folder, prints the result and writes the report.
+
+    Args:
+        module: The recipe's `train` module.
+        run: Run, not opened yet.
+        given: Names of the Config fields that the user chose; the others may be fitted to own data.
 
     Returns:
         The exit code.
@@ -249,11 +254,13 @@ def train(module, run):
     # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
     _check_backend()
     run.check()
-    run.load(module.load_data)
+    splits = run.load(module.load_data)
+    run.fit_to_data(module, given)
     _start_backend()
     try:
         run.open()
         print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
+        print(budget.describe(run, splits), flush=True)
         results = module.train(run.config, run)
         if run.options.report:
             _write_report(run, module, run.load(module.load_data))

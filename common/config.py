@@ -242,6 +242,18 @@ def parse(cls, args, *, prog, description, default=None):
         raise UsageError(f"{text} (see {prog} --help)") from None
 
 
+def given_fields(cls, args):
+    """Returns the names of the fields that a command line sets: by flags, or all by `--config FILE`."""
+    if split_option(args, "--config") is not None:
+        return set(field_names(cls))
+    written = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
+    return {
+        name
+        for name in field_names(cls)
+        if {flag(name), "--no-" + name.replace("_", "-")} & written
+    }
+
+
 def parse_recipe(module, args, options_class, *, prog, description):
     """Parses options and the fields of a recipe's Config, which start from a preset or a file.
 

@@ -11,6 +11,9 @@ from common.errors import RecipeError
 # Keras clips probabilities at this value in its cross-entropies, so our loss equals its val_loss.
 SMALLEST_PROBABILITY = 1e-7
 
+# The range in which temperature scaling looks for its temperature.
+TEMPERATURES = (0.05, 20.0)
+
 # Fewer disagreements than this and the chi-square approximation of McNemar's test is poor.
 FEW_DISCORDANT = 25
 
@@ -239,7 +242,7 @@ def apply_temperature(probabilities, temperature):
 
 
 def fit_temperature(probabilities, labels):
-    """Returns the temperature that minimises the log loss, within [0.05, 20].
+    """Returns the temperature that minimises the log loss, within TEMPERATURES.
 
     Fit it on validation data and score it on test. It is 1 (leave the model as it is) when the
     data cannot tell: without a mistake the best temperature would be 0, endless certainty, and for
@@ -260,9 +263,15 @@ def fit_temperature(probabilities, labels):
 
     # The loss is convex in 1 / temperature, so a bounded search on the log scale finds the minimum.
     found = minimize_scalar(
-        loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6}
+        loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}
     )
     return float(np.exp(found.x)) if found.fun < loss(0.0) - 1e-12 else 1.0
+
+
+def at_bound(temperature):
+    """Returns whether a temperature stands at an end of its range: then it was not found, but stopped."""
+    low, high = TEMPERATURES
+    return not low * 1.01 < temperature < high / 1.01
 
 
 def mcnemar(labels, predictions_a, predictions_b):
@@ -323,7 +332,9 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
         A dict of plain numbers, rounded to 6 decimals so that equal runs write equal files:
         {"validation": {"count", "accuracy", "loss", "ece"},
          "test": {"count", "accuracy", "accuracy_interval", "loss", "ece", "ece_calibrated",
-                  "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %.
+                  "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %. Where the rarest
+        class of the test split has less than half its share, "balanced_accuracy" and "macro_f1", the
+        means over classes of recall and F1, are there as well.
     """
     parts = {}
     for name, given, truth in (
@@ -350,7 +361,25 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
         "ece_calibrated": expected_calibration_error(calibrated, test_labels),
         "temperature": temperature,
     }
+    parts["test"] |= _of_imbalanced(test_labels, test_probabilities)
     return {name: _rounded(part) for name, part in parts.items()}
+
+
+def _of_imbalanced(labels, probabilities):
+    """Returns balanced accuracy and macro F1, or nothing where the classes are about as frequent."""
+    from sklearn.metrics import f1_score, recall_score
+
+    labels, classes = np.asarray(labels), np.shape(probabilities)[1]
+    present = np.bincount(labels, minlength=classes)
+    present = present[present > 0]
+    if len(present) < 2 or present.min() >= len(labels) / len(present) / 2:
+        return {}
+    answers = np.argmax(probabilities, axis=1)
+    over = {"labels": np.unique(labels), "average": "macro", "zero_division": 0}
+    return {
+        "balanced_accuracy": recall_score(labels, answers, **over),
+        "macro_f1": f1_score(labels, answers, **over),
+    }
 
 
 def _rounded(value):

@@ -5,7 +5,7 @@ import shlex
 
 import numpy as np
 
-from common import metrics, report_figures
+from common import metrics, report_figures, verdict
 from common.wording import DASH, MINUS, duration, number, p_value, percent, plain
 
 
@@ -45,14 +45,20 @@ def headline(summary, timing):
         ("parameters", number(summary.get("parameters"))),
         ("seed", str(summary.get("seed", DASH))),
     ]
+    if "balanced_accuracy" in test:
+        tiles[:0] = [
+            ("balanced accuracy", percent(test["balanced_accuracy"], digits)),
+            ("macro F1", percent(test["macro_f1"], digits)),
+        ]
     if timing.get("train_wall_seconds") is not None:
-        tiles.insert(4, ("training time", duration(timing["train_wall_seconds"])))
+        tiles.insert(-2, ("training time", duration(timing["train_wall_seconds"])))
     return {
         "accuracy": percent(test.get("accuracy"), digits),
         "interval": [percent(end, digits) for end in interval] if interval else None,
         "wrong": wrong,
         "count": count,
-        "validation_count": validation.get("count"),
+        "verdict": verdict.line(summary),
+        "remarks": verdict.remarks(summary),
         "tiles": tiles,
     }
 

@@ -221,4 +221,5 @@ def _calibration(predictions, probabilities, labels, summary, figures):
             result["gap"] = f"{100 * abs(gap):.1f}"
     result["helps"] = result["after"]["error"] < result["before"]["error"]
     result["unchanged"] = temperature == 1.0
+    result["at_bound"] = metrics.at_bound(temperature)
     return result

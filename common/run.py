@@ -75,7 +75,7 @@ class Run:
 
     def __init__(self, recipe, config, options=None, preset="custom"):
         self.recipe = recipe
-        self.config = config
+        self.config = self.asked = config
         self.options = options or Options()
         self.preset = preset
         self.source = Source(self.options.data, self.options.data_dir, self.options.reading)
@@ -86,7 +86,7 @@ class Run:
     def _default_directory(self):
         # A field changed by a flag gets a folder of its own: the plain name is the plain preset.
         data = self.options.data
-        if data not in ("full", "sample"):
+        if not self.source.built_in:
             resolved = Path(data).resolve()
             data = f"{resolved.stem}-{configuration.short_hash(str(resolved))}"
         name = f"{self.preset}-{data}-seed{self.config.seed}"
@@ -111,6 +111,19 @@ class Run:
             history: List of dicts, a row for each epoch done.
         """
         return False
+
+    def fit_to_data(self, module, given):
+        """Lets the recipe fit the Config of a new run to the size of the user's own data.
+
+        A run that goes on keeps what it was started with: `check` has read it.
+
+        Args:
+            module: The recipe's `train` module.
+            given: Names of the fields that the user chose.
+        """
+        if self.config is self.asked and not self.source.built_in and hasattr(module, "fit_to"):
+            examples = len(self.load(module.load_data).train)
+            self.config = module.fit_to(self.asked, examples, given)
 
     def load(self, load_data):
         """Returns the run's Splits; `load_data(config, source)` is called the first time only."""
@@ -160,6 +173,7 @@ class Run:
         if held is not None:
             if not self.options.overwrite:
                 self._check_same(held)
+                self.config = configuration.from_dict(type(self.config), held.get("config", {}))
             self._lock()
         return held
 
@@ -187,10 +201,12 @@ class Run:
             "recipe": self.recipe,
             "preset": self.preset,
             # A path is recorded whole, so that `recipes report` finds the data from any directory.
-            "data": data if data in ("full", "sample") else str(Path(data).resolve()),
+            "data": data if self.source.built_in else str(Path(data).resolve()),
             "data_dir": str(self.source.data_dir.resolve()) if self.source.data_dir else None,
             "reading": self.source.reading.to_dict(),
             "config": configuration.to_dict(self.config),
+            # Before it was fitted to the data: what the same command asks for again.
+            "asked": configuration.to_dict(self.asked),
         }
 
     def _held(self):
@@ -259,7 +275,10 @@ class Run:
 
     def _check_same(self, held):
         started = self._started()
-        changed = configuration.changes(self.config, held.get("config", {}))
+        stored = held.get("config", {})
+        changed = configuration.changes(self.asked, held.get("asked", stored))
+        if not configuration.changes(self.asked, stored):
+            changed = []  # It was started from this very config.json.
         # The folder the data set lies in may change between machines; the data set may not.
         if held.get("data") != started["data"]:
             changed.append(f"data: {held.get('data')} -> {started['data']}")

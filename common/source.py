@@ -46,3 +46,8 @@ class Source:
     """Folder of TensorFlow Datasets; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     reading: Reading = AS_IT_COMES
     """How the user's own data is read."""
+
+    @property
+    def built_in(self):
+        """Whether a recipe's presets are made for this data."""
+        return self.data in ("full", "sample")

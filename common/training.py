@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from common import averaging, whole_epochs
+from common import averaging, verdict, whole_epochs
 from common import baselines as other_answers
 from common import batches as batching
 from common import callbacks as cb
@@ -157,7 +157,8 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=Fa
     start = time.perf_counter()
     outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
     evaluate_seconds = time.perf_counter() - start
-    rows = baselines(outputs) if baselines else []
+    rows = [other_answers.majority_class(splits, outputs)]
+    rows += baselines(outputs) if baselines else []
     if mirror:
         rows.append(_mirrored(model, splits.test.x, outputs))
     with atomic_path(run.path("predictions.npz")) as temporary:
@@ -187,6 +188,8 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=Fa
         "parameters": parameter_count(model),
         "epochs": keeper.epochs_done,
         "best_epoch": keeper.best_epoch,
+        # While it was trained: augmented, with dropout, the weights changing.
+        "training": {"accuracy": round(history[keeper.best_epoch - 1]["accuracy"], 6)},
         **metrics.summarise(**outputs),
         "baselines": rows,
     }
@@ -211,8 +214,14 @@ def finish_line(results, run):
         f"{test['count']:,} examples) on {data['label']}, from epoch {results['best_epoch']} "
         f"of {results['epochs']}, chosen on validation ({results['validation']['accuracy']:.2%})."
     ]
+    if "balanced_accuracy" in test:
+        lines.append(
+            f"The classes differ in size: balanced accuracy {test['balanced_accuracy']:.2%}, macro F1 "
+            f"{test['macro_f1']:.2%}."
+        )
     for baseline in results["baselines"]:
         lines.append(f"Beside it, {baseline['name']}: {baseline['accuracy']:.2%}.")
+    lines += [f"Verdict: {verdict.line(results)}", *verdict.remarks(results)]
     if data["source"] == "sample":
         lines.append("This is sample data: the figure says nothing about the real data set.")
     if run.path("report.html").exists():

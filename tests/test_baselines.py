@@ -1,9 +1,12 @@
 """The n-gram baseline: features by hand and against scikit-learn, and what it predicts."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from common.baselines import TOKEN, BinaryNgrams, majority_class, nbsvm
+from common.baselines import TOKEN, BinaryNgrams, linear_on_pixels, majority_class, nbsvm
+from common.data.types import Split
 from common.errors import RecipeError
 
 
@@ -81,6 +84,31 @@ def test_what_cannot_be_learned_is_refused():
 
 
 def test_majority_class_comes_from_train():
-    assert majority_class([1, 1, 0], [0, 0, 0, 1]) == 0.25
-    with pytest.raises(RecipeError, match="at least one"):
-        majority_class([1], [])
+    info = SimpleNamespace(class_names=("cat", "dog"))
+    splits = SimpleNamespace(train=SimpleNamespace(y=np.array([1, 1, 0])), info=info)
+    outputs = {
+        "test_labels": np.array([0, 0, 0, 1, 0]),
+        "test_probabilities": np.eye(2)[[0, 0, 0, 1, 1]],
+    }
+    row = majority_class(splits, outputs)
+    assert row["name"] == "always answering \u201cdog\u201d"
+    assert (row["accuracy"], row["count"]) == (0.2, 5)
+    # Three answers that only the network has right, none that only it has wrong.
+    assert row["mcnemar_p"] == pytest.approx(2 / 2**3)
+
+
+@pytest.mark.parametrize("size", [(8, 6), (40, 40)])  # The larger one is resized.
+def test_a_linear_model_on_pixels_learns_what_a_line_divides(size):
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    images = random.integers(0, 60, (90, *size, 3), dtype=np.uint8)
+    images[np.arange(90), 0, 0] += (labels * 80).astype(np.uint8)[:, None]
+    images[:, : size[0] // 4] = images[:, :1, :1]
+    splits = SimpleNamespace(
+        train=Split(images[:60], labels[:60]), test=Split(images[60:], labels[60:])
+    )
+    # The network's fourth class never occurs in train.
+    outputs = {"test_labels": labels[60:], "test_probabilities": np.full((30, 4), 0.25)}
+    (row,) = linear_on_pixels(splits, outputs)
+    assert row["name"] == "logistic regression on pixels"
+    assert row["accuracy"] > 0.9

@@ -93,7 +93,7 @@ def test_predict_text_from_file_and_standard_input(output, text_run, tmp_path, m
 
 def test_text_run_has_the_linear_baseline(text_run):
     names = [row["name"] for row in read_json(text_run.path("metrics.json"))["baselines"]]
-    assert len(names) == 2
+    assert len(names) == 3
     assert "logistic regression" in names[0]
     assert names[1].startswith("average")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from common import config as configuration
-from common import registry
 from common.files import (
     read_json,
     write_bytes_atomic,
@@ -18,7 +17,7 @@ from common.files import (
 )
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
-from common.tuning.options import SearchOptions
+from common.tuning.options import SearchOptions, parse
 from common.tuning.retraining import spread
 from common.tuning.score import direction
 from common.tuning.store import Store
@@ -44,13 +43,8 @@ class Options(SearchOptions):
 
 def command(name, words):
     """Runs `recipes sweep NAME WORDS...`; returns the exit code."""
-    options, base = configuration.parse_recipe(
-        registry.load(name),
-        words,
-        Options,
-        prog=f"recipes sweep {name}",
-        description=f"Compares search methods on {name}, on equal epochs.",
-    )
+    what = f"Compares search methods on {name}, on equal epochs."
+    options, base = parse(name, words, Options, verb="sweep", description=what)
     methods = [method.strip() for method in options.methods.split(",") if method.strip()]
     if options.methods == Options.methods and importlib.util.find_spec("optuna") is None:
         methods.remove("tpe")

@@ -4,8 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from common import budget, registry
 from common import config as configuration
-from common.source import AS_IT_COMES, Reading
+from common.source import AS_IT_COMES, Reading, Source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,32 @@ class SearchOptions:
         configuration.require(self, minimum=0, retrain=self.retrain)
 
     @property
+    def source(self):
+        """The Source of the data."""
+        return Source(self.data, self.data_dir, self.reading)
+
+    @property
     def data_name(self):
         """The data in the name of a folder: full, sample or own."""
-        return self.data if self.data in ("full", "sample") else "own"
+        return self.data if self.source.built_in else "own"
+
+
+def parse(name, words, options_class, *, verb, description):
+    """Parses the words of a command that searches.
+
+    Args:
+        name: Name of the recipe.
+        words: What follows it.
+        options_class: Subclass of SearchOptions.
+        verb: The command, "tune" or "sweep".
+        description: Text of its help.
+
+    Returns:
+        Tuple of the options and the Config to start from, fitted to the user's own data.
+    """
+    module = registry.load(name)
+    options, config = configuration.parse_recipe(
+        module, words, options_class, prog=f"recipes {verb} {name}", description=description
+    )
+    given = configuration.given_fields(module.Config, words)
+    return options, budget.fit_to_data(module, config, given, options.source)

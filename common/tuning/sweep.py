@@ -15,7 +15,7 @@ from common.errors import RecipeError, UsageError
 from common.files import write_json_atomic
 from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
-from common.tuning.options import SearchOptions
+from common.tuning.options import SearchOptions, parse
 from common.tuning.processes import REFUSED, Worker
 from common.tuning.retraining import retrain, summary_text, winner_config
 from common.tuning.shared_store import make_store
@@ -55,13 +55,8 @@ class Options(SearchOptions):
 
 def command(name, words):
     """Runs `recipes tune NAME WORDS...`; returns the exit code."""
-    options, config = configuration.parse_recipe(
-        registry.load(name),
-        words,
-        Options,
-        prog=f"recipes tune {name}",
-        description=f"Searches hyperparameters of {name}: recipes/{name}/tune.py.",
-    )
+    what = f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
+    options, config = parse(name, words, Options, verb="tune", description=what)
     return Sweep(name, options, config).run()
 
 

@@ -13,6 +13,7 @@ accuracy and time, with the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common.budget import Budget
 from common.config import require, require_seed
 
 
@@ -52,6 +53,8 @@ class Config:
     """Nesterov's form of the momentum."""
     warmup_steps: int = 0
     """Steps at a tenth of the learning rate first (drops only); the paper needs 400 for depth 110."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: rare classes count more in the loss, so that every class counts the same."""
     batch_size: int = 128
     """Examples per step."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
@@ -129,6 +132,29 @@ PRESETS = {
 }
 
 
+# The presets are made for 45,000 images and more.
+BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
+
+
+def fit_to(config, examples, given):
+    """Returns the Config for a user's own data: with few images smaller batches and more epochs.
+
+    Args:
+        config: Config.
+        examples: Number of training images.
+        given: Names of the fields that the user chose, which stay.
+    """
+    fitted = BUDGET.fit(config, examples, given)
+    changes = {}
+    if config.optimizer == "sgd" and "learning_rate" not in given:
+        # A smaller batch makes noisier steps (Goyal et al. 2017); Muon scales them anyway.
+        changes["learning_rate"] = config.learning_rate * fitted.batch_size / config.batch_size
+    if fitted != config and "monitor" not in given:
+        # Of few validation images many epochs are equally accurate, from the third on.
+        changes["monitor"] = "val_loss"
+    return replace(fitted, **changes)
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
     from common import data
@@ -186,7 +212,8 @@ def train(config, run):
 
     from common.augment import random_flip, random_shift
     from common.backend import jit_compile, seed_everything
-    from common.batches import ArrayBatches
+    from common.baselines import linear_on_pixels
+    from common.batches import ArrayBatches, balanced_weights
     from common.precision import precision
     from common.training import finish, fit
 
@@ -204,12 +231,16 @@ def train(config, run):
         return images
 
     classes = len(splits.info.class_names)
+    weights = (
+        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
+    )
     train_batches = ArrayBatches(
         splits.train.x,
         splits.train.y,
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
+        class_weights=weights,
         augment=augment,
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
@@ -225,7 +256,14 @@ def train(config, run):
     keeper = fit(
         model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
     )
-    return finish(model, run, splits, keeper, mirror=config.flip)
+    return finish(
+        model,
+        run,
+        splits,
+        keeper,
+        baselines=lambda outputs: linear_on_pixels(splits, outputs),
+        mirror=config.flip,
+    )
 
 
 if __name__ == "__main__":

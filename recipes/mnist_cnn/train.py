@@ -12,6 +12,7 @@ the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common.budget import Budget
 from common.config import require, require_seed
 from common.errors import UsageError
 
@@ -44,6 +45,8 @@ class Config:
     """Adam's learning rate; with one_cycle its peak."""
     weight_decay: float = 0.0
     """Decoupled decay of kernels per step, as a share of the learning rate (AdamW)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: rare classes count more in the loss, so that every class counts the same."""
     batch_size: int = 128
     """Examples per step."""
     epochs: int = 20
@@ -120,6 +123,26 @@ PRESETS = {
 }
 
 
+# The presets are made for 51,000 images and more.
+BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
+
+
+def fit_to(config, examples, given):
+    """Returns the Config for a user's own data: with few images smaller batches and more epochs.
+
+    Args:
+        config: Config.
+        examples: Number of training images.
+        given: Names of the fields that the user chose, which stay.
+    """
+    fitted = BUDGET.fit(config, examples, given)
+    if config.patience is not None and "patience" not in given:
+        # As long as before, in steps.
+        patience = config.patience * fitted.epochs // config.epochs
+        fitted = replace(fitted, patience=max(patience, config.patience))
+    return fitted
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 28, 28, 1)` and integer labels."""
     from common import data
@@ -147,7 +170,8 @@ def train(config, run):
 
     from common.augment import random_affine
     from common.backend import jit_compile, seed_everything
-    from common.batches import ArrayBatches
+    from common.baselines import linear_on_pixels
+    from common.batches import ArrayBatches, balanced_weights
     from common.schedules import one_cycle
     from common.training import finish, fit
 
@@ -162,12 +186,16 @@ def train(config, run):
 
     augmented = config.rotation or config.scale or config.shift
     classes = len(splits.info.class_names)
+    weights = (
+        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
+    )
     train_batches = ArrayBatches(
         splits.train.x,
         splits.train.y,
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
+        class_weights=weights,
         augment=augment if augmented else None,
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
@@ -193,7 +221,13 @@ def train(config, run):
         monitor=config.monitor,
         patience=config.patience,
     )
-    return finish(model, run, splits, keeper)
+    return finish(
+        model,
+        run,
+        splits,
+        keeper,
+        baselines=lambda outputs: linear_on_pixels(splits, outputs),
+    )
 
 
 if __name__ == "__main__":
