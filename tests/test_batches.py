@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 import common.batches
-from common.batches import ArrayBatches, BucketBatches, feed, inference_batches, per_call, predict
+from common.batches import (
+    ArrayBatches,
+    BucketBatches,
+    balanced_weights,
+    feed,
+    inference_batches,
+    per_call,
+    predict,
+)
 
 
 def labels_of(batches):
@@ -163,3 +171,29 @@ def test_the_other_backends_take_them_as_they_are():
     batches = ArrayBatches(np.ones((9, 2)), np.zeros(9), batch_size=3, num_classes=1)
     assert feed(batches) is batches
     assert per_call(batches) == 1
+
+
+def test_balanced_weights_make_all_classes_count_the_same():
+    labels = np.array([0, 0, 0, 0, 0, 0, 2, 2])
+    weights = balanced_weights(labels, 4)
+    # 8 examples of 2 classes: 4 each, so 4 / 6 and 4 / 2; classes without examples are never asked.
+    np.testing.assert_allclose(weights[[0, 2]], [4 / 6, 4 / 2])
+    assert np.mean(weights[labels]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("make", [ArrayBatches, BucketBatches])
+def test_with_class_weights_a_batch_is_a_triple_that_fit_takes(make):
+    x = np.arange(1, 23).reshape(11, 2).astype("int32")
+    y = np.array([0, 1, 1] * 3 + [0, 0])
+    weights = np.array([2.0, 0.5], "float32")
+    batches = make(x, y, batch_size=4, num_classes=2, seed=0, class_weights=weights)
+    for index in range(batches.num_batches):
+        inputs, targets, factors = batches[index]
+        assert len(inputs) == len(targets) == len(factors)
+        np.testing.assert_array_equal(factors, weights[targets.argmax(axis=1)])
+    model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+    model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy", jit_compile=False)
+    model.build((None, 2))
+    weighted = model.fit(feed(batches), shuffle=False, verbose=0).history["loss"][0]
+    losses = -np.log(model.predict(x, verbose=0)[np.arange(11), y])
+    assert weighted == pytest.approx(float(np.mean(losses * weights[y])), rel=1e-4)

@@ -222,3 +222,22 @@ def test_importing_metrics_pulls_in_nothing_heavy():
 
     code = "import sys, common.metrics; sys.exit(any(m in sys.modules for m in ('scipy','keras')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_imbalanced_classes_have_balanced_accuracy_and_macro_f1():
+    # Always "ok": 9 of 10 right, recalls 1 and 0; F1 of ok 2 * 9 / (9 + 10), of fault 0.
+    labels = np.array([0] * 9 + [1])
+    always = np.tile([0.9, 0.1], (10, 1))
+    test = metrics.summarise(always, labels, always, labels)["test"]
+    assert test["balanced_accuracy"] == 0.5
+    assert test["macro_f1"] == pytest.approx((18 / 19 + 0) / 2, abs=1e-6)
+    # 3 of 10 is more than half of a fair share of two; a class that is not there has none.
+    labels = np.array([0] * 7 + [1] * 3)
+    always = np.tile([0.9, 0.1, 0.0], (10, 1))
+    assert "macro_f1" not in metrics.summarise(always, labels, always, labels)["test"]
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.0501, 19.99])
+def test_a_temperature_at_the_end_of_its_range_was_not_found(temperature):
+    assert metrics.at_bound(temperature)
+    assert not metrics.at_bound(1.0)
