@@ -1,9 +1,12 @@
 """Words to integers: a vocabulary by frequency, fixed-length rows of ids, plain NumPy."""
 
+import re
+
 import numpy as np
 
 from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
+from common.patterns import PATTERNS, PATTERNS_BEFORE, Patterns
 from common.tokens import Tokens
 
 PADDING = 0
@@ -28,9 +31,10 @@ class TextEncoder:
         max_tokens: Length of a row, in tokens. At least 1.
         keep: `"last"` or `"first"`: which end of a longer text is kept. Reviews end with their
             verdict, so the last tokens say more.
+        patterns: Patterns that split a text into words.
     """
 
-    def __init__(self, words, vocabulary_size, max_tokens, keep="last"):
+    def __init__(self, words, vocabulary_size, max_tokens, keep="last", patterns=PATTERNS):
         if vocabulary_size < SPECIAL + 1:
             raise UsageError(f"vocabulary_size must be at least 3, got {vocabulary_size}")
         if max_tokens < 1:
@@ -41,6 +45,7 @@ class TextEncoder:
         self.vocabulary_size = vocabulary_size
         self.max_tokens = max_tokens
         self.keep = keep
+        self.patterns = patterns
         self._ids = {word: index for index, word in enumerate(self.words, SPECIAL)}
 
     @classmethod
@@ -77,7 +82,7 @@ class TextEncoder:
             int32 `(n, max_tokens)`. A text without any word becomes a single unknown one, so that
             no row is empty for a mask.
         """
-        tokens = Tokens.of(texts)
+        tokens = Tokens.of(texts, self.patterns)
         ids_here = np.array([self._ids.get(word, UNKNOWN) for word in tokens.words], np.int32)
         found = ids_here[tokens.ids]
         kept = np.minimum(np.diff(tokens.offsets), self.max_tokens)
@@ -93,6 +98,16 @@ class TextEncoder:
     def lengths(ids):
         """Returns the number of tokens of each row, without padding: int32 `(n,)`."""
         return np.count_nonzero(np.asarray(ids), axis=1).astype(np.int32)
+
+    @staticmethod
+    def unknown_share(ids):
+        """Returns the share of words that are not in the vocabulary, 0 to 1.
+
+        Args:
+            ids: What `encode` returned. A text without any word counts as one that is unknown.
+        """
+        words = np.count_nonzero(np.asarray(ids) != PADDING)
+        return float(np.count_nonzero(np.asarray(ids) == UNKNOWN) / max(words, 1))
 
     def decode(self, ids):
         """Returns the words of a row of ids as one str, or a list of str for many rows."""
@@ -110,6 +125,8 @@ class TextEncoder:
                 "vocabulary_size": self.vocabulary_size,
                 "max_tokens": self.max_tokens,
                 "keep": self.keep,
+                # As data, so that a reader without this package splits texts the same way.
+                "patterns": {"tag": self.patterns.tag, "word": self.patterns.word},
                 "words": self.words,
             },
         )
@@ -126,6 +143,11 @@ class TextEncoder:
             words = held["words"]
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise TypeError("words is not a list of strings")
-            return cls(words, int(held["vocabulary_size"]), int(held["max_tokens"]), held["keep"])
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+            sizes = int(held["vocabulary_size"]), int(held["max_tokens"])
+            patterns = PATTERNS_BEFORE
+            if "patterns" in held:
+                patterns = Patterns(**held["patterns"])
+                patterns.check()
+            return cls(words, *sizes, held["keep"], patterns)
+        except (KeyError, TypeError, ValueError, UsageError, re.error) as error:
             raise RecipeError(f"{path} is not a vocabulary: {error!r}") from error

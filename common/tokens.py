@@ -6,7 +6,6 @@ Splitting 25,000 reviews takes seconds, and training, tuning and evaluation all 
 import contextlib
 import hashlib
 import itertools
-import re
 import sys
 from dataclasses import dataclass
 
@@ -15,12 +14,7 @@ import numpy as np
 from common.data import cache
 from common.errors import RecipeError
 from common.files import atomic_path
-
-# A tag starts with a letter, so that "a < b" stays what it is.
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-# Words of any alphabet, with inner apostrophes: "don't" is one word and not "don" and "t". The two
-# marks that carry a tone are words of their own.
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[!?]")
+from common.patterns import PATTERNS
 
 WORTH_KEEPING = 1000
 """Fewer texts than these are split again each time."""
@@ -30,11 +24,9 @@ _memory = {}
 """The last two, by key: a run encodes what it has just counted."""
 
 
-def tokenise(text):
+def tokenise(text, patterns=PATTERNS):
     """Returns the words of a text (list of str): lower case, `!` and `?` among them, no tags."""
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    return _WORD.findall(text.lower().replace("\u2019", "'"))
+    return patterns.split(text)
 
 
 @dataclass(frozen=True)
@@ -49,23 +41,23 @@ class Tokens:
     """int64 `(n + 1,)`: text i is `ids[offsets[i] : offsets[i + 1]]`."""
 
     @classmethod
-    def of(cls, texts):
-        """Splits texts (sequence of str), or finds them in memory or in the cache."""
+    def of(cls, texts, patterns=PATTERNS):
+        """Splits texts (sequence of str) by Patterns, or finds them in memory or in the cache."""
         if len(texts) < WORTH_KEEPING:
-            return cls._split(texts)
-        key = _key(texts)
+            return cls._split(texts, patterns)
+        key = _key(texts, patterns)
         if key not in _memory:
             while len(_memory) > 1:
                 _memory.pop(next(iter(_memory)))
             path = cache.root() / "tokens" / f"{key}.npz"
-            _memory[key] = cls._read(path) or cls._split(texts)._write(path)
+            _memory[key] = cls._read(path) or cls._split(texts, patterns)._write(path)
         return _memory[key]
 
     @classmethod
-    def _split(cls, texts):
+    def _split(cls, texts, patterns):
         index, rows = {}, []
         for text in texts:
-            rows.append([index.setdefault(word, len(index)) for word in tokenise(text)])
+            rows.append([index.setdefault(word, len(index)) for word in tokenise(text, patterns)])
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         ids = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(offsets[-1]))
@@ -98,9 +90,9 @@ class Tokens:
         return self
 
 
-def _key(texts):
+def _key(texts, patterns=PATTERNS):
     # The number is raised when `tokenise` changes in more than its patterns.
-    digest = hashlib.blake2b(f"1 {_TAG.pattern} {_WORD.pattern}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"1 {patterns.tag} {patterns.word}".encode(), digest_size=16)
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little"))

@@ -112,3 +112,16 @@ def test_a_linear_model_on_pixels_learns_what_a_line_divides(size):
     (row,) = linear_on_pixels(splits, outputs)
     assert row["name"] == "logistic regression on pixels"
     assert row["accuracy"] > 0.9
+
+
+def test_pairs_of_characters_where_words_have_no_spaces():
+    fill = "这部电影的故事讲述了一个年轻人在城市里生活"
+    random = np.random.default_rng(0)
+    texts, labels = [], np.arange(200) % 2
+    for label in labels:
+        # Either character says nothing: the order of the pair does.
+        letters = [fill[index] for index in random.integers(0, len(fill), 12)]
+        letters.insert(int(random.integers(0, 12)), "看好" if label else "好看")
+        texts.append("".join(letters))
+    (found,) = nbsvm(texts[:120], labels[:120], [texts[120:]])
+    assert np.mean(found.argmax(1) == labels[120:]) > 0.9

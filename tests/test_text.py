@@ -1,12 +1,14 @@
 """The text encoder: ids by frequency, rows that a mask can be made of, files that load again."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from common import tokens
 from common.errors import RecipeError, UsageError
+from common.patterns import PATTERNS_BEFORE
 from common.text import TextEncoder
 from common.tokens import Tokens, tokenise
 
@@ -157,3 +159,57 @@ def test_texts_without_a_word_at_all(many):
         assert encoder.words == []
         assert encoder.encode(["...", "-", "..."]).tolist() == [[1, 0]] * 3
         forget()
+
+
+def test_scripts_without_spaces_are_split_by_character():
+    assert tokenise("这部电影2023年 ok！") == [*"这部电影", "2023", "年", "ok", "！"]
+    assert tokenise("東京タワー") == [*"東京タワー"]
+    for text in ("สวัสดี", "ພາສາ", "ភាសា", "မြန်မာ", "\U00020bb7"):
+        assert tokenise(text) == [*text]
+
+
+def test_scripts_with_spaces_keep_their_words_and_the_marks_in_them():
+    assert tokenise("नमस्ते दुनिया। वाह!") == ["नमस्ते", "दुनिया", "वाह", "!"]
+    assert tokenise("كِتَاب جميل؟") == ["كِتَاب", "جميل"]
+    assert tokenise("영화는 최고였다") == ["영화는", "최고였다"]
+    # Accents as characters of their own, as some file systems write them; Turkish capitals.
+    assert tokenise("fe\u0302te d'e\u0301te\u0301") == ["fe\u0302te", "d'e\u0301te\u0301"]
+    assert tokenise("İzmir") == ["i\u0307zmir"]
+
+
+def test_a_vocabulary_says_how_its_words_were_split(tmp_path):
+    path = tmp_path / "vocabulary.json"
+    encoder = TextEncoder.fit(["很好 good", "不好 bad"], 20, 6)
+    encoder.save(path)
+    held = json.loads(path.read_text())
+    assert set(held["patterns"]) == {"tag", "word"}
+    # What a reader without this package does.
+    text = re.sub(held["patterns"]["tag"], " ", "<b>It\u2019s</b> 很好!").lower()
+    assert re.findall(held["patterns"]["word"], text.replace("\u2019", "'")) == [
+        *("it's", "很", "好", "!")
+    ]
+    assert TextEncoder.load(path).encode(["不好"]).tolist() == encoder.encode(["不好"]).tolist()
+    # Written before: the patterns of then, so that old runs predict as they did.
+    del held["patterns"]
+    held["words"] = ["不好"]
+    path.write_text(json.dumps(held))
+    assert TextEncoder.load(path).encode(["不好"]).tolist() == [[2, 0, 0, 0, 0, 0]]
+    for damaged in ({"tag": "<", "word": "["}, {"word": "a"}, {"tag": 1, "word": 2}, "words"):
+        path.write_text(json.dumps({**held, "patterns": damaged}))
+        with pytest.raises(RecipeError, match="is not a vocabulary"):
+            TextEncoder.load(path)
+
+
+def test_other_patterns_are_another_entry_of_the_cache(many):
+    texts = ["不好", "很好", "a"]
+    assert Tokens.of(texts).words == [*"不好很", "a"]
+    assert Tokens.of(texts, PATTERNS_BEFORE).words == ["不好", "很好", "a"]
+    forget()
+    assert Tokens.of(texts).words == [*"不好很", "a"]
+
+
+def test_the_share_of_unknown_words_leaves_padding_out():
+    encoder = TextEncoder(["a", "b"], 4, 5)
+    ids = encoder.encode(["a b x", "a", "..."])
+    assert encoder.unknown_share(ids) == 2 / 5
+    assert encoder.unknown_share(ids[:0]) == 0
