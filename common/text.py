@@ -1,6 +1,7 @@
 """Words to integers: a vocabulary by frequency, fixed-length rows of ids, plain NumPy."""
 
 import re
+import sys
 
 import numpy as np
 
@@ -15,6 +16,26 @@ SPECIAL = 2
 """Ids below this one are not words."""
 
 UNKNOWN_WORD = "[UNK]"
+MANY_UNKNOWN = 0.2
+"""Share of unknown words above which a model misses much of what it is to judge."""
+
+
+def tell_unknown(share):
+    """Prints what share of the words of the validation texts is unknown, and warns where it is large.
+
+    Args:
+        share: What `TextEncoder.unknown_share` returned of them.
+    """
+    print(
+        f"{share:.1%} of the words of the validation texts are not in the vocabulary.", flush=True
+    )
+    if share > MANY_UNKNOWN:
+        print(
+            f"warning: the model does not know {share:.0%} of the words of the validation texts and "
+            "cannot learn from them; raise --vocabulary-size, or train on more texts",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class TextEncoder:

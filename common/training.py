@@ -125,7 +125,7 @@ def parameter_count(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=False):
+def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=False, more=None):
     """Scores the chosen model on validation and test, and writes the run's results.
 
     The test split is used here, once, after everything has been chosen. A trial of a search has not
@@ -142,6 +142,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=Fa
             dicts for metrics.json, e.g. of a linear model on the same data.
         mirror: Report the average over each test image and its mirror image beside the plain score
             (test-time augmentation), for networks trained on both.
+        more: Dict of what else metrics.json is to hold.
 
     Returns:
         The content of metrics.json.
@@ -192,6 +193,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=Fa
         "training": {"accuracy": round(history[keeper.best_epoch - 1]["accuracy"], 6)},
         **metrics.summarise(**outputs),
         "baselines": rows,
+        **(more or {}),
     }
     write_json_atomic(run.path("metrics.json"), results)
     return results

@@ -8,6 +8,7 @@ import pytest
 
 from common import registry
 from common.errors import UsageError
+from common.fast_lstm import BidirectionalLSTM
 from common.run import Options, Run
 from common.training import parameter_count
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny
@@ -107,6 +108,26 @@ def test_imdb_padding_changes_nothing(pooling):
     padded = np.pad(ids, ((0, 0), (0, 4)))
     short, long = (keras.ops.convert_to_numpy(model(x)) for x in (ids, padded))
     np.testing.assert_allclose(short, long, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "mean_max"])
+def test_imdb_gives_a_number_for_a_text_without_any_word(pooling):
+    model = build("imdb_bilstm", classes=2, pooling=pooling)
+    ids = np.array([[0, 0, 0], [5, 9, 0]], "int32")
+    both = keras.ops.convert_to_numpy(model(ids))
+    assert np.isfinite(both).all()
+    np.testing.assert_allclose(both[1:], keras.ops.convert_to_numpy(model(ids[1:])), atol=1e-6)
+
+
+def test_imdb_takes_the_mean_that_keras_takes():
+    model = build("imdb_bilstm", classes=2)
+    states = next(layer for layer in model.layers if isinstance(layer, BidirectionalLSTM))
+    ids = np.array([[5, 9, 3, 8], [7, 4, 0, 0]], "int32")
+    hidden = keras.Model(model.input, states.output)(ids)
+    mean = keras.layers.GlobalAveragePooling1D()(hidden, mask=keras.ops.not_equal(ids, 0))
+    np.testing.assert_array_equal(
+        *map(keras.ops.convert_to_numpy, (model.layers[-1](mean), model(ids)))
+    )
 
 
 def test_imdb_without_a_mask_padding_matters():

@@ -25,11 +25,15 @@ def build_model(config, num_classes=2):
     x = layers.SpatialDropout1D(config.embedding_dropout_rate)(x)
     # Keras' Bidirectional(LSTM), value for value, but faster on a CPU.
     x = BidirectionalLSTM(layers.LSTM(config.lstm_units, return_sequences=True))(x)
-    # The mean skips padding by the mask that the embedding made.
-    pooled = layers.GlobalAveragePooling1D()(x)
+    if config.mask_padding:
+        words = ops.expand_dims(ops.not_equal(inputs, 0), -1)
+        counted = ops.cast(words, x.dtype)
+        # As GlobalAveragePooling1D, value for value, but of no word at all the mean is 0, not NaN.
+        pooled = ops.sum(x * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
+    else:
+        pooled = layers.GlobalAveragePooling1D()(x)
     if config.pooling == "mean_max":
         if config.mask_padding:
-            words = ops.expand_dims(ops.not_equal(inputs, 0), -1)
             # An LSTM's output lies between -1 and 1: padding at -1 never wins.
             x = ops.where(words, x, -1.0)
         pooled = layers.Concatenate()([pooled, ops.max(x, axis=1)])

@@ -171,7 +171,7 @@ def train(config, run):
     from common.batches import ArrayBatches, BucketBatches, balanced_weights
     from common.fast_adam import FusedAdam
     from common.schedules import one_cycle
-    from common.text import PADDING, UNKNOWN, TextEncoder
+    from common.text import PADDING, UNKNOWN, TextEncoder, tell_unknown
     from common.training import finish, fit
 
     from .model import build_model
@@ -202,9 +202,11 @@ def train(config, run):
         class_weights=weights,
         augment=drop_words if config.word_dropout_rate else None,
     )
-    validation = BucketBatches(
-        encoder.encode(splits.val.x), splits.val.y, batch_size=256, num_classes=outputs
-    )
+    validation_ids = encoder.encode(splits.val.x)
+    unknown = encoder.unknown_share(validation_ids)
+    if not run.is_trial:
+        tell_unknown(unknown)
+    validation = BucketBatches(validation_ids, splits.val.y, batch_size=256, num_classes=outputs)
 
     learning_rate = config.learning_rate
     if config.schedule == "one_cycle":
@@ -226,6 +228,7 @@ def train(config, run):
         keeper,
         encode=encoder.encode,
         baselines=lambda outputs: linear_baseline(splits, outputs),
+        more={"unknown_words": round(unknown, 4)},
     )
 
 
