@@ -1,11 +1,21 @@
 """The user's own texts: CSV files with a column of texts and one of labels."""
 
-import csv
+import collections
+import statistics
+import unicodedata
 
 import numpy as np
 
+from common.data.csv_table import read_table
 from common.data.types import OwnArrays, Split, fingerprint_of
 from common.errors import RecipeError
+from common.patterns import PATTERNS
+from common.wording import number
+
+SKIPPED_AT_MOST = 0.1
+"""Share of rows without a text or a label above which something is wrong with the file."""
+TOO_FEW = 3
+"""A class with fewer rows than this cannot be trained on; the loader refuses it."""
 
 
 def find(path):
@@ -20,7 +30,7 @@ def read(files, reading):
 
     Args:
         files: Dict from "train", and perhaps "test", to a CSV file.
-        reading: common.data.types.Reading.
+        reading: common.source.Reading.
 
     Returns:
         OwnArrays.
@@ -28,59 +38,108 @@ def read(files, reading):
     Raises:
         RecipeError: What is there cannot be used.
     """
-    rows = {part: _read_csv(file) for part, file in files.items()}
-    names = {label for _, label in rows["train"]}
-    # Numbers in the order of numbers, so that class 10 does not come before class 2.
-    numeric = all(name.isdecimal() for name in names)
-    class_names = sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
+    columns = {"text": reading.text_column, "label": reading.label_column}
+    if reading.group_column:
+        columns["group"] = reading.group_column
+    tables = {part: read_table(file, columns) for part, file in files.items()}
+    remarks = [remark for part, table in tables.items() for remark in _keep(files[part], table)]
+    train = tables["train"]
+    _check_labels(files["train"], train)
+    class_names = _class_names(train.values["label"])
+    remarks += _alike(class_names)
     index = {name: label for label, name in enumerate(class_names)}
     splits = {}
-    for part, pairs in rows.items():
-        unknown = [label for _, label in pairs if label not in index]
+    for part, table in tables.items():
+        unknown = [label for label in table.values["label"] if label not in index]
         if unknown:
             raise RecipeError(f"{files[part]}: label '{unknown[0]}' does not occur in train.csv")
-        texts = np.empty(len(pairs), object)
-        texts[:] = [text for text, _ in pairs]
-        splits[part] = Split(texts, np.array([index[label] for _, label in pairs], np.int32))
-    fingerprint = fingerprint_of((part, file) for part, file in files.items())
-    return OwnArrays("text", fingerprint, class_names, splits["train"], splits.get("test"))
+        texts = np.empty(len(table), object)
+        texts[:] = table.values["text"]
+        labels = np.array([index[label] for label in table.values["label"]], np.int32)
+        splits[part] = Split(texts, labels)
+    return OwnArrays(
+        "text",
+        fingerprint_of((part, file) for part, file in files.items()),
+        class_names,
+        splits["train"],
+        splits.get("test"),
+        reading={f"{role}_column": name for role, name in train.names.items()},
+        remarks=tuple(remarks),
+        groups=_groups(tables) if reading.group_column else None,
+    )
 
 
-def _read_csv(path):
-    """Returns a list of `(text, label)`."""
-    # The default limit of 131,072 characters would refuse long documents.
-    csv.field_size_limit(2**31 - 1)
-    rows = []
-    try:
-        # utf-8-sig drops the byte order mark that spreadsheets write.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            missing = [name for name in ("text", "label") if name not in header]
-            if missing:
-                raise RecipeError(
-                    f"{path}: expected columns text and label, column {missing[0]} is missing; "
-                    f"found: {', '.join(header) or 'an empty file'}"
-                )
-            text_column, label_column = header.index("text"), header.index("label")
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise RecipeError(
-                        f"{path}, line {reader.line_num}: {len(row)} fields where the header has "
-                        f"{len(header)}; texts with commas need quotes"
-                    )
-                text, label = row[text_column], row[label_column].strip()
-                if not text.strip() or not label:
-                    empty = "text" if label else "label"
-                    raise RecipeError(
-                        f"{path}, line {reader.line_num}: the {empty} is empty; fill it or "
-                        "remove the row"
-                    )
-                rows.append((text, label))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecipeError(f"{path} is not a readable UTF-8 CSV file: {error}") from error
-    if not rows:
+def _keep(path, table):
+    """Drops the rows without a text or a label, and returns the remarks on a file."""
+    pairs = [*zip(table.values["text"], table.values["label"], strict=True)]
+    kept = [row for row, (text, label) in enumerate(pairs) if text.strip() and label]
+    skipped = collections.Counter(
+        "text" if label else "label" for text, label in pairs if not (text.strip() and label)
+    )
+    if skipped.total() > SKIPPED_AT_MOST * len(table):
+        what = " and ".join(f"{count} without a {name}" for name, count in skipped.items())
+        first = table.lines[min(set(range(len(pairs))) - set(kept))]
+        raise RecipeError(
+            f"{path}: of {len(table)} rows, {what} (the first in line {first}); fill them or "
+            "remove them, or name other columns by --text-column and --label-column"
+        )
+    table.take(kept)
+    if not len(table):
         raise RecipeError(f"{path} holds no rows below its header")
-    return rows
+    names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
+    remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}."]
+    lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
+    remarks.append(
+        f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
+        f"{number(max(lengths))} the longest."
+    )
+    skipped = {f"without a {name}": count for name, count in skipped.items()}
+    if table.empty:
+        skipped["that are empty"] = table.empty
+    if skipped:
+        what = ", ".join(f"{number(count)} {name}" for name, count in skipped.items())
+        remarks.append(f"{path.name}: rows left out: {what}.")
+    return remarks
+
+
+def _check_labels(path, table):
+    """Refuses a column in which most rows have a label of their own, or nearly so."""
+    counts = collections.Counter(table.values["label"])
+    single = sum(count for count in counts.values() if count < TOO_FEW)
+    if len(counts) > 2 * TOO_FEW and single > len(table) / 2:
+        raise RecipeError(
+            f"{path}: nearly every row has its own label: the label column "
+            f"'{table.names['label']}' holds {len(counts)} values in {len(table)} rows (columns "
+            "swapped? a number to predict?); name others by --text-column and --label-column"
+        )
+
+
+def _class_names(labels):
+    """Returns the names in order; numbers in the order of numbers: class 10 not before class 2."""
+    names = set(labels)
+    numeric = all(name.isdecimal() for name in names)
+    return sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
+
+
+def _alike(class_names):
+    """Returns remarks on classes whose names hardly differ."""
+    spellings = collections.defaultdict(list)
+    for name in class_names:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        spellings["".join(plain.split())].append(f"'{name}'")
+    return [
+        f"The classes {' and '.join(names)} differ by capitals, spaces or the way that characters are "
+        "stored only: one class, misspelt?"
+        for names in spellings.values()
+        if len(names) > 1
+    ]
+
+
+def _groups(tables):
+    """Returns what belongs together, per split; a row without a group belongs to no other."""
+    groups = {}
+    for part, table in tables.items():
+        rows = zip(table.values["group"], table.lines, strict=True)
+        named = [group or f"(line {line} of {part}.csv, without a group)" for group, line in rows]
+        groups[part] = np.array(named, str)
+    return groups

@@ -119,6 +119,8 @@ class OwnArrays:
     """As of DataInfo."""
     remarks: tuple[str, ...] = ()
     """As of DataInfo."""
+    groups: dict | None = None
+    """Per split, what belongs together: array (n,); no split parts equal values."""
 
 
 def fingerprint_of(named_files):

@@ -1,0 +1,206 @@
+"""CSV files as people have them: spreadsheets' delimiters and encodings, columns of any name."""
+
+import codecs
+import contextlib
+import csv
+import dataclasses
+import re
+import shlex
+
+from common.errors import RecipeError, near_match
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# Marks that spreadsheets and Windows write at the start of a file.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+@dataclasses.dataclass
+class Table:
+    """The wanted columns of a CSV file."""
+
+    names: dict
+    """From what a column holds ('text', 'label', ...) to its name in the file."""
+    values: dict
+    """From what a column holds to a list of str, without spaces around labels and groups."""
+    lines: list
+    """Line of the file in which each row ends."""
+    empty: int
+    """Rows with nothing in any field, which are not among the values."""
+    unusual: str
+    """What a person may not expect of the file, e.g. '; semicolons between the columns', or ''."""
+
+    def __len__(self):
+        return len(self.lines)
+
+    def take(self, rows):
+        """Keeps the given rows only."""
+        self.values = {role: [column[row] for row in rows] for role, column in self.values.items()}
+        self.lines = [self.lines[row] for row in rows]
+
+
+def read_table(path, columns):
+    """Reads columns of a CSV file.
+
+    Args:
+        path: The file, in UTF-8, or in another Unicode encoding that its first bytes name.
+        columns: Dict from what a column holds, e.g. "text", to its name; None: the same word.
+
+    Returns:
+        Table.
+
+    Raises:
+        RecipeError: The file cannot be read, is in another encoding, lacks a column, or has a row
+            with more or fewer fields than its header.
+    """
+    # The default limit of 131,072 characters would refuse long documents.
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        encoding = _encoding(start)
+        delimiter, header, places = _columns(path, encoding, columns)
+        return _table(path, encoding, delimiter, header, places)
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, _other_encoding(path, encoding)) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or error) from error
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def _encoding(start):
+    """Returns the Unicode encoding of a file by its first four bytes."""
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name
+    # UTF-16 without its mark: a name of a column begins with a letter of ASCII and a zero.
+    zeros = [byte == 0 for byte in start]
+    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(tuple(zeros[:2]), "utf-8")
+
+
+def _table(path, encoding, delimiter, header, places):
+    values, lines, empty = {role: [] for role in places}, [], 0
+    with path.open(encoding=encoding, newline="") as file:
+        reader = _reader(file, delimiter)
+        next(reader)
+        for row in reader:
+            # Spreadsheets end rows with delimiters for columns that are no longer there.
+            while len(row) > len(header) and not row[-1].strip():
+                row.pop()
+            if not any(field.strip() for field in row):
+                empty += 1
+                continue
+            if len(row) != len(header):
+                raise RecipeError(
+                    f"{path}, line {reader.line_num}: {len(row)} fields where the header has "
+                    f"{len(header)}; texts with {DELIMITERS[delimiter]} need quotes"
+                )
+            for role, place in places.items():
+                values[role].append(row[place] if role == "text" else row[place].strip())
+            lines.append(reader.line_num)
+    unusual = "" if delimiter == "," else f"; {DELIMITERS[delimiter]} between the columns"
+    unusual += "" if encoding.startswith("utf-8") else f"; {encoding.upper()}"
+    names = {role: header[place] for role, place in places.items()}
+    return Table(names, values, lines, empty, unusual)
+
+
+def _reader(file, delimiter):
+    return csv.reader(file, delimiter=delimiter, strict=True)
+
+
+def _unreadable(path, reason):
+    return RecipeError(f"{path} is not a readable UTF-8 CSV file: {reason}")
+
+
+def _other_encoding(path, encoding):
+    """Returns what a file that cannot be decoded seems to be, and what to do about it."""
+    held = path.read_bytes()
+    try:
+        held.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = held.count(b"\n", 0, error.start) + 1
+    if encoding.startswith(("utf-16", "utf-32")):
+        return f"it begins as {encoding.upper()} and goes on otherwise; save it again"
+    looks, name = _looks_like(held)
+    return (
+        f"line {line} is not UTF-8; {looks}. Save it as UTF-8 (in a spreadsheet 'CSV UTF-8'), or: "
+        f"iconv -f {name} -t utf-8 {shlex.quote(str(path))} > utf8.csv"
+    )
+
+
+def _looks_like(held):
+    """Returns a guess at the encoding of bytes that are not UTF-8: half a sentence, and a name."""
+    # Western European letters stand alone between those of ASCII; other scripts' stand together.
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", held)]
+    alone = sum(length == 1 for length in runs) > 0.8 * len(runs)
+    if alone and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", held):
+        return "it looks like cp1252 (Windows, western Europe)", "cp1252"
+    return (
+        "it looks like an older encoding of its language (Chinese gb18030, Japanese cp932, Korean "
+        "cp949, Russian cp1251, ...)",
+        "ITS_ENCODING",
+    )
+
+
+def _columns(path, encoding, columns):
+    """Returns the delimiter by which the header has the wanted columns, the header, and their places."""
+    headers = {}
+    for delimiter in DELIMITERS:
+        with path.open(encoding=encoding, newline="") as file, contextlib.suppress(csv.Error):
+            # By another delimiter than its own, a header in quotes is an error.
+            header = [name.strip() for name in next(_reader(file, delimiter), [])]
+            headers[delimiter] = header
+    if not headers:
+        raise _unreadable(path, "its header is no row of names")
+    complete = [
+        delimiter
+        for delimiter, header in headers.items()
+        if all(_place(header, name or role) is not None for role, name in columns.items())
+    ]
+    if not complete:
+        raise _missing(path, max(headers.values(), key=len), columns)
+    header = headers[complete[0]]
+    places = {role: _place(header, name or role) for role, name in columns.items()}
+    for role, place in places.items():
+        if header.count(header[place]) > 1:
+            raise RecipeError(
+                f"{path} has several columns '{header[place]}'; rename those that do not hold the {role}s"
+            )
+    if len(set(places.values())) < len(places):
+        raise RecipeError(
+            f"{path}: one column cannot be {' and '.join(columns)} at once; "
+            f"there are: {_listed(header)}"
+        )
+    return complete[0], header, places
+
+
+def _place(header, name):
+    """Returns where a column stands: spelt as it is, or else in other capitals; None: nowhere."""
+    if name.strip() in header:
+        return header.index(name.strip())
+    lower = [each.lower() for each in header]
+    return lower.index(name.strip().lower()) if name.strip().lower() in lower else None
+
+
+def _missing(path, header, columns):
+    role = next(role for role, name in columns.items() if _place(header, name or role) is None)
+    name = columns[role] or role
+    wanted = " and ".join(given or role for role, given in columns.items())
+    flag = f"; name the column of the {role}s by --{role}-column" if name == role else ""
+    return RecipeError(
+        f"{path}: expected columns {wanted}, column {name} is missing; "
+        f"found: {_listed(header) or 'an empty file'}{near_match(name, header)}{flag}"
+    )
+
+
+def _listed(names, most=20, longest=40):
+    """Returns names with commas between; of a file without a header they may be whole texts."""
+    short = [" ".join(name.split()) for name in names]
+    short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in short[:most]]
+    return ", ".join(short) + (f" and {len(names) - most} more" if len(names) > most else "")
