@@ -4,7 +4,19 @@ import html
 
 import numpy as np
 
-from common.report_figures import ALERT, FAINT, INK, MUTED, STRONG, WEAK, dress, set_title, to_png
+from common import lettering
+from common.report_figures import (
+    ALERT,
+    FAINT,
+    INK,
+    MUTED,
+    STRONG,
+    WEAK,
+    dress,
+    set_title,
+    short,
+    to_png,
+)
 
 CLEARLY = 0.02
 """Of the probability: a smaller difference of two deletion curves is noise."""
@@ -21,7 +33,7 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
 
     Args:
         image: uint8 `(height, width, channels)`.
-        label: Name of the explained class.
+        label: Name of the explained class, as common.lettering.names_to_draw returns it.
         probability: Its probability, 0 to 1.
         heat: Grad-CAM, float `(height, width)`, 0 to 1.
         attributions: Integrated gradients, float `(height, width, channels)`.
@@ -38,7 +50,7 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
     figure = Figure(figsize=(11.0, 3.4), dpi=150, layout="constrained")
     # Images keep their shape, which the layout does not foresee: room for the title.
     figure.get_layout_engine().set(rect=(0, 0, 1, 0.93))
-    set_title(figure, f"{label}, {probability:.1%}: {verdict(curves)}")
+    set_title(figure, f"{short(label, 40)}, {probability:.1%}: {verdict(curves)}")
     picture, cam, gradients, deletion = figure.subplots(1, 4)
     grey = image.mean(axis=-1)
     for axes, title in ((picture, "image"), (cam, "HiResCAM"), (gradients, "integrated gradients")):
@@ -121,13 +133,15 @@ def word_explanation(words, scores, label, probability, curves, checks, most=12)
 
     figure = Figure(figsize=(9.0, 3.6), dpi=150, layout="constrained")
     order = np.argsort(-np.abs(scores), kind="stable")[:most][::-1]
-    strongest = words[order[-1]] if len(order) else "nothing"
-    set_title(figure, f"{label}, {probability:.1%}: \u201c{strongest}\u201d weighs most")
+    words = lettering.names_to_draw(words, "word", first=1)
+    strongest = short(words[order[-1]], 24) if len(order) else "nothing"
+    title = f"{short(label, 40)}, {probability:.1%}: \u201c{strongest}\u201d weighs most"
+    set_title(figure, title)
     bars, deletion = figure.subplots(1, 2, width_ratios=(3, 2))
     dress(bars, "fall of the log-odds when the word is made unknown", "")
     colours = [STRONG if scores[i] > 0 else ALERT for i in order]
     bars.barh(range(len(order)), scores[order], color=colours)
-    bars.set_yticks(range(len(order)), [words[i] for i in order], fontsize=8)
+    bars.set_yticks(range(len(order)), [short(words[i], 24) for i in order], fontsize=8)
     bars.axvline(0, color=MUTED, linewidth=0.8)
     bars.text(
         1, -0.22, f"rank correlation with randomised weights {checks['similarity']:.2f}",

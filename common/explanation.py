@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from common import explain, explain_figures, prediction
+from common import explain, explain_figures, lettering, prediction
 from common.batches import inference_batches, predict
 from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.loading import load_model
 from common.pages import data_uri
 from common.text import PADDING, UNKNOWN
+from common.wording import readable, shorten
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -50,16 +51,18 @@ def explain_files(run, encode, files, label, output):
         height, width, channels = model.input_shape[1:]
         inputs = prediction.read_images(files, (height, width), channels)
     one = explain_words if data["kind"] == "text" else explain_image
+    drawn = lettering.names_to_draw(names)
     for file, x in zip(files, inputs, strict=True):
         stem = "standard-input" if file == "-" else Path(file).stem
         probabilities = answers(model)(x[None])[0]
         chosen = int(probabilities.argmax()) if label is None else names.index(label)
-        explained = one(model, x, chosen, names[chosen], float(probabilities[chosen]), run)
+        explained = one(model, x, chosen, drawn[chosen], float(probabilities[chosen]), run)
         path = Path(output) / f"{stem}{'.html' if 'words' in explained else '.png'}"
         if "words" in explained:
-            title = html.escape(f"{names[chosen]}, {probabilities[chosen]:.1%}")
+            title = html.escape(f"{shorten(names[chosen], 80)}, {probabilities[chosen]:.1%}")
             uri = data_uri(explained["picture"])
-            write_text_atomic(path, PAGE.format(title=title, words=explained["words"], picture=uri))
+            page = PAGE.format(title=title, words=explained["words"], picture=uri)
+            write_text_atomic(path, readable(page))
         else:
             write_bytes_atomic(path, explained["picture"])
         yield f"{file}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
@@ -90,6 +93,7 @@ def explain_examples(run, encode, splits):
     wrong, right = order[answer[order] != labels[order]], order[answer[order] == labels[order]]
     chosen = [*wrong[:2], *right[len(right) // 2 :][:1]]
     names = splits.info.class_names
+    drawn = lettering.names_to_draw(names)
     raw = [splits.test.x[int(index)] for index in chosen]
     if splits.info.kind == "text":
         one, inputs = explain_words, encode(raw)
@@ -100,11 +104,11 @@ def explain_examples(run, encode, splits):
         model = load_model(run.path("best.keras"))
         for index, x in zip(chosen, inputs, strict=True):
             label = int(answer[index])
-            explained = one(model, x, label, names[label], float(certainty[index]), run)
-            verdict = (
-                "which is right" if label == labels[index] else f"truly {names[labels[index]]}"
-            )
-            items.append({"title": f"Test no. {index}: {names[label]}, {verdict}", **explained})
+            explained = one(model, x, label, drawn[label], float(certainty[index]), run)
+            true = shorten(names[labels[index]], 80)
+            verdict = "which is right" if label == labels[index] else f"truly {true}"
+            title = f"Test no. {index}: {shorten(names[label], 80)}, {verdict}"
+            items.append({"title": title, **explained})
     except RecipeError as error:
         return [], f"This model cannot be explained: {error}."
     return items, None
@@ -121,7 +125,7 @@ def explain_image(model, image, chosen, name, probability, run=None):
     Args:
         model: Image classifier.
         image: uint8 `(height, width, channels)`.
-        chosen: Index of the class; name, its name; probability, the model's.
+        chosen: Index of the class; name, its name in pictures; probability, the model's.
 
     Returns:
         Dict with `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity` (HiResCAM),
@@ -188,14 +192,24 @@ def explain_words(model, ids, chosen, name, probability, run):
         words, scores, name, probability, curves, {"similarity": similarity}
     )
     areas = {name: curve[2] for name, curve in curves.items()}
-    signed = [f"{'+' if scores[i] > 0 else '-'}{words[i]}" for i in np.argsort(-np.abs(scores))]
+    signed = [
+        f"{'+' if scores[i] > 0 else '-'}{shorten(words[i], 40)}"
+        for i in np.argsort(-np.abs(scores))
+    ]
     strongest = list(dict.fromkeys(signed))[:5]
+    places = ""
+    if lettering.missing("".join(words)):
+        places = (
+            " No font on this machine has all characters of these words: the picture gives the place "
+            "in the text instead."
+        )
     return {
         "picture": picture,
         "words": explain_figures.shaded_words(words, scores),
         "text": f"Words that weigh most, for (+) or against (-): {', '.join(strongest)}. Mean "
         f"probability while words are removed: {areas['erased words']:.2f} by their weight, "
-        f"{areas['random']:.2f} at random. Rank correlation with randomised weights {similarity:.2f}.",
+        f"{areas['random']:.2f} at random. Rank correlation with randomised weights {similarity:.2f}."
+        + places,
         "similarity": similarity,
         "areas": areas,
     }

@@ -2,11 +2,11 @@
 
 import base64
 
-from common.wording import duration, number
+from common.wording import duration, number, readable
 
 
 def render(template, page, **filters):
-    """Returns a page made from one of common/templates; everything is escaped.
+    """Returns a page made from one of common/templates; everything is escaped and can be written.
 
     Args:
         template: Its file name.
@@ -23,7 +23,7 @@ def render(template, page, **filters):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"grouped": number, "duration": duration, **filters}
-    return environment.get_template(template).render(page)
+    return readable(environment.get_template(template).render(page))
 
 
 def data_uri(png):

@@ -6,7 +6,7 @@ import shlex
 import numpy as np
 
 from common import metrics, report_figures, verdict
-from common.wording import DASH, MINUS, duration, number, p_value, percent, plain
+from common.wording import DASH, MINUS, duration, number, p_value, percent, plain, shorten
 
 
 def read_history(path):
@@ -199,7 +199,7 @@ def data_rows(data, info):
     if counts:
         rows.append(("examples", ", ".join(f"{name} {number(n)}" for name, n in counts.items())))
     if merged.get("class_names"):
-        listed = [str(name) for name in merged["class_names"]]
+        listed = [shorten(name, 80) for name in merged["class_names"]]
         more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
         rows.append((f"{len(listed)} classes", ", ".join(listed[:20]) + more))
     return rows

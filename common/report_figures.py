@@ -10,6 +10,8 @@ import textwrap
 
 import numpy as np
 
+from common import lettering, wording
+
 INK = "#1c2733"
 MUTED = "#66717d"
 FAINT = "#dfe4e9"
@@ -19,6 +21,7 @@ ALERT = "#b3261e"
 
 PIXELS_PER_INCH = 150
 NUMBERS_UP_TO_CLASSES = 20
+TITLE_LINES = 4
 
 
 def new_axes(width, height, xlabel, ylabel, title):
@@ -35,13 +38,13 @@ def new_axes(width, height, xlabel, ylabel, title):
 def set_title(figure, title):
     """Sets the title over the whole width; layout engines make room for its height only."""
     characters = int(figure.get_figwidth() * 11.5)
-    wrapped = textwrap.fill(title, characters)
+    wrapped = textwrap.fill(title, characters, max_lines=TITLE_LINES, placeholder=" …")
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=9.5, fontweight="bold", color=INK)
 
 
 def dress(axes, xlabel, ylabel):
-    axes.set_xlabel(xlabel, color=INK, fontsize=9)
-    axes.set_ylabel(ylabel, color=INK, fontsize=9)
+    axes.set_xlabel(short(xlabel, 100), color=INK, fontsize=9)
+    axes.set_ylabel(short(ylabel, 60), color=INK, fontsize=9)
     axes.tick_params(labelsize=8, colors=MUTED, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -51,15 +54,15 @@ def dress(axes, xlabel, ylabel):
 
 def to_png(figure):
     """Renders to PNG bytes without matplotlib's version stamp, so equal figures are equal files."""
+    lettering.prepare(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def short(name, length=16):
-    """Cuts a class name to `length` characters, the last one an ellipsis."""
-    name = str(name)
-    return name if len(name) <= length else name[: length - 1] + "…"
+    """Returns a name as a picture can show it: one line of `length` characters at most."""
+    return lettering.drawable(wording.shorten(name, length))
 
 
 def learning_curve(epochs, train, validation, best_epoch, *, title, ylabel, percent=False):
@@ -118,7 +121,7 @@ def confusion(matrix, class_names, *, title):
 
     Args:
         matrix: Integer array (classes, classes), true class in rows.
-        class_names: One name for each class.
+        class_names: One name for each class, as common.lettering.names_to_draw returns them.
         title: The finding, as a short sentence.
 
     Returns:
@@ -142,7 +145,8 @@ def confusion(matrix, class_names, *, title):
     bar.ax.set_yticklabels(["0 %", "1 %", "10 %", "50 %", "100 %"], fontsize=8, color=MUTED)
     bar.set_label("share of the true class", fontsize=9, color=INK)
     bar.outline.set_visible(False)
-    step = 1 if classes <= 60 else 5
+    # As many names as there is room for.
+    step = 1 if classes <= 60 else 5 * -(-classes // 300)
     size = 8 if classes <= 20 else 6 if classes <= 40 else 5 if step == 1 else 7
     ticks = np.arange(0, classes, step)
     tilt = longest > 2 and (classes > 4 or longest > 10)

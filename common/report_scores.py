@@ -2,14 +2,18 @@
 
 import numpy as np
 
-from common import metrics, report_figures
+from common import lettering, metrics, report_figures
 from common.errors import RecipeError
 from common.pages import data_uri
-from common.wording import DASH, percent
+from common.wording import DASH, percent, shorten
 
-SECTIONS = ("confusion", "classes", "mistakes", "calibration", "majority", "majority_name")
+SECTIONS = (
+    *("confusion", "classes", "mistakes", "calibration", "majority", "majority_name", "numbered"),
+)
 MISTAKES_SHOWN = 24
 CLASSES_SHOWN = 100
+NAME_LENGTH = 80  # characters
+NUMBERED_SHOWN = 40
 TEXT_HEAD, TEXT_TAIL = 320, 280  # characters; long reviews say what they mean at both ends
 
 
@@ -23,20 +27,36 @@ def from_predictions(predictions, summary, environment, splits, encode, figures)
     names = list((environment.get("data") or {}).get("class_names") or ())
     if not names and splits is not None:
         names = list(splits.info.class_names)
-    names = [str(name) for name in names[:classes]]
+    names = [shorten(name, NAME_LENGTH) for name in names[:classes]]
     names += [str(index) for index in range(len(names), classes)]
+    drawn = lettering.names_to_draw(names)
     matrix = metrics.confusion_matrix(labels, predicted, classes)
     return {
-        "confusion": _confusion(matrix, names, figures),
+        "numbered": _numbered(names, drawn),
+        "confusion": _confusion(matrix, names, drawn, figures),
         "classes": _classes(matrix, names),
-        "mistakes": _mistakes(probabilities, labels, names, splits, encode, figures),
+        "mistakes": _mistakes(probabilities, labels, names, drawn, splits, encode, figures),
         "calibration": _calibration(predictions, probabilities, labels, summary, figures),
         "majority": percent(matrix.sum(axis=1).max() / len(labels)),
         "majority_name": names[int(matrix.sum(axis=1).argmax())],
     }
 
 
-def _confusion(matrix, names, figures):
+def _numbered(names, drawn):
+    """Returns a sentence that says which class is which in the pictures, or None where they show it."""
+    pairs = [
+        f"{number} is {name}" for name, number in zip(names, drawn, strict=True) if name != number
+    ]
+    if not pairs:
+        return None
+    more = f", and so on for {len(pairs) - NUMBERED_SHOWN} more" if pairs[NUMBERED_SHOWN:] else ""
+    return (
+        "No font on the machine that wrote this report has all characters of these names, so pictures "
+        f"number the classes: {', '.join(pairs[:NUMBERED_SHOWN])}{more}."
+    )
+
+
+def _confusion(matrix, names, drawn, figures):
     errors = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-errors, axis=None, kind="stable")[:8]
     pairs = [divmod(int(index), len(matrix)) for index in order if errors.flat[index] > 0]
@@ -49,18 +69,18 @@ def _confusion(matrix, names, figures):
         }
         for row, column in pairs
     ]
-    if top:
-        first = top[0]
-        title = (
-            f"Most frequent: {report_figures.short(first['true'])} taken for "
-            f"{report_figures.short(first['predicted'])}, "
-            f"{first['count']:,} of {first['of']:,}"
+
+    def finding(names):
+        if not pairs:
+            return "No mistake"
+        true, predicted = (shorten(names[index], 16) for index in pairs[0])
+        return (
+            f"Most frequent: {true} taken for {predicted}, {top[0]['count']:,} of {top[0]['of']:,}"
         )
-    else:
-        title = "No mistake"
-    figures["confusion.png"] = report_figures.confusion(matrix, names, title=title)
+
+    figures["confusion.png"] = report_figures.confusion(matrix, drawn, title=finding(drawn))
     alt = (
-        f"Confusion matrix of {len(matrix)} classes, true class in rows. {title}. "
+        f"Confusion matrix of {len(matrix)} classes, true class in rows. {finding(names)}. "
         f"{int(np.trace(matrix)):,} of {int(matrix.sum()):,} are on the diagonal."
     )
     return {"alt": alt, "top": top, "small": len(matrix) <= 4}
@@ -96,7 +116,7 @@ def _classes(matrix, names):
     return {"rows": rows[:CLASSES_SHOWN], "left_out": len(rows[CLASSES_SHOWN:]), "start": start}
 
 
-def _mistakes(probabilities, labels, names, splits, encode, figures):
+def _mistakes(probabilities, labels, names, drawn, splits, encode, figures):
     """Returns the mistakes with the highest probability, with their pictures or texts."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
@@ -121,9 +141,9 @@ def _mistakes(probabilities, labels, names, splits, encode, figures):
         items.append(item)
     if items and "image" in items[0]:
         captions = [
-            f"{report_figures.short(item['true'], 12)} → "
-            f"{report_figures.short(item['predicted'], 12)}\n{item['probability']}"
-            for item in items
+            f"{report_figures.short(drawn[labels[index]], 12)} → "
+            f"{report_figures.short(drawn[predicted[index]], 12)}\n{item['probability']}"
+            for index, item in zip(chosen, items, strict=True)
         ]
         pictures = [report_figures.flat(image) for image in raw]
         figures["mistakes.png"] = report_figures.contact_sheet(pictures, captions)

@@ -1,5 +1,6 @@
 """Numbers as a reader wants them: percentages, times, p-values."""
 
+import re
 import statistics
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
@@ -47,3 +48,20 @@ def number(value):
 def plain(value):
     """Returns a sequence as its items and commas, and anything else as it is."""
     return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def shorten(text, length):
+    """Returns a text as one line of `length` characters at most, the last one an ellipsis if cut."""
+    # Of a text of any length only the start is looked at.
+    line = " ".join(str(text)[: 10 * length].split())
+    whole = len(line) <= length and len(str(text)) <= 10 * length
+    return line if whole else line[: length - 1] + "…"
+
+
+# What no file of text may hold (halves of a pair, zeros), and what only a terminal understands.
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def readable(text):
+    """Returns a text whose control characters and halves of a pair are the mark for such: a page's."""
+    return _UNREADABLE.sub("\ufffd", text)

@@ -16,7 +16,16 @@ from common.errors import RecipeError
 CLASS_NAMES = ("cat", "dog & <b>friend</b>", "frog")
 
 
-def write_run(folder, *, classes=3, source="full", mistakes=True, kind="image", **overrides):
+def write_run(
+    folder,
+    *,
+    classes=3,
+    source="full",
+    mistakes=True,
+    kind="image",
+    class_names=CLASS_NAMES,
+    **overrides,
+):
     """Writes a run folder as training would; returns the test labels."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
@@ -31,7 +40,9 @@ def write_run(folder, *, classes=3, source="full", mistakes=True, kind="image", 
         ).astype(np.float32)
         arrays[f"{part}_labels"] = labels.astype(np.int32)
     np.savez(folder / "predictions.npz", **arrays)
-    names = [*CLASS_NAMES, *(f"class {index}" for index in range(3, classes))][:classes]
+    names = [*class_names, *(f"class {index}" for index in range(len(class_names), classes))][
+        :classes
+    ]
     data = {
         "source": source,
         "label": "CIFAR-10, JPEG copy",

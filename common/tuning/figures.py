@@ -164,7 +164,7 @@ def slices(trials, entries, objective, title):
     set_title(figure, title)
     for index, (entry, name) in enumerate(zip(entries, spaces.titles(entries), strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
-        dress(axes, name, objective if index % columns == 0 else "")
+        dress(axes, short(name, 24), objective if index % columns == 0 else "")
         for status, face, edge in ((PRUNED, "white", WEAK), (COMPLETED, STRONG, STRONG)):
             found = [
                 (height(entry, trial.values[entry.name]), trial.score)
@@ -213,7 +213,9 @@ def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
         known = np.isfinite(values).any(axis=0)
         x, values = np.asarray(x)[known], values[:, known]
         median = np.nanmedian(values, axis=0)
-        axes.step(x, median, where="post", linestyle=style, color=colour, lw=1.9, label=name)
+        axes.step(
+            x, median, where="post", linestyle=style, color=colour, lw=1.9, label=short(name, 40)
+        )
         if len(values) > 2:
             low, high = np.nanpercentile(values, [25, 75], axis=0)
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.12, lw=0)
