@@ -109,7 +109,7 @@ def test_rows_without_a_text_or_a_label_are_left_out_and_counted(tmp_path):
     arrays = read(written(tmp_path / "a.csv", rows))
     assert len(arrays.train) == 40
     assert (
-        "a.csv: rows left out: 2 without a text, 1 without a label, 2 that are empty."
+        "a.csv: rows left out: 2 without a text, 1 without a label, 2 that are empty"
         in arrays.remarks
     )
     with pytest.raises(RecipeError, match=r"of 45 rows, 5 without a text \(the first in line 42\)"):
@@ -119,7 +119,7 @@ def test_rows_without_a_text_or_a_label_are_left_out_and_counted(tmp_path):
 def test_lengths_are_in_words_of_the_script(tmp_path):
     rows = [("three words here", 0), ("很好看", 1), ("one", 0), ("four words are here", 1)] * 5
     said = read(written(tmp_path / "a.csv", rows)).remarks[1]
-    assert said == "a.csv: texts of 3 words in the median, 4 the longest."
+    assert said == "a.csv: texts of 3 words in the median, 4 the longest"
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,22 @@ def test_groups_are_handed_on_and_rows_without_one_stand_alone(tmp_path):
     rows = [(*row, f"c{n // 4}" if n % 10 else " ") for n, row in enumerate(ROWS)]
     path = written(tmp_path / "a.csv", rows, ("text", "label", "customer"))
     assert read(path).groups is None
-    groups = read(path, group_column="Customer").groups["train"]
+    arrays = read(path, group_column="Customer")
+    assert arrays.names[:2] == ["line 2", "line 3"]
+    groups = arrays.groups
     assert groups.shape == (40,)
     assert groups[1] == groups[2] == "c0"
     assert len(np.unique(groups[::10])) == 4
     with pytest.raises(RecipeError, match="column client is missing"):
         read(path, group_column="client")
+
+
+def test_groups_of_train_and_of_test(tmp_path):
+    rows = [(*row, f"c{n // 4}") for n, row in enumerate(ROWS)]
+    header = ("text", "label", "customer")
+    files = {part: written(tmp_path / f"{part}.csv", rows, header) for part in ("train", "test")}
+    arrays = own_csv.read(files, Reading(group_column="customer"))
+    assert arrays.test_groups.tolist() == arrays.groups.tolist() == [row[2] for row in rows]
 
 
 def test_train_and_test_may_be_written_differently(tmp_path):

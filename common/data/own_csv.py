@@ -65,7 +65,9 @@ def read(files, reading):
         splits.get("test"),
         reading={f"{role}_column": name for role, name in train.names.items()},
         remarks=tuple(remarks),
-        groups=_groups(tables) if reading.group_column else None,
+        groups=_groups(files["train"], train),
+        test_groups=_groups(files["test"], tables["test"]) if "test" in tables else None,
+        names=[f"line {line}" for line in train.lines],
     )
 
 
@@ -87,18 +89,18 @@ def _keep(path, table):
     if not len(table):
         raise RecipeError(f"{path} holds no rows below its header")
     names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
-    remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}."]
+    remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}"]
     lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
     remarks.append(
         f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
-        f"{number(max(lengths))} the longest."
+        f"{number(max(lengths))} the longest"
     )
     skipped = {f"without a {name}": count for name, count in skipped.items()}
     if table.empty:
         skipped["that are empty"] = table.empty
     if skipped:
         what = ", ".join(f"{number(count)} {name}" for name, count in skipped.items())
-        remarks.append(f"{path.name}: rows left out: {what}.")
+        remarks.append(f"{path.name}: rows left out: {what}")
     return remarks
 
 
@@ -135,11 +137,11 @@ def _alike(class_names):
     ]
 
 
-def _groups(tables):
-    """Returns what belongs together, per split; a row without a group belongs to no other."""
-    groups = {}
-    for part, table in tables.items():
-        rows = zip(table.values["group"], table.lines, strict=True)
-        named = [group or f"(line {line} of {part}.csv, without a group)" for group, line in rows]
-        groups[part] = np.array(named, str)
-    return groups
+def _groups(path, table):
+    """Returns what the rows belong to, or None; one without a group belongs to no other."""
+    if "group" not in table.values:
+        return None
+    rows = zip(table.values["group"], table.lines, strict=True)
+    return np.array(
+        [group or f"(line {line} of {path.name}, no group)" for group, line in rows], str
+    )

@@ -118,9 +118,15 @@ class OwnArrays:
     reading: dict = dataclasses.field(default_factory=dict)
     """As of DataInfo."""
     remarks: tuple[str, ...] = ()
-    """As of DataInfo."""
-    groups: dict | None = None
-    """Per split, what belongs together: array (n,); no split parts equal values."""
+    """Of what this kind of data has only: sizes, what was skipped. Classes and copies are told of
+    all kinds alike."""
+    groups: np.ndarray | None = None
+    """What the training examples belong to, `(n,)` of any values that NumPy sorts (strings, integers);
+    equal values belong together."""
+    test_groups: np.ndarray | None = None
+    """The same of the test examples, where there is a test split."""
+    names: list | None = None
+    """What to call a training example in a message, e.g. 'cat/1.png' or 'line 12'; None: its number."""
 
 
 def fingerprint_of(named_files):
