@@ -7,6 +7,7 @@ import numpy as np
 from common import metrics
 from common.errors import RecipeError
 from common.patterns import NGRAM_TOKEN
+from common.wording import shorten
 
 # Words, and each punctuation mark on its own: "!" and "?" carry sentiment. On IMDB this is worth
 # 1.5 points over scikit-learn's default pattern, measured on validation reviews cut from train.
@@ -30,7 +31,7 @@ def majority_class(splits, outputs):
     commonest = int(np.bincount(splits.train.y, minlength=classes).argmax())
     labels, network = outputs["test_labels"], outputs["test_probabilities"]
     always = np.tile(np.eye(classes)[commonest], (len(labels), 1))
-    name = f"always answering \u201c{splits.info.class_names[commonest]}\u201d"
+    name = f"always answering \u201c{shorten(splits.info.class_names[commonest], 40)}\u201d"
     return beside(name, labels, always, network)
 
 

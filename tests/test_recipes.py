@@ -1,6 +1,7 @@
 """What is particular to single recipes: sizes by hand, the paper's figures, masks."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -162,3 +163,13 @@ def test_tensorboard_logs_are_written_on_demand(tiny_data, tmp_path):
     run = Run("cifar10_cnn", tiny_config("cifar10_cnn", epochs=1), options).open()
     module.train(run.config, run)
     assert list((tmp_path / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_imdb_tells_what_share_of_words_it_does_not_know(tmp_path, capsys):
+    # One of three words is a number that no other text has.
+    rows = [f"{'good' if n % 2 else 'bad'} film no{n},{n % 2}" for n in range(60)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    run, metrics = train_tiny("imdb_bilstm", tmp_path / "texts.csv", tmp_path / "run")
+    assert metrics["unknown_words"] == pytest.approx(1 / 3, abs=1e-4)
+    assert json.loads(run.path("metrics.json").read_text())["unknown_words"] > 0.2
+    assert "does not know 33% of the words" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 from common import tokens
 from common.errors import RecipeError, UsageError
 from common.patterns import PATTERNS_BEFORE
-from common.text import TextEncoder
+from common.text import TextEncoder, tell_unknown
 from common.tokens import Tokens, tokenise
 
 TEXTS = ["the good film, the good cast", "The BAD film.", "a <br /><br />bad end: the end"]
@@ -213,3 +213,12 @@ def test_the_share_of_unknown_words_leaves_padding_out():
     ids = encoder.encode(["a b x", "a", "..."])
     assert encoder.unknown_share(ids) == 2 / 5
     assert encoder.unknown_share(ids[:0]) == 0
+
+
+def test_many_unknown_words_are_a_warning(capsys):
+    tell_unknown(0.05)
+    out, err = capsys.readouterr()
+    assert out == "5.0% of the words of the validation texts are not in the vocabulary.\n"
+    assert err == ""
+    tell_unknown(0.97)
+    assert "warning: the model does not know 97% of the words" in capsys.readouterr().err
