@@ -190,7 +190,7 @@ def _check_units(path, train, class_names, needed):
         units = len(np.unique(train.groups[train.y == label]))
         if units < needed:
             raise RecipeError(
-                f"{path}: the {np.sum(train.y == label)} training examples of class '{name}' are "
-                f"copies of {units} or belong to {units} groups, which no split may part; at least "
-                f"{needed} are needed. Add others, or drop the class"
+                f"{path}: the {np.sum(train.y == label)} training examples of class '{name}' fall into "
+                f"{units} groups, which no split may part (copies of one example, as it is read, are a "
+                f"group); at least {needed} are needed. Add others, or drop the class"
             )
