@@ -138,11 +138,6 @@ class OwnArrays:
     """What to call a training example in a message, e.g. 'cat/1.png' or 'line 12'; None: its number."""
 
 
-def printable(name):
-    """Returns a file's name as text that can be shown: bytes that are no UTF-8 become `\\xe9`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def fingerprint_of(named_files):
     """Returns the SHA-256, hexadecimal, of the names and the content of files.
 
@@ -157,3 +152,8 @@ def fingerprint_of(named_files):
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def printable(name):
+    """Returns a file's name as text that can be shown: bytes that are no UTF-8 become `\\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
