@@ -255,6 +255,9 @@ def train(module, run, given=()):
     _check_backend()
     run.check()
     splits = run.load(module.load_data)
+    from common.data import remarks
+
+    remarks.show(splits.info)
     run.fit_to_data(module, given)
     _start_backend()
     try:
@@ -343,10 +346,15 @@ def _source(run, arguments):
     """Returns where a run's data is: where the flags say, else where it was."""
     from common.data import Source
 
+    reading = run.source.reading
+    # Found in the training images, where no flag gave it; other data is read alike.
+    found = (run.data_info().get("reading") or {}).get("value_range")
+    if found is not None and arguments.data:
+        reading = dataclasses.replace(reading, value_range=tuple(found))
     return Source(
         data=arguments.data or run.source.data,
         data_dir=arguments.data_dir or run.source.data_dir,
-        reading=run.source.reading,
+        reading=reading,
     )
 
 

@@ -9,14 +9,16 @@ class Reading:
     """How the user's own data is read; the built-in sets need none of it."""
 
     value_range: tuple[float, float] | None = None
-    """Of images deeper than 8 bits: the values that become black and white (default: those of their
-    type, 0 65535 of 16-bit ones and 0 1 of floating-point ones)."""
+    """Of images deeper than 8 bits: the values that become black and white (default: 0 and the most that
+    8, 10, 12, 14 or 16 bits hold, as the training images need; 0 1 of floating-point ones)."""
     text_column: str | None = None
     """Column of a CSV that holds the texts (default: text)."""
     label_column: str | None = None
     """Column of a CSV that holds the classes (default: label)."""
     group_column: str | None = None
     """Column of a CSV whose equal values belong together (a customer, a thread): no split parts them."""
+    group_folders: bool = False
+    """Images in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
 
     def to_dict(self):
         """Returns what is set, as a dictionary that JSON can hold; `from_dict` reads it."""
@@ -24,7 +26,7 @@ class Reading:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
-            if value is not None
+            if value not in (None, False)
         }
 
     @classmethod

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.errors import RecipeError, UsageError
 from common.tuning import METHODS
 from common.tuning.oracle import MAX_STARTS, reason
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial
-from common.tuning.tuner import KEEP_MODELS, DataCache
+from common.tuning.tuner import KEEP_MODELS, DataCache, cut
 from tests import toy_sweep
 
 KILLS = 100 if os.environ.get("RUN_SLOW") else 15
@@ -281,6 +282,24 @@ def test_folds_cover_train_and_validation_once(tmp_path):
         assert part.val.y.tolist().count(0) == part.val.y.tolist().count(1) == 4
     with pytest.raises(AssertionError, match="must not read the test split"):
         parts[0].test  # noqa: B018
+
+
+def test_folds_part_nothing_that_belongs_together():
+    splits = toy_sweep.load_data(toy_sweep.Config(), None)
+    # Groups of 2 and of 4 neighbours; each holds both classes.
+    groups = np.repeat(np.arange(12), [2, 4] * 4 + [4] * 4)
+    for part in ("train", "val"):
+        split = getattr(splits, part)
+        setattr(splits, part, dataclasses.replace(split, groups=groups[split.x]))
+    parts = [cut(splits, fold, 3) for fold in range(3)]
+    assert sorted(x for part in parts for x in part.val.x) == list(range(40))
+    for part in parts:
+        assert not set(part.train.groups) & set(part.val.groups)
+        assert np.bincount(part.val.y).min() >= 4
+    splits.train.groups[:] = splits.val.groups[:] = 0
+    splits.train.groups[:6] = [1, 1, 1, 2, 2, 2]
+    with pytest.raises(RecipeError, match="--folds 5 needs as many groups"):
+        cut(splits, 0, 5)
 
 
 def test_data_is_loaded_again_only_if_a_field_that_matters_changes(tmp_path):

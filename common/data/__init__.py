@@ -9,6 +9,7 @@ Validation is cut from train by a seed of its own; the test split is whole and i
 somebody asks for it.
 """
 
+from common.config import flag
 from common.data import own, sample
 from common.data.full import DATA_SETS
 from common.data.full import load as load_full
@@ -44,6 +45,7 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
     check_fraction(validation_fraction)
     check_seed(split_seed)
     _check_name(name, "image")
+    _check_reading(source)
     if source.data == "full":
         dataset = load_full(name, source.data_dir)
     elif source.data == "sample":
@@ -52,7 +54,7 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
         dataset = own.load_images(source.data, image_size, channels, source.reading)
 
     def fitted(split):
-        return Split(convert(split.x, image_size, channels), split.y)
+        return Split(convert(split.x, image_size, channels), split.y, split.groups)
 
     return _cut(dataset, fitted, validation_fraction, split_seed)
 
@@ -76,6 +78,7 @@ def load_texts(name, source, *, validation_fraction, split_seed=0):
     check_fraction(validation_fraction)
     check_seed(split_seed)
     _check_name(name, "text")
+    _check_reading(source)
     if source.data == "full":
         dataset = load_full(name, source.data_dir)
     elif source.data == "sample":
@@ -93,8 +96,18 @@ def _check_name(name, kind):
         )
 
 
+def _check_reading(source):
+    given = list(source.reading.to_dict())
+    if source.data in ("full", "sample") and given:
+        raise UsageError(
+            f"{flag(given[0])} says how your own data is read; --data {source.data} needs none of it"
+        )
+
+
 def _cut(dataset, fitted, validation_fraction, split_seed):
-    train_rows, validation_rows = stratified_cut(dataset.train.y, validation_fraction, split_seed)
+    train_rows, validation_rows = stratified_cut(
+        dataset.train.y, validation_fraction, split_seed, dataset.train.groups
+    )
     info = DataInfo(
         name=dataset.name,
         version=dataset.version,
@@ -117,4 +130,5 @@ def _cut(dataset, fitted, validation_fraction, split_seed):
         val=fitted(dataset.train.take(validation_rows)),
         test=lambda: fitted(dataset.load_test()),
         info=info,
+        test_seen=dataset.test_seen,
     )

@@ -4,16 +4,21 @@
     PATH.csv with columns text and label      or PATH/train.csv and PATH/test.csv
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
-Where there is no test split, 15 % are cut off, stratified, by a fixed seed.
+Where there is no test split, 15 % are cut off, stratified, by a fixed seed. Copies of one example, and
+what a group holds, stay on one side.
 """
 
+import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
 
-from common.data import own_csv, own_images, own_npz
+from common.config import flag
+from common.data import groups, own_csv, own_images, own_npz, remarks
+from common.data.folders import class_folders
 from common.data.split import stratified_cut
-from common.data.types import Dataset
+from common.data.types import Dataset, Split, printable
 from common.errors import RecipeError, UsageError, near_match
 from common.source import AS_IT_COMES
 
@@ -21,6 +26,7 @@ TEST_FRACTION = 0.15
 TEST_SEED = 0
 
 IMAGES_EXPECTED = "a folder with one folder of images per class, or an .npz file of images"
+COLUMNS = ("text_column", "label_column", "group_column")
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 
 
@@ -40,13 +46,18 @@ def load_images(path, image_size, channels, reading=AS_IT_COMES):
         RecipeError: What is there cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    _check_value_range(reading.value_range)
     if path.is_dir():
-        if own_csv.find(path) or not own_images.class_folders(path):
+        if own_csv.find(path) or not class_folders(path):
             found = "CSV files of texts" if own_csv.find(path) else "no class folders"
             raise RecipeError(f"expected {IMAGES_EXPECTED}; {path} holds {found}")
+        _refuse(reading, COLUMNS, "CSV files of texts", path)
         return _dataset(path, own_images.read(path, tuple(image_size), channels, reading), "image")
     if path.suffix.lower() == ".npz":
-        return _dataset(path, own_npz.read(path), "image")
+        _refuse(reading, COLUMNS, "CSV files of texts", path)
+        _refuse(reading, ["group_folders"], "folders of images", path)
+        arrays = own_npz.read(path, tuple(image_size), reading.value_range)
+        return _dataset(path, arrays, "image")
     raise RecipeError(f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}")
 
 
@@ -64,12 +75,14 @@ def load_texts(path, reading=AS_IT_COMES):
         RecipeError: What is there cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    _refuse(reading, ["value_range", "group_folders"], "images", path)
     files = own_csv.find(path) if path.is_dir() else {}
     if path.suffix.lower() == ".csv":
         files = {"train": path}
     if files:
         return _dataset(path, own_csv.read(files, reading), "text")
     if path.suffix.lower() == ".npz":
+        _refuse(reading, COLUMNS, "CSV files", path)
         return _dataset(path, own_npz.read(path), "text")
     what = "a folder without train.csv" if path.is_dir() else path.name
     raise RecipeError(f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path} ({what})")
@@ -85,6 +98,27 @@ def _existing(path):
             f"({IMAGES_EXPECTED}; {TEXTS_EXPECTED})"
         )
     return path
+
+
+def _check_value_range(value_range):
+    if value_range is None:
+        return
+    low, high = value_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UsageError(
+            f"--value-range takes the value of black and a greater one of white, got {low:g} {high:g}"
+        )
+
+
+def _refuse(reading, names, what, path):
+    """Refuses flags that would change nothing.
+
+    Raises:
+        UsageError: One of the fields of a Reading is set.
+    """
+    given = [flag(name) for name in names if name in reading.to_dict()]
+    if given:
+        raise UsageError(f"{given[0]} is for {what}, and {path} is none of them; leave it out")
 
 
 def _dataset(path, arrays, kind):
@@ -104,26 +138,59 @@ def _dataset(path, arrays, kind):
             f"{path}: class '{class_names[counts.argmin()]}' has {counts.min()} training examples; "
             "at least 3 are needed, for training, validation and test. Add some or drop the class"
         )
-    if test is None:
-        rows, test_rows = stratified_cut(train.y, TEST_FRACTION, TEST_SEED)
-        train, test = train.take(rows), train.take(test_rows)
-    elif len(test) == 0:
+    if test is not None and len(test) == 0:
         raise RecipeError(
             f"{path}: the test split is empty; fill it, or leave it out to have "
             f"{TEST_FRACTION:.0%} of the rest cut off"
         )
+    together = groups.find(arrays)
+    train = Split(train.x, train.y, together.units)
+    _check_units(path, train, class_names, 3 if test is None else 2)
+    fingerprint = arrays.fingerprint
+    if together.units is not None:
+        # The same files, and another split of them than where each example is by itself.
+        held = f"{fingerprint} {together.units.tolist()}"
+        fingerprint = hashlib.sha256(held.encode()).hexdigest()
+    given = test is not None
+    if not given:
+        rows, test_rows = stratified_cut(train.y, TEST_FRACTION, TEST_SEED, train.groups)
+        train, test = train.take(rows), train.take(test_rows)
+    in_class = [np.bincount(split.y, minlength=len(class_names)) for split in (train, test)]
     return Dataset(
-        name=path.stem,
+        name=printable(path.stem),
         version="",
         source="own",
-        fingerprint=arrays.fingerprint,
+        fingerprint=fingerprint,
         kind=kind,
         class_names=class_names,
-        label=path.resolve().name,
+        label=printable(path.resolve().name),
         note="",
         train=train,
         load_test=lambda: test,
         test_count=len(test),
         reading=arrays.reading,
-        remarks=arrays.remarks,
+        remarks=(
+            *remarks.classes(class_names, *in_class, given),
+            *arrays.remarks,
+            *together.remarks,
+        ),
+        test_seen=together.test_seen,
     )
+
+
+def _check_units(path, train, class_names, needed):
+    """Checks that each class holds enough that can be parted.
+
+    Raises:
+        RecipeError: One does not.
+    """
+    if train.groups is None:
+        return
+    for label, name in enumerate(class_names):
+        units = len(np.unique(train.groups[train.y == label]))
+        if units < needed:
+            raise RecipeError(
+                f"{path}: the {np.sum(train.y == label)} training examples of class '{name}' fall into "
+                f"{units} groups, which no split may part (copies of one example, as it is read, are a "
+                f"group); at least {needed} are needed. Add others, or drop the class"
+            )

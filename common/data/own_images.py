@@ -1,46 +1,24 @@
 """The user's own images: a folder with one folder of images per class."""
 
+import collections
+import hashlib
 import os
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from common.data import cache
-from common.data.images import read_image
-from common.data.types import OwnArrays, fingerprint_of
-from common.errors import RecipeError
+from common.data import cache, depth, remarks
+from common.data.folders import class_folders, describe_skipped, images_beside, list_images
+from common.data.images import read_with_facts
+from common.data.progress import progress
+from common.data.types import OwnArrays, fingerprint_of, printable
+from common.errors import RecipeError, UsageError
 
-IMAGE_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm"),
-)
+GREY_MODES = ("1", "L", "LA", "La")
+NEARLY_BLACK = 32
 
-
-def class_folders(path):
-    return sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
-def _list_images(folder):
-    """Returns `(class names, {class name: sorted image paths})` of a folder of class folders."""
-    found = {}
-    for class_folder in class_folders(folder):
-        paths = []
-        for directory, folders, names in os.walk(class_folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            paths += [
-                Path(directory) / name
-                for name in sorted(names)
-                if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-            ]
-        if not paths:
-            raise RecipeError(
-                f"the class folder {class_folder} holds no images ({', '.join(IMAGE_SUFFIXES)}); "
-                "add some or remove the folder"
-            )
-        found[class_folder.name] = paths
-    return found
+KEPT = 2
+"""Raised when entries of the cache keep more, or something else; older ones are written anew."""
 
 
 def read(path, image_size, channels, reading):
@@ -50,7 +28,7 @@ def read(path, image_size, channels, reading):
         path: The folder, which may hold train/ and test/.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
-        reading: common.data.types.Reading.
+        reading: common.source.Reading.
 
     Returns:
         OwnArrays.
@@ -58,31 +36,7 @@ def read(path, image_size, channels, reading):
     Raises:
         RecipeError: What is there cannot be used.
     """
-    folders = {folder.name: folder for folder in class_folders(path)}
-    parts = {"train": path}
-    if "train" in folders:
-        others = sorted(set(folders) - {"train", "test"})
-        if others:
-            raise RecipeError(
-                f"{path} holds train/, so expected only train/ and test/ beside it, found "
-                f"{others[0]}/. Move its images into train/: validation is cut from there"
-            )
-        parts = folders
-    listed = {part: _list_images(folder) for part, folder in parts.items()}
-    class_names = sorted(listed["train"])
-    unknown = sorted(set(listed.get("test", {})) - set(class_names))
-    if unknown:
-        raise RecipeError(f"{path}: class '{unknown[0]}' is in test/ and not in train/")
-    files = {
-        part: [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
-        if part == "train"
-        else [
-            (file, label)
-            for label, name in enumerate(class_names)
-            for file in by_class.get(name, [])
-        ]
-        for part, by_class in listed.items()
-    }
+    classes, roots, files, skipped = _list(path)
     labels = {
         part: np.array([label for _, label in rows], np.int32) for part, rows in files.items()
     }
@@ -91,27 +45,209 @@ def read(path, image_size, channels, reading):
     )
 
     def build(folder):
-        for part, rows in files.items():
-            images = _read_all([file for file, _ in rows], image_size, channels)
-            cache.write_split(folder, part, images, labels[part])
+        pictures = {
+            part: _Pictures([file for file, _ in rows], image_size, channels, reading.value_range)
+            for part, rows in files.items()
+        }
+        value_range = _value_range(path, pictures, reading.value_range)
+        for part, held in pictures.items():
+            cache.write_split(folder, part, held.scaled(value_range), labels[part])
         if "test" not in files:
-            cache.write_split(folder, "test", images[:0], labels["train"][:0])
-        return {"kind": "image"}
+            nothing = np.empty((0, *image_size, channels), np.uint8)
+            cache.write_split(folder, "test", nothing, labels["train"][:0])
+        lines = _remarks(pictures, image_size, channels, value_range)
+        return {"kind": "image", "value_range": value_range, "remarks": lines}
 
     # Decoding photographs takes minutes where hashing them takes seconds, so the result is kept.
     size = f"{image_size[0]}x{image_size[1]}x{channels}"
-    entry = cache.get("own-images", size, fingerprint, build)
-    test = entry.split("test") if "test" in files else None
-    return OwnArrays("image", fingerprint, class_names, entry.split("train"), test)
+    if reading.value_range is not None:
+        size += "-{:g}-{:g}".format(*reading.value_range)
+    entry = cache.get("own-images", size, f"{fingerprint}-{KEPT}", build)
+    value_range = entry.meta["value_range"]
+    lines = list(entry.meta["remarks"])
+    if reading.value_range is not None and value_range is None:
+        lines.append("--value-range changes nothing: all pixels have 8 bits")
+    if skipped:
+        lines.append(f"skipped: {describe_skipped(skipped)}")
+    if value_range is not None:
+        # Other values are black and white than before: not the same data.
+        fingerprint = hashlib.sha256(f"{fingerprint} {value_range}".encode()).hexdigest()
+    groups = dict.fromkeys(files)
+    if reading.group_folders:
+        groups = _groups(path, roots, files)
+    return OwnArrays(
+        "image",
+        fingerprint,
+        [printable(name) for name in classes],
+        entry.split("train"),
+        entry.split("test") if "test" in files else None,
+        reading={} if value_range is None else {"value_range": value_range},
+        remarks=tuple(lines),
+        groups=groups["train"],
+        test_groups=groups.get("test"),
+        names=[printable(file.relative_to(path).as_posix()) for file, _ in files["train"]],
+    )
 
 
-def _read_all(files, image_size, channels):
-    from concurrent.futures import ThreadPoolExecutor
+def _list(path):
+    """Returns what is there.
 
-    images = np.empty((len(files), *image_size, channels), np.uint8)
-    # Threads help: Pillow lets go of the interpreter lock while it decodes and resizes.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        read = pool.map(lambda file: read_image(file, image_size, channels), files)
-        for row, image in enumerate(read):
-            images[row] = image
-    return images
+    Returns:
+        Tuple of the names of the class folders; a dict from each part, "train" and perhaps "test", to
+        the folder that holds its class folders; one from each part to a list of `(file, label)`; and a
+        Counter of the kinds of files that are skipped.
+    """
+    folders = {folder.name: folder for folder in class_folders(path)}
+    parts, skipped = {"train": path}, collections.Counter()
+    if "train" in folders:
+        others = sorted(set(folders) - {"train", "test"})
+        if others:
+            raise RecipeError(
+                f"{path} holds train/, so expected only train/ and test/ beside it, found "
+                f"{others[0]}/. Move its images into train/: validation is cut from there"
+            )
+        parts, skipped = folders, images_beside(path)
+    listed = {}
+    for part, folder in parts.items():
+        listed[part], left_out = list_images(folder)
+        skipped += left_out
+    names = sorted(listed["train"])
+    unknown = sorted(set(listed.get("test", {})) - set(names))
+    if unknown:
+        raise RecipeError(f"{path}: class '{unknown[0]}' is in test/ and not in train/")
+    files = {
+        part: [(file, label) for label, name in enumerate(names) for file in by_class.get(name, [])]
+        for part, by_class in listed.items()
+    }
+    return names, parts, files, skipped
+
+
+def _groups(path, roots, files):
+    """Returns what each file belongs to, by part: its folder within the class folder.
+
+    A file directly in its class folder belongs to nothing but itself.
+    """
+    groups = {}
+    for part, rows in files.items():
+        inner = [file.relative_to(roots[part]).parts[1:-1] for file, _ in rows]
+        # No folder's name begins so.
+        alone = [f"\0{part} {row}" for row in range(len(rows))]
+        names = ["/".join(folders) or own for folders, own in zip(inner, alone, strict=True)]
+        groups[part] = np.array(names)
+    if all(name.startswith("\0") for name in groups["train"]):
+        raise UsageError(
+            f"--group-folders: expected folders within the class folders of {path}, one for each group, "
+            "e.g. cat/site1/1.png; found none"
+        )
+    return groups
+
+
+class _Pictures:
+    """The decoded pictures of a part.
+
+    Deep ones whose value range is not known yet are read again once it is: it rests on all of them.
+
+    Args:
+        files: Paths.
+        image_size: `(height, width)`.
+        channels: 1 or 3.
+        value_range: As given by the user, or None.
+    """
+
+    def __init__(self, files, image_size, channels, value_range):
+        self.files, self.image_size, self.channels = files, image_size, channels
+        self.images = np.empty((len(files), *image_size, channels), np.uint8)
+        self.facts = [None] * len(files)
+        self.waiting = self._read(range(len(files)), value_range)
+
+    def scaled(self, value_range):
+        """Returns the images, uint8 `(n, h, w, c)`."""
+        self.waiting = self._read(self.waiting, value_range)
+        return self.images
+
+    def _read(self, rows, value_range):
+        """Reads the files of some rows, and returns the rows that need a value range first."""
+        waiting = []
+        # Threads help: Pillow lets go of the interpreter lock while it decodes and resizes.
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            read = pool.map(
+                lambda row: read_with_facts(
+                    self.files[row], self.image_size, self.channels, value_range
+                ),
+                rows,
+            )
+            try:
+                shown = progress(read, len(rows), "reading images")
+                for row, (image, facts) in zip(rows, shown, strict=True):
+                    self.facts[row] = facts
+                    if image is None:
+                        waiting.append(row)
+                    else:
+                        self.images[row] = image
+            except BaseException:
+                # An interrupt would wait for all that is queued otherwise.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return waiting
+
+
+def _value_range(path, pictures, given):
+    """Returns the `[black, white]` of deep pixels, or None where all have 8 bits."""
+    deep = [fact for fact in _facts(pictures) if fact.deep]
+    if given is not None:
+        wide = [
+            file
+            for held in pictures.values()
+            for file, fact in zip(held.files, held.facts, strict=True)
+            if fact.wide
+        ]
+        if wide and not deep:
+            raise RecipeError(
+                f"{wide[0]} has 16 bits for each colour, of which Pillow reads the upper 8, so "
+                "--value-range cannot be applied; save it in grey or scaled to 8 bits"
+            )
+        return [float(value) for value in given] if deep else None
+    if not deep:
+        return None
+    if len({fact.whole for fact in deep}) > 1:
+        raise RecipeError(
+            f"{path} holds deep pixels that are whole numbers and others that are floating-point; "
+            f"{depth.HINT}"
+        )
+    # The range is the training images': what a test split holds is not known when a model is used.
+    train = [fact for fact in pictures["train"].facts if fact.deep] or deep
+    whole = train[0].whole
+    checked = train if whole else deep
+    low, high = min(fact.low for fact in checked), max(fact.high for fact in checked)
+    return list(depth.default_range(low, high, whole, path))
+
+
+def _facts(pictures):
+    return [fact for held in pictures.values() for fact in held.facts]
+
+
+def _remarks(pictures, image_size, channels, value_range):
+    """Returns lines for a person on what the pictures were."""
+    facts = _facts(pictures)
+    sizes = collections.Counter(fact.size for fact in facts)
+    lines = [remarks.sizes(sizes, image_size)]
+    wanted = "grey" if channels == 1 else "colour"
+    grey = sum(fact.deep or fact.mode in GREY_MODES for fact in facts)
+    other = len(facts) - grey if channels == 1 else grey
+    kinds = f"{grey:,} grey, {len(facts) - grey:,} in colour"
+    lines.append(f"pixels: {kinds}" + (f"; read as {wanted}" if other else ""))
+    deep = [fact for fact in facts if fact.deep]
+    if deep:
+        low, high = min(fact.low for fact in deep), max(fact.high for fact in deep)
+        count = "all" if len(deep) == len(facts) else f"{len(deep):,} of {len(facts):,}"
+        lines.append(
+            f"deeper than 8 bits: {count}, {depth.describe(low, high, value_range)}"
+            + ("" if len(deep) == len(facts) else "; those of 8 bits are taken as they are")
+        )
+    wide = sum(fact.wide for fact in facts)
+    if wide:
+        lines.append(f"16 bits for each colour: {wide:,}, of which the upper 8 bits are read")
+    brightest = max(int(held.images.max(initial=0)) for held in pictures.values())
+    if brightest < NEARLY_BLACK:
+        lines.append(f"nearly black: the brightest pixel of all pictures is {brightest} of 255")
+    return lines

@@ -1,21 +1,27 @@
 """The user's own .npz files: arrays of images or texts, checked before they are believed."""
 
+import collections
+import hashlib
 import zipfile
 import zlib
 
 import numpy as np
 
+from common.data import depth, remarks
 from common.data.types import OwnArrays, Split, fingerprint_of
 from common.errors import RecipeError
 
 KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_names if you like)"
 
 
-def read(path):
+def read(path, image_size=None, value_range=None):
     """Reads and checks an .npz file.
 
     Args:
         path: The file.
+        image_size: `(height, width)` that images will be resized to; told to the person.
+        value_range: Values of images that become black and white, where they are no uint8; None:
+            those of their type.
 
     Returns:
         OwnArrays, with images as uint8 `(n, h, w, c)` in their own size, texts as str.
@@ -40,9 +46,26 @@ def read(path):
     if len(set(kinds.values())) > 1:
         raise RecipeError(f"{path}: x_train holds {kinds['train']}s and x_test {kinds['test']}s")
     class_names, labels = _classes(path, arrays.get("class_names"), labels)
-    splits = {part: Split(inputs[part], labels[part]) for part in pairs}
     fingerprint = fingerprint_of([(path.suffix, path)])
-    return OwnArrays(kinds["train"], fingerprint, class_names, splits["train"], splits.get("test"))
+    reading, lines = {}, []
+    if kinds["train"] == "image":
+        inputs, range_used, lines = _to_8_bits(path, inputs, pairs, image_size, value_range)
+        if range_used is not None:
+            reading = {"value_range": list(range_used)}
+            if range_used != (0, 1):
+                # Another reading of the same file.
+                fingerprint = hashlib.sha256(f"{fingerprint} {range_used}".encode()).hexdigest()
+    splits = {part: Split(inputs[part], labels[part]) for part in pairs}
+    return OwnArrays(
+        kinds["train"],
+        fingerprint,
+        class_names,
+        splits["train"],
+        splits.get("test"),
+        reading=reading,
+        remarks=tuple(lines),
+        names=[f"{pairs['train'][0]}[{row}]" for row in range(len(splits["train"]))],
+    )
 
 
 def _load(path):
@@ -82,26 +105,43 @@ def _inputs(path, key, x):
             f"{path}: {key} must be images (n, height, width) or (n, height, width, 1 or 3), or "
             f"texts (n,); got shape {x.shape}, dtype {x.dtype}"
         )
-    return "image", _to_uint8(path, key, x)
-
-
-def _to_uint8(path, key, x):
-    if x.dtype == np.uint8:
-        return x
     if x.dtype.kind not in "fiu":
         raise RecipeError(f"{path}: {key} must be uint8 or float in 0..1, got dtype {x.dtype}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise RecipeError(
             f"{path}: {key} holds pixels that are NaN or infinite; repair or drop them"
         )
-    low, high = (x.min(), x.max()) if x.size else (0, 0)
-    limit = 1 if x.dtype.kind == "f" else 255
-    if low < 0 or high > limit:
-        raise RecipeError(
-            f"{path}: {key} has dtype {x.dtype}, so its pixels must lie in 0..{limit}; found "
-            f"{low:g}..{high:g}. Scale them, or store uint8"
+    return "image", x
+
+
+def _to_8_bits(path, inputs, pairs, image_size, value_range):
+    """Returns the images as uint8, the range of values used (None: bytes), and lines for a person."""
+    sizes = collections.Counter()
+    for x in inputs.values():
+        sizes[x.shape[2], x.shape[1]] += len(x)
+    lines = [remarks.sizes(sizes, image_size)] if image_size else []
+    used, scaled = {}, {}
+    for part, x in inputs.items():  # Train comes first: its values say how many bits there are.
+        if x.dtype == np.uint8 or not x.size:
+            scaled[part] = x.astype(np.uint8)
+            continue
+        whole = x.dtype.kind != "f"
+        found = value_range
+        if found is None:
+            what = f"{path}: {pairs[part][0]} has dtype {x.dtype}"
+            by_type = depth.default_range(x.min(), x.max(), whole, what)
+            found = used.get(whole, by_type)
+        used.setdefault(whole, tuple(found))
+        scaled[part] = depth.to_8_bits(x, found)
+        if whole and found == (0, 255) and value_range is None:
+            continue  # Bytes, in another type.
+        lines.append(
+            f"pixels of {pairs[part][0]}: {x.dtype}, {depth.describe(x.min(), x.max(), found)}"
         )
-    return np.round(x * 255.0).astype(np.uint8) if limit == 1 else x.astype(np.uint8)
+    if value_range is not None and not used:
+        lines.append("--value-range changes nothing: all pixels have 8 bits")
+    used = [found for found in used.values() if value_range is not None or found != (0, 255)]
+    return scaled, next(iter(used), None), lines
 
 
 def _labels(path, key, y, count, x_key):

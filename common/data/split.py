@@ -4,6 +4,9 @@ import numpy as np
 
 from common.errors import RecipeError, UsageError
 
+ORDERS = 20
+"""In which groups are tried; what a small data set can come to is found by then."""
+
 
 def check_fraction(fraction):
     """Returns the fraction if it lies in (0, 1).
@@ -29,7 +32,7 @@ def check_seed(seed):
     return seed
 
 
-def stratified_cut(labels, fraction, seed):
+def stratified_cut(labels, fraction, seed, groups=None):
     """Cuts a share of the examples off, class by class.
 
     Args:
@@ -38,29 +41,120 @@ def stratified_cut(labels, fraction, seed):
             classes share it by largest remainder, and each keeps at least one example on both
             sides.
         seed: Seed of the choice.
+        groups: What each example belongs to, `(n,)`; examples of equal value stay on one side. The
+            shares are then met as nearly as whole groups can. None: each is by itself.
 
     Returns:
         Tuple of two sorted index arrays, `(kept, held out)`; together they are all examples.
 
     Raises:
-        RecipeError: A class has fewer than two examples.
+        RecipeError: A class has fewer than two examples, or fewer than two groups.
     """
     labels = np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
         rare = classes[counts.argmin()]
         raise RecipeError(f"class {rare} has one example: too few to cut validation from")
-    quotas = counts * fraction
-    sizes = np.floor(quotas).astype(int)
-    missing = round(fraction * len(labels)) - sizes.sum()
-    sizes[np.argsort(sizes - quotas, kind="stable")[:missing]] += 1
-    sizes = np.clip(sizes, 1, counts - 1)
-    held_out = []
+    sizes = _sizes(counts, fraction)
     # RandomState, not default_rng: NumPy guarantees its stream for ever, so the split of a
     # published result can be cut again by any later version.
     random = np.random.RandomState(seed)
-    for label, size in zip(classes, sizes, strict=True):
-        held_out.append(random.permutation(np.flatnonzero(labels == label))[:size])
     mask = np.zeros(len(labels), bool)
-    mask[np.concatenate(held_out)] = True
+    if groups is not None and len(np.unique(groups)) < len(labels):
+        mask[_whole_groups(labels, np.asarray(groups), sizes, random)] = True
+        return np.flatnonzero(~mask), np.flatnonzero(mask)
+    for label, size in zip(classes, sizes, strict=True):
+        mask[random.permutation(np.flatnonzero(labels == label))[:size]] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def _sizes(counts, fraction):
+    """Returns how many examples of each class to hold out."""
+    quotas = counts * fraction
+    sizes = np.floor(quotas).astype(int)
+    missing = round(fraction * counts.sum()) - sizes.sum()
+    sizes[np.argsort(sizes - quotas, kind="stable")[:missing]] += 1
+    sizes = np.clip(sizes, 1, counts - 1)
+    return np.clip(sizes, 1, counts - 1)
+
+
+def _whole_groups(labels, groups, sizes, random):
+    """Returns the rows of the groups to hold out.
+
+    Groups are taken in random order, each where it brings the classes nearer to their sizes. Which one
+    comes first matters where groups are few and large, so several orders are tried.
+
+    Args:
+        labels: Integers `(n,)`.
+        groups: Values `(n,)`, some of them equal.
+        sizes: Examples of each class to hold out, in the order of the labels.
+        random: RandomState.
+    """
+    _, labels = np.unique(labels, return_inverse=True)
+    _, groups = np.unique(groups, return_inverse=True)
+    pairs, counts = np.unique(np.stack([groups, labels]), axis=1, return_counts=True)
+    # Of each group: a list of (class, examples of it).
+    held_by = [[] for _ in range(groups.max() + 1)]
+    for group, label, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        held_by[group].append((label, count))
+    in_class = np.bincount(pairs[1])
+    if in_class.min() < 2:
+        raise RecipeError(
+            f"all examples of class {in_class.argmin()} belong together (copies of one, or one group), "
+            "so none can be held out: a class needs two groups or more"
+        )
+    best, least = None, np.inf
+    for _ in range(ORDERS):
+        chosen, distance = _choose(held_by, in_class, sizes.tolist(), random)
+        if distance < least:
+            best, least = chosen, distance
+        if least == 0:
+            break
+    if best is None:
+        raise RecipeError(
+            "no choice of whole groups leaves every class on both sides of the split: groups that "
+            "hold several classes are too few; make them smaller, or add examples"
+        )
+    return np.flatnonzero(np.isin(groups, best))
+
+
+def _choose(held_by, in_class, sizes, random):
+    """Returns groups to hold out, and how far off the sizes they are (infinite: a class has none)."""
+    held = [0] * len(sizes)
+    # What stays must bear another cut, where the class has enough for that.
+    spare = [groups - min(2, groups - 1) for groups in in_class.tolist()]
+    chosen = []
+
+    def gain(group):
+        # Squares, relative to the size: what is far off counts most, and so do rare classes.
+        return sum(
+            ((sizes[label] - held[label]) ** 2 - (sizes[label] - held[label] - count) ** 2)
+            / sizes[label]
+            for label, count in held_by[group]
+        )
+
+    def take(group):
+        chosen.append(group)
+        for label, count in held_by[group]:
+            held[label] += count
+            spare[label] -= 1
+
+    def can_take(group):
+        return all(spare[label] > 0 for label, _ in held_by[group])
+
+    order = random.permutation(len(held_by)).tolist()
+    for group in order:
+        if can_take(group) and gain(group) > 0:
+            take(group)
+    for label in range(len(sizes)):
+        if held[label] == 0:
+            # Every group of the class is larger than what was asked for: the nearest one, then.
+            able = [
+                group
+                for group in order
+                if can_take(group) and any(found == label for found, _ in held_by[group])
+            ]
+            if not able:
+                return None, np.inf
+            take(max(able, key=gain))
+    return chosen, sum((want - got) ** 2 / want for want, got in zip(sizes, held, strict=True))

@@ -15,10 +15,13 @@ class Split:
     Args:
         x: uint8 `(n, height, width, channels)`, or an object array of str `(n,)`.
         y: int32 `(n,)`, indices into the class names.
+        groups: Integers `(n,)`: examples of equal value belong together, and no cut parts them; None:
+            each example is by itself.
     """
 
     x: np.ndarray
     y: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self):
         return len(self.y)
@@ -26,7 +29,8 @@ class Split:
     def take(self, rows):
         """Returns the Split of the given rows (integer indices), in their order."""
         # Indexing the plain array under a memory map is several times faster than the map itself.
-        return Split(np.asarray(self.x)[rows], np.asarray(self.y)[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return Split(np.asarray(self.x)[rows], np.asarray(self.y)[rows], groups)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +75,15 @@ class Splits:
         test: Split, or a function that returns it. It is called when `.test` is first read: a
             hyperparameter search never does.
         info: DataInfo.
+        test_seen: Which examples of a test split that the user gave occur in the training data as well,
+            bool `(n,)`; None: none can, as the test split was cut from the same data.
     """
 
-    def __init__(self, train, val, test, info):
+    def __init__(self, train, val, test, info, test_seen=None):
         self.train = train
         self.val = val
         self.info = info
+        self.test_seen = test_seen
         self._test = test
 
     @functools.cached_property
@@ -104,6 +111,8 @@ class Dataset:
     """As of DataInfo."""
     remarks: tuple[str, ...] = ()
     """As of DataInfo."""
+    test_seen: np.ndarray | None = None
+    """As of Splits."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,8 +146,14 @@ def fingerprint_of(named_files):
     """
     digest = hashlib.sha256()
     for name, path in named_files:
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        # A file name need not be UTF-8; Python carries the bytes that are not as surrogates.
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def printable(name):
+    """Returns a file's name as text that can be shown: bytes that are no UTF-8 become `\\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -176,6 +176,7 @@ class Sweep:
         self.definition.check_same(Definition(**agreed), self.options.storage)
         self.definition.write(self.directory)
         from common import environment
+        from common.data import remarks
 
         if not (self.directory / "environment.json").exists():
             write_json_atomic(
@@ -183,6 +184,7 @@ class Sweep:
                 environment.describe(self.options.search_seed, info.to_dict()),
             )
         if self.show_space:
+            remarks.show(info)
             print(f"Search space of {self.recipe}:\n{self.space.describe()}")
             for name, value in self.definition.fixed.items():
                 print(f"  held: {name} {value}")

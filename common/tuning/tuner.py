@@ -317,23 +317,32 @@ def _no_test():
 def cut(splits, fold, folds):
     """Returns fold `fold` of the training and validation examples together, stratified.
 
-    The folds are the same in all trials and sweeps: their seed is fixed.
+    The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
+    one fold.
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    x = np.concatenate([splits.train.x, splits.val.x])
-    y = np.concatenate([splits.train.y, splits.val.y])
-    smallest = int(np.bincount(y)[np.unique(y)].min())
-    if smallest < folds:
+    parts, groups = (splits.train, splits.val), None
+    if splits.train.groups is not None:
+        groups = np.concatenate([part.groups for part in parts])
+    y = np.concatenate([part.y for part in parts])
+    whole = Split(np.concatenate([part.x for part in parts]), y, groups)
+    of_class = [
+        np.sum(y == label) if groups is None else len(np.unique(groups[y == label]))
+        for label in np.unique(y)
+    ]
+    if min(of_class) < folds:
+        what = "examples" if groups is None else "groups (copies of one example are a group)"
         raise RecipeError(
-            f"--folds {folds} needs as many examples of each class; one has {smallest}"
+            f"--folds {folds} needs as many {what} of each class; one has {min(of_class)}"
         )
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
-    rows, validation = list(splitter.split(np.zeros(len(y)), y))[fold]
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(folds, shuffle=True, random_state=0)
+    rows, validation = list(splitter.split(np.zeros(len(y)), y, groups))[fold]
     counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
     return Splits(
-        train=Split(x[rows], y[rows]),
-        val=Split(x[validation], y[validation]),
+        train=whole.take(rows),
+        val=whole.take(validation),
         test=_no_test,
         info=dataclasses.replace(splits.info, counts=counts),
     )

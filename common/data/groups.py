@@ -1,0 +1,100 @@
+"""What belongs together: copies of one example, and what the user says is of one group."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from common.data import remarks
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Together:
+    """What was found."""
+
+    units: np.ndarray | None
+    """Integers `(n,)` of the training examples: equal where no split may part them. None: each is by
+    itself."""
+    test_seen: np.ndarray | None
+    """Which examples of a given test split occur in training, bool `(n,)`."""
+    remarks: tuple[str, ...]
+    """Lines for a person."""
+
+
+def find(arrays):
+    """Finds what belongs together in OwnArrays.
+
+    Args:
+        arrays: OwnArrays.
+
+    Returns:
+        Together.
+    """
+    known = {}
+    ids = _ids(arrays.train.x, known)
+    names = arrays.names or [f"example {row + 1}" for row in range(len(ids))]
+    lines = remarks.copies(ids, arrays.train.y, arrays.class_names, names)
+    test_seen = None
+    if arrays.test is not None:
+        count = len(known)
+        test_seen = _ids(arrays.test.x, known) < count
+        if test_seen.any():
+            lines.append(
+                f"test split: {test_seen.sum():,} of its {len(test_seen):,} examples also occur in the "
+                "training data; scores are given without them as well"
+            )
+    units = ids
+    if arrays.groups is not None:
+        lines += _of_groups(arrays)
+        units = _joined(ids, np.unique(arrays.groups, return_inverse=True)[1])
+    alone = len(np.unique(units)) == len(units)
+    return Together(None if alone else units, test_seen, tuple(lines))
+
+
+def _ids(x, known):
+    """Returns an integer for each example, `(n,)`, equal where the examples are.
+
+    Args:
+        x: Images or texts.
+        known: Dict from an example's digest to its integer; new ones are added.
+    """
+    # Rows of a plain array are had several times faster than those of a memory map.
+    rows = (known.setdefault(_digest(example), len(known)) for example in np.asarray(x))
+    return np.fromiter(rows, np.int64, len(x))
+
+
+def _digest(example):
+    text = isinstance(example, str)
+    held = example.encode("utf-8", "surrogatepass") if text else np.ascontiguousarray(example)
+    return hashlib.blake2b(held, digest_size=16).digest()
+
+
+def _joined(ids, groups):
+    """Returns the parts that remain connected where equal ids and equal groups are links."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    offset = ids.max() + 1
+    nodes = offset + groups.max() + 1
+    links = coo_array((np.ones(len(ids)), (ids, offset + groups)), shape=(nodes, nodes))
+    return connected_components(links, directed=False)[1][ids].astype(np.int64)
+
+
+def _of_groups(arrays):
+    groups, counts = np.unique(arrays.groups, return_counts=True)
+    several = counts[counts > 1]
+    alone = len(counts) - len(several)
+    lines = [
+        f"groups: {len(several):,} of {several.min(initial=len(arrays.train)):,} to "
+        f"{several.max(initial=0):,} training examples"
+        + (f", and {alone:,} examples by themselves" if alone else "")
+        + "; no split parts one"
+    ]
+    if arrays.test_groups is not None:
+        shared = np.isin(arrays.test_groups, groups)
+        if shared.any():
+            lines.append(
+                f"test split: {shared.sum():,} of its {len(shared):,} examples are of groups that the "
+                "training data holds, too; its scores may be too good"
+            )
+    return lines
