@@ -127,5 +127,5 @@ class TextEncoder:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise TypeError("words is not a list of strings")
             return cls(words, int(held["vocabulary_size"]), int(held["max_tokens"]), held["keep"])
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
             raise RecipeError(f"{path} is not a vocabulary: {error!r}") from error
