@@ -1,6 +1,7 @@
 """Callbacks of every run. One of them, `RunKeeper`, owns all state that survives a kill."""
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -12,10 +13,16 @@ import zipfile
 import keras
 import numpy as np
 
-from common import backend
+from common import arrays, backend
 from common.averaging import averaged_weights
 from common.errors import RecipeError
-from common.files import atomic_path, write_text_atomic
+from common.files import (
+    atomic_path,
+    could_not_write,
+    parse_json,
+    put_in_place,
+    write_text_atomic,
+)
 from common.wording import duration
 
 
@@ -35,7 +42,8 @@ class RunKeeper(keras.callbacks.Callback):
     3. the pending model becomes `best.keras`, and `history.csv` is written from the history.
 
     A kill before 2 repeats the epoch; a kill after 2 is completed on resume. The best epoch and the
-    early-stopping patience are derived from the history, never stored.
+    early-stopping patience are derived from the history, never stored. The backup holds the checksum of
+    the best model, so that a file of another epoch, e.g. out of a copy, does not pass for it.
 
     Args:
         run: The Run.
@@ -51,6 +59,7 @@ class RunKeeper(keras.callbacks.Callback):
         self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self.patience = patience
         self.history = []
+        self.best_checksum = None
         self.backup_file = run.path("backup/state.npz")
         self.best_file = run.path("best.keras")
 
@@ -87,45 +96,88 @@ class RunKeeper(keras.callbacks.Callback):
         self.set_model(model)
         model.optimizer.build(model.trainable_variables)
         if not self.backup_file.exists():
-            for leftover in (*self._pending_files(), self.best_file):
-                leftover.unlink(missing_ok=True)
+            self._remove(*self._pending_files(), self.best_file)
             return
-        try:
-            with np.load(self.backup_file, allow_pickle=False) as backup:
-                state = json.loads(str(backup["state"]))
-                arrays = [backup[f"v{index}"] for index in range(state["count"])]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise RecipeError(
-                f"the backup {self.backup_file} is damaged ({error}); --overwrite starts again"
-            ) from error
         variables = self._variables()
-        if [list(array.shape) for array in arrays] != [list(v.shape) for v in variables]:
+        state, held = self._read_backup()
+        if [list(array.shape) for array in held] != [list(v.shape) for v in variables]:
             raise RecipeError(
                 f"the backup {self.backup_file} was made by another version of this model; "
                 "--overwrite starts again"
             )
-        for variable, array in zip(variables, arrays, strict=True):
+        for variable, array in zip(variables, held, strict=True):
             variable.assign(array)
         self.history = state["history"]
-        if self._pending_file().exists():
+        self.best_checksum = state.get("best")
+        if self._is_best(self._pending_file()):
             self._promote()
-        for leftover in self._pending_files():  # Of an epoch that the backup does not hold.
-            leftover.unlink()
+        self._remove(*self._pending_files())  # Of an epoch that the backup does not hold.
+        if not self.run.is_trial:  # Whose model nobody uses.
+            self._require_best()
         self._write_history()
+
+    def _read_backup(self):
+        """Returns what the backup holds: its state, a dict, and the arrays of all variables."""
+        try:
+            state = parse_json(str(arrays.read(self.backup_file, ["state"])["state"]))
+            for row in state["history"]:
+                float(row[self.monitor])
+            names = [name for name in arrays.names(self.backup_file) if name != "state"]
+            if not state["history"] or len(names) != state["count"]:
+                raise ValueError("its parts are not of one epoch")
+            names = [f"v{index}" for index in range(len(names))]
+            return state, list(arrays.read(self.backup_file, names).values())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecipeError(
+                f"the backup {self.backup_file} is damaged ({error}); --overwrite starts again"
+            ) from error
+
+    def _is_best(self, file):
+        """Returns whether a file is the model of the best epoch, as far as the backup tells."""
+        if not file.is_file():
+            return False
+        if self.best_checksum is None:  # A backup of before it told that.
+            return zipfile.is_zipfile(file)
+        return checksum(file) == self.best_checksum
+
+    def _require_best(self):
+        """Checks best.keras, and writes it again where the backup has its weights.
+
+        Raises:
+            RecipeError: It is of another epoch, damaged or gone, and its epoch is over.
+        """
+        if self._is_best(self.best_file):
+            self.best_checksum = checksum(self.best_file)
+            return
+        # An average of weights comes with statistics that the backup does not hold.
+        if self.best_epoch == self.epochs_done and not self.model.optimizer.use_ema:
+            print(f"{self.best_file} is not whole: written again from the backup.", flush=True)
+            self._store(improved=True)
+            return
+        what = "is absent"
+        if self.best_file.exists():
+            what = f"is damaged, or not of epoch {self.best_epoch}, the best one by the backup"
+        raise RecipeError(
+            f"{self.best_file} {what}; put it back from a copy, or delete {self.backup_file} and "
+            "repeat the command, which trains again from the first epoch"
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
         self.history.append(row)
-        improved = self.best_epoch == self.epochs_done
-        if improved:
-            with averaged_weights(self.model), atomic_path(self._pending_file()) as temporary:
-                self.model.save(temporary)
-        self._write_backup()
-        if improved:
-            self._promote()
+        self._store(improved=self.best_epoch == self.epochs_done)
         self._write_history()
         if self.exhausted:
             self.model.stop_training = True
+
+    def _store(self, improved):
+        if improved:
+            with averaged_weights(self.model), atomic_path(self._pending_file()) as temporary:
+                self.model.save(temporary)
+                self.best_checksum = checksum(temporary)
+        self._write_backup()
+        if improved:
+            self._promote()
 
     def _pending_file(self):
         # Its name says of which epoch it is: after a kill, one of an epoch that was never backed up
@@ -135,14 +187,25 @@ class RunKeeper(keras.callbacks.Callback):
     def _pending_files(self):
         return list(self.best_file.parent.glob("best.pending-*.keras"))
 
+    def _remove(self, *files):
+        for file in files:
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                raise could_not_write(file, error) from error
+
     def _promote(self):
-        self._pending_file().replace(self.best_file)
+        try:
+            put_in_place(self._pending_file(), self.best_file)
+        except OSError as error:
+            raise could_not_write(self.best_file, error) from error
 
     def _write_backup(self):
-        arrays = [keras.ops.convert_to_numpy(variable.value) for variable in self._variables()]
-        state = json.dumps({"count": len(arrays), "history": self.history})
+        values = [keras.ops.convert_to_numpy(variable.value) for variable in self._variables()]
+        state = {"count": len(values), "history": self.history, "best": self.best_checksum}
+        named = {f"v{index}": value for index, value in enumerate(values)}
         with atomic_path(self.backup_file) as temporary:
-            np.savez(temporary, state=state, **{f"v{i}": array for i, array in enumerate(arrays)})
+            np.savez(temporary, state=json.dumps(state), **named)
 
     def _write_history(self):
         names = list(dict.fromkeys(name for row in self.history for name in row))
@@ -151,6 +214,12 @@ class RunKeeper(keras.callbacks.Callback):
         writer.writeheader()
         writer.writerows(self.history)
         write_text_atomic(self.run.path("history.csv"), text.getvalue())
+
+
+def checksum(file):
+    """Returns the SHA-256 of a file, hexadecimal."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Meter(keras.callbacks.Callback):

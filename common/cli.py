@@ -259,12 +259,19 @@ def train(module, run, given=()):
 
     remarks.show(splits.info)
     run.fit_to_data(module, given)
+    # The process before ended while it wrote the report: that is all there is left to do.
+    trained = run.lacks_report and not run.options.overwrite
+    if trained:
+        results = _finished_on(run, splits)
     _start_backend()
     try:
-        run.open()
-        print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
-        print(budget.describe(run, splits), flush=True)
-        results = module.train(run.config, run)
+        if trained:
+            print(f"{run.directory} is trained; its report is missing: writing it", flush=True)
+        else:
+            run.open()
+            print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
+            print(budget.describe(run, splits), flush=True)
+            results = module.train(run.config, run)
         if run.options.report:
             _write_report(run, module, run.load(module.load_data))
     except KeyboardInterrupt:
@@ -278,6 +285,24 @@ def train(module, run, given=()):
 
     print(training.finish_line(results, run))
     return 0
+
+
+def _finished_on(run, splits):
+    """Returns the metrics of a finished run.
+
+    Raises:
+        RecipeError: They are damaged, or the data is not what it was trained on.
+    """
+    from common.run import read_metrics
+
+    metrics, trained = read_metrics(run.directory), run.data_info()["fingerprint"]
+    if splits.info.fingerprint != trained:
+        raise RecipeError(
+            f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
+            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
+            "the run on this with `recipes evaluate`"
+        )
+    return metrics
 
 
 def _report_command(run):
@@ -533,13 +558,7 @@ def _report(words):
         )
     read_metrics(run.directory)
     splits = module.load_data(run.config, _source(run, arguments))
-    trained = run.data_info()["fingerprint"]
-    if splits.info.fingerprint != trained:
-        raise RecipeError(
-            f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
-            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
-            "the run on this with `recipes evaluate`"
-        )
+    _finished_on(run, splits)
     _start_backend()
     path = _write_report(run, module, splits)
     print(f"Report: {Path(path).resolve()}")

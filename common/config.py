@@ -12,6 +12,7 @@ import typing
 from pathlib import Path
 
 from common.errors import UsageError, near_match
+from common.files import link_to_nothing, parse_json
 
 # What NumPy's and Keras' generators take.
 LARGEST_SEED = 2**32 - 1
@@ -111,10 +112,10 @@ def read_config_file(path, cls, recipe):
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"no configuration file at {path}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"no configuration file at {path}{link_to_nothing(path)}") from error
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a readable JSON file: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold a JSON object, got {type(content).__name__}")

@@ -1,6 +1,7 @@
 """What a run ran on: versions, machine, commit. Written beside every result."""
 
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
@@ -31,7 +32,12 @@ def commit():
 
     def git(*args):
         return subprocess.run(
-            ["git", "-C", str(folder), *args], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(folder), *args],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            # `git status` would lock the index, which a command of the user's may want just then.
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
 
     try:

@@ -12,14 +12,13 @@ import dataclasses
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from common import partial
 from common.errors import RecipeError, UsageError, near_match
-from common.files import could_not_write
+from common.files import could_not_write, make_folder, put_in_place, sync
 
 MAXIMUM_INPUTS = 100
 
@@ -242,25 +241,20 @@ def _backends(format, current):
 def _workspace(output):
     """Yields a folder beside `output`, so that the finished export moves there by a rename."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=output.parent, prefix=".partial-"))
-    except OSError as error:
-        raise RecipeError(f"could not write to {output.parent}: {error.strerror}") from error
-    try:
-        yield folder
+        make_folder(output.parent)
+        partial.remove_abandoned(output.parent)
+        with partial.folder_in(output.parent) as folder:
+            yield folder
     except OSError as error:
         raise could_not_write(output, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(artifact):
-    """Flushes a file, or the files of a folder, to the disk; returns the bytes they take."""
-    files = [artifact] if artifact.is_file() else [p for p in artifact.rglob("*") if p.is_file()]
-    for path in files:
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    return sum(path.stat().st_size for path in files)
+    """Flushes a file, or a folder and all in it, to the disk; returns the bytes of the files."""
+    paths = [artifact, *artifact.rglob("*")]
+    for path in paths:
+        sync(path)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _publish(artifact, output, workspace):
@@ -269,12 +263,12 @@ def _publish(artifact, output, workspace):
         before = workspace / "before"
         output.replace(before)
         try:
-            artifact.replace(output)
+            put_in_place(artifact, output)
         except OSError:
             before.replace(output)
             raise
     else:
-        artifact.replace(output)
+        put_in_place(artifact, output)
 
 
 def _task(format, model_path, artifact, workspace):

@@ -4,17 +4,21 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from pathlib import Path
 
+from common import partial
 from common.errors import RecipeError
+
+# What a file system answers that cannot do it; there is nothing more that could be done on it.
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
 def atomic_path(path):
     """Yields a temporary path beside `path` that replaces it when the block succeeds.
 
-    A process killed at any moment leaves the old file or the new one, never half of either.
+    A process killed at any moment leaves the old file or the new one, never half of either, and so does
+    a power cut; what the killed one had begun goes when the next file is written into that folder.
 
     Args:
         path: The file to (re)place. Its folder is created. The temporary name keeps the suffix,
@@ -24,25 +28,84 @@ def atomic_path(path):
         RecipeError: The disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes files private; give them the mode an ordinary open() would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        make_folder(path.parent)
+        partial.remove_abandoned(path.parent)
+        with partial.file_in(path.parent, path.suffix) as temporary:
+            yield temporary
+            sync(temporary)
+            # The temporary file is private; give it the mode an ordinary open() would have.
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            put_in_place(temporary, path)
     except OSError as error:
         raise could_not_write(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary, path):
+    """Renames a file or folder, whose content has been synced, so that a power cut cannot undo it.
+
+    Raises:
+        OSError: It could not be renamed.
+        RecipeError: It was, but the disk does not say that it stays so.
+    """
+    os.replace(temporary, path)
+    try:
+        sync(path.parent)
+    except OSError as error:
+        raise RecipeError(
+            f"{path} was written, but the disk does not confirm it: {error.strerror or error}. "
+            "Check the disk, then repeat the command."
+        ) from error
+
+
+def sync(path):
+    """Flushes a file or a folder to the disk: of a folder, which names it holds."""
+    is_folder = path.is_dir()
+    try:
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if not is_folder or error.errno not in _CANNOT_SYNC:
+            raise
+
+
+def make_folder(folder):
+    """Creates a folder, and those above it, so that a power cut cannot undo it.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    folder = Path(folder)
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for link in missing:
+        if link.is_symlink():
+            raise OSError(errno.ENOENT, f"{link} is a link to nothing")
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Waits until no other process is in such a block for this folder, and keeps them out of it."""
+    path = Path(folder) / ".lock"
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks.
+        yield
+        return
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise could_not_write(path, error) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def could_not_write(path, error):
@@ -82,12 +145,36 @@ def read_json(path, what="file"):
     """
     path = Path(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RecipeError(f"no {what} at {path}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RecipeError(f"no {what} at {path}{link_to_nothing(path)}") from error
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path} is not a readable JSON {what}: {error}") from error
     if not isinstance(value, dict):
         kind = type(value).__name__
         raise RecipeError(f"{path} is not a readable JSON {what}: expected an object, got a {kind}")
     return value
+
+
+def link_to_nothing(path):
+    """Returns what to add to a message that a path is not there: that it is a link, if it is."""
+    path = Path(path)
+    if not path.is_symlink() or path.exists():
+        return ""
+    return f": it is a link to {os.readlink(path)}, which is not there"
+
+
+def parse_json(text):
+    """Returns the value of a JSON text.
+
+    Raises:
+        ValueError: It is none, or one that Python does not hold; the message is a sentence.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # Only of an integer; what Python says of it is for programmers.
+        raise ValueError("a number in it has too many digits") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

@@ -124,7 +124,7 @@ def _read_configuration(path):
                     )
             broken = archive.testzip()
             if broken is not None:
-                raise RecipeError(f"{_damaged(path)} (checksum of {broken} is wrong)")
+                raise RecipeError(f"{_damaged(path)} (checksum of {broken!r} is wrong)")
             names = archive.namelist()
             if "config.json" not in names or not any(name in names for name in _WEIGHTS_NAMES):
                 raise RecipeError(f"{_damaged(path)} (it lacks config.json or the weights)")

@@ -6,9 +6,7 @@ be mailed or printed. The figures are also written as PNG files beside it.
 
 from pathlib import Path
 
-import numpy as np
-
-from common import metrics, report_facts, report_scores, wording
+from common import arrays, metrics, report_facts, report_scores, wording
 from common.errors import RecipeError
 from common.files import read_json, write_bytes_atomic, write_text_atomic
 from common.pages import data_uri, render
@@ -115,13 +113,12 @@ def read_predictions(path):
     if not Path(path).is_file():
         return None, f"The run folder has no predictions.npz; {SCORE_AGAIN}."
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in names}
+        held = arrays.read(path, names)
         for part in ("val", "test"):
-            metrics.check_probabilities(arrays[f"{part}_probabilities"], arrays[f"{part}_labels"])
-    except Exception as error:  # np.load raises many kinds for a damaged archive
+            metrics.check_probabilities(held[f"{part}_probabilities"], held[f"{part}_labels"])
+    except (OSError, ValueError, TypeError, RecipeError) as error:
         return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
-    return arrays, None
+    return held, None
 
 
 def _optional_json(path):

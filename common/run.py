@@ -12,18 +12,19 @@ runs/<recipe>/<name>/
   report.html        the same for a person, figures/ beside it
 """
 
+import contextlib
 import dataclasses
 import os
 import shlex
-import shutil
 from pathlib import Path
 
 from common import config as configuration
+from common import partial, run_folder
 from common.errors import RecipeError, UsageError
-from common.files import read_json, write_json_atomic
+from common.files import link_to_nothing, read_json, write_json_atomic
+from common.run_folder import LOCK
 from common.source import AS_IT_COMES, Reading, Source
 
-LOCK = ".lock"
 # What finishes a run is done again where metrics.json is missing; the epochs are in the backup.
 SCORE_AGAIN = (
     "delete metrics.json and repeat the training command: it scores the run again, without training"
@@ -104,6 +105,11 @@ class Run:
         """Whether metrics.json, which is written last, is there."""
         return self.path("metrics.json").exists()
 
+    @property
+    def lacks_report(self):
+        """Whether the run is finished but for its report: its process ended while it wrote that."""
+        return self.finished and self.options.report and not self.path("report.html").exists()
+
     def stops(self, history):
         """Returns whether training ends here for a reason of the run's own; asked at every epoch.
 
@@ -156,11 +162,13 @@ class Run:
             The config.json of the run in the folder, or None.
 
         Raises:
-            UsageError: The folder holds a finished run, another recipe's run, a run of another
-                configuration or other data (the message says what differs), or files that no run
-                wrote; or another process is training in it.
+            UsageError: The folder holds a finished run (with its report, where one is wanted),
+                another recipe's run, a run of another configuration or other data (the message says
+                what differs), or files that no run wrote; or another process is training in it.
             RecipeError: The folder cannot be written.
         """
+        if link_to_nothing(self.directory):
+            raise UsageError(f"no run folder at {self.directory}{link_to_nothing(self.directory)}")
         if self.directory.exists() and not self.directory.is_dir():
             raise UsageError(f"{self.directory} is a file, not a run folder")
         nearest = next(path for path in (self.directory, *self.directory.parents) if path.exists())
@@ -173,6 +181,8 @@ class Run:
         if held is not None:
             if not self.options.overwrite:
                 self._check_same(held)
+                if self.finished and not self.lacks_report:
+                    raise self._is_finished()
                 self.config = configuration.from_dict(type(self.config), held.get("config", {}))
             self._lock()
         return held
@@ -188,9 +198,15 @@ class Run:
         """
         held = self.check()
         self._lock()
-        if held is not None and self.options.overwrite:
-            self._clear()
-        self._remove_unfinished()
+        if run_folder.is_given_up(self.directory) or (held is not None and self.options.overwrite):
+            run_folder.clear(self.directory)
+        elif self.finished:
+            raise self._is_finished()
+        run_folder.remove_unfinished(self.directory)
+        if self.options.report:
+            # Of scores that are made again. One that cannot be deleted is replaced in the end.
+            with contextlib.suppress(OSError):
+                self.path("report.html").unlink()
         write_json_atomic(self.path("config.json"), self._started())
         return self
 
@@ -212,15 +228,23 @@ class Run:
     def _held(self):
         """Returns the config.json of the run in the folder, or None where the folder is empty."""
         # A process killed while it wrote its first file leaves these.
-        own = (LOCK, ".partial-")
+        own = (LOCK, partial.PREFIX)
         if all(path.name.startswith(own) for path in self.directory.iterdir()):
+            return None
+        if run_folder.is_given_up(self.directory):
             return None
         if not self.path("config.json").exists():
             raise UsageError(
                 f"{self.directory} is not empty and holds no run (no config.json); "
                 "choose another --run-dir"
             )
-        held = read_json(self.path("config.json"), "run configuration")
+        try:
+            held = read_json(self.path("config.json"), "run configuration")
+        except RecipeError:
+            # A training did lock the folder, so it is a run's, of whichever recipe.
+            if self.options.overwrite and self.path(LOCK).exists():
+                return {}
+            raise
         if held.get("recipe") != self.recipe:
             raise UsageError(
                 f"{self.directory} holds a run of {held.get('recipe')}, not of {self.recipe}; "
@@ -234,44 +258,8 @@ class Run:
         Two trainings in one folder would overwrite each other's backups. The system releases the
         lock when the process ends, however it ends.
         """
-        try:
-            import fcntl
-        except ImportError:  # Windows has no such locks.
-            return
-        if self._lock_file is not None:
-            return
-        path = self.path(LOCK)
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        except OSError as error:
-            raise RecipeError(
-                f"could not write {path}: {error.strerror or error}; choose another --run-dir"
-            ) from error
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(
-                f"another process is training in {self.directory}; wait for it, or choose another "
-                "--run-dir"
-            ) from error
-        self._lock_file = file
-
-    def _clear(self):
-        try:
-            for path in self.directory.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path.name != LOCK:
-                    path.unlink()
-        except OSError as error:
-            raise RecipeError(f"could not clear {self.directory}: {error.strerror}") from error
-
-    def _remove_unfinished(self):
-        """Removes what a killed process was writing; nobody else writes here while this one does."""
-        for path in self.directory.rglob(".partial-*"):
-            if path.is_file():
-                path.unlink(missing_ok=True)
+        if self._lock_file is None:
+            self._lock_file = run_folder.lock(self.directory)
 
     def _check_same(self, held):
         started = self._started()
@@ -288,11 +276,12 @@ class Run:
                 f"{self.directory} holds a run with another configuration ({'; '.join(changed)}); "
                 "choose another --run-dir, or --overwrite to start again"
             )
-        if self.finished:
-            raise UsageError(
-                f"{self.directory} holds a finished run; --overwrite starts again, "
-                f"`recipes report {self.directory}` shows it"
-            )
+
+    def _is_finished(self):
+        return UsageError(
+            f"{self.directory} holds a finished run; --overwrite starts again, "
+            f"`recipes report {self.directory}` shows it"
+        )
 
     def record_environment(self, info):
         """Writes environment.json; `info` is the DataInfo of the data trained on.
@@ -354,7 +343,10 @@ def read_metrics(directory):
         RecipeError: The file is absent or damaged.
     """
     path = Path(directory) / "metrics.json"
-    held = read_json(path, "metrics")
+    try:
+        held = read_json(path, "metrics")
+    except RecipeError as error:
+        raise RecipeError(f"{error}; {SCORE_AGAIN}") from error
     missing = [key for key in ("data", "validation", "test") if not held.get(key)]
     if missing:
         raise RecipeError(f"{path} is damaged: it lacks '{missing[0]}'; {SCORE_AGAIN}")
@@ -379,7 +371,12 @@ def open_finished(directory, recipe_module=None):
 
     directory = Path(directory)
     if not directory.is_dir():
-        raise UsageError(f"no run folder at {directory}")
+        raise UsageError(f"no run folder at {directory}{link_to_nothing(directory)}")
+    if run_folder.is_given_up(directory):
+        raise UsageError(
+            f"{directory} was being emptied for a new run when its process ended; repeat the training "
+            "command"
+        )
     if not (directory / "config.json").exists():
         raise UsageError(f"{directory} is not a run folder: it has no config.json")
     held = read_json(directory / "config.json", "run configuration")

@@ -170,5 +170,5 @@ class TextEncoder:
                 patterns = Patterns(**held["patterns"])
                 patterns.check()
             return cls(words, *sizes, held["keep"], patterns)
-        except (KeyError, TypeError, ValueError, UsageError, re.error) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, UsageError, re.error) as error:
             raise RecipeError(f"{path} is not a vocabulary: {error!r}") from error

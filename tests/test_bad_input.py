@@ -17,7 +17,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from common import backend, cli, prediction, registry, report_facts
+from common import backend, cli, prediction, registry, report, report_facts
 from common.errors import RecipeError, UsageError
 from common.files import could_not_write, read_json, write_json_atomic, write_text_atomic
 from common.run import Options, Run
@@ -324,6 +324,49 @@ def test_run_is_scored_again_as_the_messages_say(copy, tiny_data, fails):
     assert metrics["epochs"] == 2
     assert (copy / "predictions.npz").exists()
     assert (copy / "final.keras").stat().st_mtime >= before
+
+
+def test_report_that_a_kill_cut_off_is_written_by_the_same_command(
+    fails, copy, finished, capsys, monkeypatch
+):
+    words = ["train", NAME, "--config", str(copy / "config.json"), "--run-dir", str(copy)]
+    words += ["--data", finished.options.data]
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert "finished run" in fails(*words, "--no-report")[1]
+    monkeypatch.setattr(report, "write_text_atomic", _killed)
+    with pytest.raises(SystemError):
+        cli.main([*words, "--debug"])
+    monkeypatch.undo()
+    assert (copy / "figures").exists()
+    assert cli.main(words) == 0
+    output = capsys.readouterr().out
+    assert "is trained; its report is missing: writing it" in output
+    assert "Test accuracy" in output
+    assert (copy / "report.html").exists()
+    assert {path: path.read_bytes() for path in before} == before
+    code, line = fails(*words)
+    assert code == 2
+    assert "holds a finished run" in line
+
+
+def test_report_that_a_kill_cut_off_is_of_the_data_trained_on(fails, copy, finished, tmp_path):
+    data = tmp_path / "data.npz"
+    shutil.copy(finished.options.data, data)
+    config = read_json(copy / "config.json")
+    write_json_atomic(copy / "config.json", config | {"data": str(data)})
+    with np.load(data) as arrays:
+        changed = dict(arrays)
+    changed["x_train"][0] += 1
+    np.savez(data, **changed)
+    words = ["train", NAME, "--config", copy / "config.json", "--run-dir", copy, "--data", data]
+    code, line = fails(*words)
+    assert code == 1
+    assert "is not the data that" in line
+    assert not (copy / "report.html").exists()
+
+
+def _killed(*args):
+    raise SystemError
 
 
 def test_report_of_data_that_moved(fails, copy, tiny_data, tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from common.errors import RecipeError
 class FakeRun:
     """What callbacks need of a Run."""
 
+    is_trial = False
+
     def __init__(self, directory):
         self.directory = directory
 

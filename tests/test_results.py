@@ -165,3 +165,18 @@ def test_markers_are_needed():
         results.replace_section("no markers", "table")
     text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
     assert results.replace_section(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"
+
+
+def test_run_that_was_killed_while_it_wrote_its_report_is_finished(tmp_path, monkeypatch):
+    module, started = registry.load("mnist_cnn"), []
+    monkeypatch.setattr(results.child, "run", lambda words: started.append(words) or 0)
+    config = configuration.to_dict(module.PRESETS["best"])
+    write_json_atomic(tmp_path / "config.json", {"config": config})
+    write_json_atomic(tmp_path / "metrics.json", {})
+    results._train("mnist_cnn", module, "best", 0, tmp_path, None)
+    (words,) = started
+    assert words[:4] == ["train", "mnist_cnn", "--preset", "best"]
+    assert "--overwrite" not in words
+    (tmp_path / "report.html").touch()
+    results._train("mnist_cnn", module, "best", 0, tmp_path, None)
+    assert len(started) == 1

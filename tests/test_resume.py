@@ -13,6 +13,7 @@ import pytest
 from common import registry
 from common.files import read_json
 from tests.conftest import NO_NETWORK, ROOT
+from tests.faults import partial_files
 from tests.helpers import assert_equal_weights, kind_of
 
 EPOCHS = 6
@@ -27,26 +28,27 @@ def article(name):
     return [*words, "--patience", "None"] if name == "mnist_cnn" else words
 
 
-def run_words(words):
+def run_words(words, **environment):
     """Starts `recipes WORDS...`."""
     return subprocess.Popen(
         [sys.executable, "-m", "recipes", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}", **environment},
         # A test run in the background of a script ignores SIGINT, and its children would too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
-def start(name, data, directory, words):
+def start(name, data, directory, words, **environment):
     return run_words(
         [
             *("train", name, "--data", data, "--run-dir", directory, "--deterministic"),
             *("--epochs", EPOCHS, "--batch-size", 8, "--validation-fraction", 0.25),
             *words,
-        ]
+        ],
+        **environment,
     )
 
 
@@ -79,7 +81,7 @@ def killed_after(process, seconds):
 
 def check_files(directory):
     """Whatever file is there under its own name is whole."""
-    for file in directory.glob("*.json"):
+    for file in directory.glob("[!.]*.json"):
         read_json(file)
 
 
@@ -148,13 +150,44 @@ def test_killed_at_any_moment_from_the_start_to_the_report(tiny_data, tmp_path):
         killed_after(start("mnist_cnn", data, killed, words), end)
         check_files(killed)
         if (killed / "metrics.json").exists():
-            # The run is finished, its report may be missing.
-            finish(run_words(["report", killed]))
+            # The run is finished; the same command writes the report, if that is missing.
+            if not (killed / "report.html").exists():
+                finish(start("mnist_cnn", data, killed, words))
             check_same(tmp_path / "whole", killed)
             (killed / "metrics.json").unlink()
     finish(start("mnist_cnn", data, killed, words))
     check_same(tmp_path / "whole", killed)
     assert (killed / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_killed_at_any_write_rename_or_sync_from_the_start_to_the_report(
+    overwrite, tiny_data, tmp_path
+):
+    data, moments = tiny_data["image"], random_moments()
+    words = [word for word in article("mnist_cnn") if word != "--no-report"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    output = finish(start("mnist_cnn", data, whole, words, FAULTS=f"-1 kill {whole}"))
+    count = int(output.rsplit("operations: ", 1)[1])
+    if overwrite:
+        # A run of other weights, which must leave no trace.
+        finish(start("mnist_cnn", data, killed, [*words, "--seed", 5]))
+        words.append("--overwrite")
+    # Early ones, of which there are few, and late ones: a model is written in many small pieces.
+    places = [moments.randrange(10), moments.randrange(60), *moments.sample(range(count), 3)]
+    print("killed at", places, "of", count)
+    for place in sorted(places):
+        process = start("mnist_cnn", data, killed, words, FAULTS=f"{place} kill {killed}")
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode in (0, 2, -signal.SIGKILL), output
+        check_files(killed)
+    # Without --overwrite each one goes on where the last one ended, and may have come to the end.
+    if overwrite or not (killed / "report.html").exists():
+        finish(start("mnist_cnn", data, killed, words))
+    check_same(whole, killed)
+    assert (killed / "report.html").exists()
+    assert partial_files(killed) == []
 
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(tiny_data, tmp_path):

@@ -24,15 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common import partial
 from common.data.types import Split
 from common.errors import RecipeError
+from common.files import make_folder, put_in_place, sync
 
 FORMAT = 1
 """Raised when the layout changes; entries of another format are written anew."""
-
-PARTIAL = ".partial-"
-ABANDONED_SECONDS = 3600
-"""A temporary folder this old belongs to a process that was killed: writing takes seconds."""
 
 
 def root():
@@ -99,35 +97,34 @@ def get(name, version, fingerprint, build):
         RecipeError: The disk is full, or `build` raised it.
     """
     folder = root() / name / f"{version}-{fingerprint[:16]}"
+    # Also where nothing will be written: killed processes left whole data sets.
+    partial.remove_abandoned(folder.parent)
     entry = _open(folder, fingerprint)
     if entry is not None:
         return entry
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
-    except OSError as error:
-        print(
-            f"note: the cache folder {root()} cannot be written ({error.strerror}), so the data is "
-            "decoded again at every start; KERAS_RECIPE_BOX_CACHE names another folder",
-            file=sys.stderr,
-        )
-        temporary = Path(tempfile.mkdtemp(prefix="keras-recipe-box-"))
-        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-        folder, partial = temporary / "entry", temporary / "partial"
-        partial.mkdir()
-    try:
-        meta = build(partial)
-        _seal(partial, {**meta, "name": name, "version": version, "fingerprint": fingerprint})
-        entry = _move_into_place(partial, folder, fingerprint)
-    except OSError as error:
-        raise RecipeError(
-            f"could not write the array cache in {folder.parent}: {error.strerror or error}. "
-            "Free some space, or name another folder in KERAS_RECIPE_BOX_CACHE"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _remove_abandoned(folder.parent)
-    return entry
+    with contextlib.ExitStack() as cleanup:
+        try:
+            make_folder(folder.parent)
+            new = cleanup.enter_context(partial.folder_in(folder.parent))
+        except OSError as error:
+            print(
+                f"note: the cache folder {root()} cannot be written ({error.strerror or error}), so the "
+                "data is decoded again at every start; KERAS_RECIPE_BOX_CACHE names another folder",
+                file=sys.stderr,
+            )
+            temporary = Path(tempfile.mkdtemp(prefix="keras-recipe-box-"))
+            atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+            folder, new = temporary / "entry", temporary / "new"
+            new.mkdir()
+        try:
+            meta = build(new)
+            _seal(new, {**meta, "name": name, "version": version, "fingerprint": fingerprint})
+            return _move_into_place(new, folder, fingerprint)
+        except OSError as error:
+            raise RecipeError(
+                f"could not write the array cache in {folder.parent}: {error.strerror or error}. "
+                "Free some space, or name another folder in KERAS_RECIPE_BOX_CACHE"
+            ) from error
 
 
 def find(name):
@@ -181,7 +178,7 @@ def _checksum(array):
 def _open(folder, fingerprint=None):
     try:
         entry = Entry(folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+    except Exception:  # Absent or damaged: NumPy and the JSON reader raise many kinds.
         return None
     if fingerprint is not None and entry.meta.get("fingerprint") != fingerprint:
         return None
@@ -194,19 +191,18 @@ def _seal(folder, meta):
     checksums = {path.stem: _checksum(np.load(path, mmap_mode="r")) for path in paths}
     text = json.dumps({"format": FORMAT, **meta, "checksums": checksums}, indent=2)
     (folder / "meta.json").write_text(text + "\n", encoding="utf-8")
-    for path in [*paths, folder / "meta.json"]:
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
+    for path in [*paths, folder / "meta.json", folder]:
+        sync(path)
     # mkdtemp makes folders private; give this one the mode an ordinary mkdir would have.
     mask = os.umask(0)
     os.umask(mask)
     folder.chmod(0o777 & ~mask)
 
 
-def _move_into_place(partial, folder, fingerprint):
+def _move_into_place(new, folder, fingerprint):
     for _ in range(50):
         try:
-            os.replace(partial, folder)
+            put_in_place(new, folder)
         except FileNotFoundError:
             pass  # Ours is in place already; another process is just exchanging it for its own.
         except OSError as error:
@@ -215,7 +211,7 @@ def _move_into_place(partial, folder, fingerprint):
         entry = _open(folder, fingerprint)
         if entry is not None:
             return entry
-        if partial.exists():
+        if new.exists():
             _move_aside(folder)
         else:
             time.sleep(0.1)
@@ -224,14 +220,5 @@ def _move_into_place(partial, folder, fingerprint):
 
 def _move_aside(folder):
     """Takes a damaged entry out of the way; another process may do so at the same moment."""
-    aside = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
-    with contextlib.suppress(FileNotFoundError):
+    with partial.folder_in(folder.parent) as aside, contextlib.suppress(FileNotFoundError):
         os.replace(folder, aside / "damaged")
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _remove_abandoned(parent):
-    for path in parent.glob(f"{PARTIAL}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)

@@ -2,16 +2,16 @@
 
 import collections
 import hashlib
-import zipfile
-import zlib
 
 import numpy as np
 
+from common import arrays
 from common.data import depth, remarks
 from common.data.types import OwnArrays, Split, fingerprint_of
 from common.errors import RecipeError
 
 KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_names if you like)"
+_KEYS = ("x", "y", "x_train", "y_train", "x_test", "y_test", "class_names")
 
 
 def read(path, image_size=None, value_range=None):
@@ -29,23 +29,23 @@ def read(path, image_size=None, value_range=None):
     Raises:
         RecipeError: It is damaged, holds pickled objects, lacks keys, or its arrays do not fit.
     """
-    arrays = _load(path)
+    found, held = _load(path)
     pairs = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
-    if "x" in arrays and "y" in arrays:
+    if "x" in held and "y" in held:
         pairs = {"train": ("x", "y")}
-    missing = [key for pair in pairs.values() for key in pair if key not in arrays]
+    missing = [key for pair in pairs.values() for key in pair if key not in held]
     if missing:
-        found = ", ".join(arrays) or "nothing"
         raise RecipeError(
-            f"{path}: expected {KEYS_EXPECTED}; {missing[0]} is missing, found {found}"
+            f"{path}: expected {KEYS_EXPECTED}; {missing[0]} is missing, found "
+            f"{', '.join(found) or 'nothing'}"
         )
     kinds, inputs, labels = {}, {}, {}
     for part, (x_key, y_key) in pairs.items():
-        kinds[part], inputs[part] = _inputs(path, x_key, arrays[x_key])
-        labels[part] = _labels(path, y_key, arrays[y_key], len(inputs[part]), x_key)
+        kinds[part], inputs[part] = _inputs(path, x_key, held[x_key])
+        labels[part] = _labels(path, y_key, held[y_key], len(inputs[part]), x_key)
     if len(set(kinds.values())) > 1:
         raise RecipeError(f"{path}: x_train holds {kinds['train']}s and x_test {kinds['test']}s")
-    class_names, labels = _classes(path, arrays.get("class_names"), labels)
+    class_names, labels = _classes(path, held.get("class_names"), labels)
     fingerprint = fingerprint_of([(path.suffix, path)])
     reading, lines = {}, []
     if kinds["train"] == "image":
@@ -70,19 +70,21 @@ def read(path, image_size=None, value_range=None):
 
 def _load(path):
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise RecipeError(f"{path} is a single array, not .npz; expected {KEYS_EXPECTED}")
-        with file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error) and "Object arrays" in str(error):
+        with open(path, "rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise RecipeError(f"{path} is a single array, not .npz; expected {KEYS_EXPECTED}")
+        found = arrays.names(path)
+        return found, arrays.read(path, [key for key in found if key in _KEYS])
+    except (OSError, ValueError) as error:
+        if str(error) == arrays.PICKLED:
             raise RecipeError(
-                f"{path} holds pickled Python objects, which could run code and are not read. Save "
-                "plain arrays: images as uint8, texts as np.array(list_of_str)"
+                f"{path} cannot be read: {error}. Save plain arrays: images as uint8, texts as "
+                "np.array(list_of_str)"
             ) from error
-        reason = "it is cut short or is not an .npz file" if "pickle" in str(error) else error
-        raise RecipeError(f"{path} cannot be read as .npz: {reason}") from error
+        raise RecipeError(
+            f"{path} cannot be read as .npz: {error}; it is damaged, cut short or something else, "
+            "so save it again"
+        ) from error
 
 
 def _inputs(path, key, x):

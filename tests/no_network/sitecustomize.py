@@ -1,5 +1,6 @@
-"""Blocks the network in tests and in every Python process they start (it is on their PYTHONPATH)."""
+"""Runs first in every Python process of the tests (it is on their PYTHONPATH): blocks the network."""
 
+import os
 import socket
 
 
@@ -19,3 +20,9 @@ class _Socket(socket.socket):
 socket.socket = _Socket
 socket.create_connection = _blocked
 socket.getaddrinfo = _blocked
+
+if "FAULTS" in os.environ:
+    # Of the tests that break what a process does to its files.
+    from tests import faults
+
+    faults.from_environment()
