@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from common import config as configuration
-from common import registry
+from common import registry, streams
 from common.errors import RecipeError, UsageError, near_match
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 USAGE = """\
 Deep-learning recipes that a person can run, read, tune and trust.
@@ -49,11 +49,7 @@ def main(argv=None):
     Returns:
         The exit code.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
-        return 0
-    return _guarded(_command, words)
+    return _guarded(_command, list(sys.argv[1:] if argv is None else argv))
 
 
 def run_script(file, argv=None):
@@ -80,6 +76,7 @@ def _tune(words):
     if not _names_recipe("tune", words):
         return 0
     _check_backend(words)
+    streams.goes_on("the search")
     from common.tuning import sweep
 
     return sweep.command(registry.check(words[0]), words[1:])
@@ -89,6 +86,7 @@ def _sweep(words):
     if not _names_recipe("sweep", words):
         return 0
     _check_backend(words)
+    streams.goes_on("the comparison")
     from common.tuning import contest
 
     return contest.command(registry.check(words[0]), words[1:])
@@ -112,6 +110,12 @@ def _names_recipe(verb, words):
 
 
 def _guarded(function, words):
+    """Runs a command; returns the exit code. An error is one line, with --debug a traceback."""
+    streams.prepare()
+    return streams.finish(_exit_code(function, words))
+
+
+def _exit_code(function, words):
     debug = "--debug" in words
     try:
         return function(words) or 0
@@ -125,10 +129,6 @@ def _guarded(function, words):
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`recipes list | head`): not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if debug:
             raise
@@ -144,6 +144,9 @@ def _guarded(function, words):
 
 
 def _command(words):
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
     commands = {
         "list": _list,
         "train": _train,
@@ -248,8 +251,10 @@ def train(module, run):
     # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
     # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
     _check_backend()
+    streams.goes_on("the training")
     run.check()
-    run.load(module.load_data)
+    with streams.doing("Reading the data"):
+        run.load(module.load_data)
     _start_backend()
     try:
         run.open()
@@ -288,11 +293,21 @@ def _check_backend(words=()):
     Args:
         words: Words of the command; with --help among them, nothing is checked.
     """
-    name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    name = _backend_name()
     if name not in BACKENDS and not {"-h", "--help"} & set(words):
         raise UsageError(
             f"KERAS_BACKEND is '{name}'{near_match(name, BACKENDS)} (there are: {', '.join(BACKENDS)})"
         )
+
+
+def _backend_name():
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def announce_backend():
+    """Says that the backend is being started, which takes seconds, unless it has been."""
+    if "keras" not in sys.modules:
+        streams.say(f"Starting {BACKENDS[_backend_name()]} ...")
 
 
 def _start_backend():
@@ -305,6 +320,7 @@ def _start_backend():
 
     from common import backend
 
+    announce_backend()
     # Not where interrupts are ignored, or belong to somebody else.
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         backend.start()
@@ -342,6 +358,12 @@ def _source(run, arguments):
     )
 
 
+def _splits(run, module, arguments):
+    """Returns the Splits of a run's data."""
+    with streams.doing("Reading the data"):
+        return module.load_data(run.config, _source(run, arguments))
+
+
 def _encoder(module, run):
     """Returns the recipe's function from raw inputs to model inputs (the identity for images)."""
     encode = getattr(module, "encode", None)
@@ -359,7 +381,7 @@ def _evaluate(words):
         json=(bool, False, "Print JSON."),
     )
     run, module = _open(arguments.run)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     trained = tuple(run.data_info()["class_names"])
     if splits.info.class_names != trained:
         raise RecipeError(
@@ -456,6 +478,7 @@ def _explain(words):
     _start_backend()
     from common import explanation
 
+    streams.goes_on("the explanation")
     encode = _encoder(module, run)
     output = arguments.output or run.path("explanations")
     for lines in explanation.explain_files(run, encode, arguments.files, arguments.label, output):
@@ -483,7 +506,7 @@ def _export(words):
     run, module = _open(arguments.run)
     output = arguments.output or default_output(run.directory, arguments.format)
     check_output(output, arguments.format, arguments.overwrite)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     _start_backend()
     inputs = _encoder(module, run)(splits.test.x[:100])
     result = export(
@@ -516,7 +539,7 @@ def _report(words):
             f"{run.directory} is not finished (no metrics.json): finish it with `{run.command}`"
         )
     read_metrics(run.directory)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     trained = run.data_info()["fingerprint"]
     if splits.info.fingerprint != trained:
         raise RecipeError(
@@ -546,4 +569,5 @@ def _compare(words):
 def _results(words):
     from common import results
 
+    streams.goes_on("the series of trainings")
     return results.command(words)

@@ -31,7 +31,11 @@ def commit():
 
     def git(*args):
         return subprocess.run(
-            ["git", "-C", str(folder), *args], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(folder), *args],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
         )
 
     try:

@@ -226,12 +226,18 @@ def _run_worker(name, *arguments, quiet=True):
         "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")])),
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
     command = [sys.executable, "-m", "common.data.tfds_worker", *map(str, arguments)]
     # A download shows its progress; a decoding is silent unless it fails.
     stderr = subprocess.PIPE if quiet else None
     result = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        encoding="utf-8",
+        errors="replace",
     )
     if result.returncode != 0:
         lines = (result.stdout + (result.stderr or "")).strip().splitlines()

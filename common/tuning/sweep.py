@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from common import config as configuration
-from common import registry
+from common import registry, streams
 from common.errors import RecipeError, UsageError
 from common.files import write_json_atomic
 from common.tuning import METHODS, check_method, fixed
@@ -164,9 +164,10 @@ class Sweep:
         self._check_flags()
         from common.data import Source
 
-        splits = self.module.load_data(
-            self.base, Source(self.definition.data, self.options.data_dir)
-        )
+        with streams.doing("Reading the data"):
+            splits = self.module.load_data(
+                self.base, Source(self.definition.data, self.options.data_dir)
+            )
         info = splits.info
         del splits
         if self.options.fresh:
@@ -206,8 +207,9 @@ class Sweep:
             start = configuration.read_config_file(
                 self.options.config, self.module.Config, self.recipe
             )
-        from common import backend
+        from common import backend, cli
 
+        cli.announce_backend()
         backend.start()
         ignored = fixed.ignored_fields(self.search_space(), start, self.base)
         if ignored:
