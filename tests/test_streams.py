@@ -26,7 +26,7 @@ def program(code, shell="", **environment):
         encoding=environment.get("PYTHONIOENCODING"),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}", **environment},
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -160,3 +160,21 @@ def test_last_words_of_a_worker_arrive_whatever_the_encoding(monkeypatch, tmp_pa
 def test_a_name_that_is_no_text_can_be_written(tmp_path):
     write_text_atomic(tmp_path / "report.html", "runs/\udcff")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == "runs/\\udcff"
+
+
+def test_a_training_reaches_its_end_without_a_reader_or_an_encoding(tmp_path, cache_folder):
+    data = tmp_path / "\u65e5\u672c.csv"
+    rows = [f"{'good' if index % 2 else 'bad'} film {index},{index % 2}" for index in range(60)]
+    data.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    run = os.fsdecode(os.fsencode(tmp_path) + b"/run-\xff")
+    words = ["train", "imdb_bilstm", "--preset", "sample", "--data", str(data), "--epochs", "2"]
+    done = program(
+        f"from common import cli; sys.exit(cli.main({[*words, '--run-dir', run]!r}))",
+        "<&- | head -1; exit ${PIPESTATUS[0]}",
+        PYTHONIOENCODING="ascii",
+        KERAS_RECIPE_BOX_CACHE=str(cache_folder),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the training goes on without it" in done.stderr
+    assert os.path.exists(os.path.join(run, "metrics.json"))
+    assert os.path.exists(os.path.join(run, "report.html"))
