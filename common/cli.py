@@ -170,7 +170,8 @@ def _command(words):
 def _arguments(name, doc, words, **fields):
     """Parses `words` into an object; each field is `name=(type, default, help)`.
 
-    A default of `...` makes a positional argument.
+    A default of `...` makes a positional argument. A run folder, the first of them, may also be named by
+    --run-dir, as it is where it is trained.
     """
     import typing
 
@@ -178,15 +179,39 @@ def _arguments(name, doc, words, **fields):
 
     positional, flags = [], []
     for field, (hint, default, text) in fields.items():
-        hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
         if default is ...:
-            positional.append((field, tyro.conf.Positional[hint]))
+            if field in ("run", "runs"):
+                words = _run_first(words)
+                text = f"{text} Also: --run-dir RUN."
+            many = typing.get_origin(hint) is tuple
+            metavar = f"{field[:-1]} ..." if many else field
+            settings = tyro.conf.arg(help=text, metavar=metavar.upper(), help_behavior_hint="")
+            positional.append((field, tyro.conf.Positional[typing.Annotated[hint, settings]]))
         else:
+            # Where it is None, the help says in words what that means.
+            shown = "" if default is None else None
+            settings = tyro.conf.arg(help=text, help_behavior_hint=shown)
+            hint = typing.Annotated[hint, settings]
             flags.append((field, hint, dataclasses.field(default=default)))
     text = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
     flags.append(("debug", text, dataclasses.field(default=False)))
     cls = dataclasses.make_dataclass(name.capitalize(), positional + flags)
     return configuration.parse(cls, words, prog=f"recipes {name}", description=doc)
+
+
+def _run_first(words):
+    """Returns words in which what follows each --run-dir comes first, as a run folder does."""
+    runs, rest, words = [], [], iter(words)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") != "--run-dir":
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise UsageError("--run-dir needs a value, the run folder")
+        runs.append(value)
+    return [*runs, *rest]
 
 
 def _list(words):
@@ -459,8 +484,14 @@ def _predict(words):
 def _explain(words):
     arguments = _arguments(
         "explain",
-        "Explains a run's answers: Grad-CAM and integrated gradients of images, the words that decide "
-        "in texts, with a deletion curve and a check against randomised weights.",
+        "Explains a run's answers and draws a picture for each file.\n\n"
+        "Of an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
+        "integrated gradients, pixel by pixel for and against it; and how the probability falls while "
+        "the most marked pixels are removed, beside random ones.\n\n"
+        "Of a text: a page with its words shaded for and against the class, the words that weigh "
+        "most, and the same fall while words are removed.\n\n"
+        "Both with a check against the same network with random weights: an explanation that stays "
+        "the same explains nothing.",
         words,
         run=(Path, ..., "Run folder."),
         files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
