@@ -16,6 +16,7 @@ from pathlib import Path
 from common import config as configuration
 from common import registry, streams
 from common.errors import RecipeError, UsageError, near_match
+from common.wording import printable
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -503,8 +504,9 @@ def _explain(words):
     run, module = _open(arguments.run)
     from common import prediction
 
-    if arguments.label is not None:
-        prediction.check_label(arguments.label, run.data_info()["class_names"])
+    label = arguments.label and printable(arguments.label)
+    if label is not None:
+        prediction.check_label(label, run.data_info()["class_names"])
     prediction.check_files(arguments.files)
     _start_backend()
     from common import explanation
@@ -512,7 +514,7 @@ def _explain(words):
     streams.goes_on("the explanation")
     encode = _encoder(module, run)
     output = arguments.output or run.path("explanations")
-    for lines in explanation.explain_files(run, encode, arguments.files, arguments.label, output):
+    for lines in explanation.explain_files(run, encode, arguments.files, label, output):
         print(lines, flush=True)
 
 

@@ -13,7 +13,7 @@ import threading
 
 # A pipe whose reader ended (`| head`, a `tee` that was killed), a terminal that was closed.
 READER_GONE = (errno.EPIPE, errno.EIO)
-GLANCE = 0.2
+GLANCE = 0.1
 """Seconds. What takes no longer needs no announcement."""
 
 _work = None

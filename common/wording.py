@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: percentages, times, p-values."""
+"""Numbers as a reader wants them: percentages, times, p-values; and names of files."""
 
 import statistics
 
@@ -47,3 +47,8 @@ def number(value):
 def plain(value):
     """Returns a sequence as its items and commas, and anything else as it is."""
     return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def printable(name):
+    """Returns the name of a file or folder as text: bytes that are no UTF-8 stand as their codes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

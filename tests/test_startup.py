@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from common import cli, registry
 from common import config as configuration
-from common import registry
 from common.files import write_json_atomic
 from tests.conftest import NO_NETWORK, ROOT
 
@@ -125,6 +125,23 @@ def check_without_keras(words, code, tmp_path):
         assert len(lines) == 1
         assert lines[0].startswith("error: ")
     return done.stderr
+
+
+def test_backend_that_is_being_started_is_announced(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    cli.announce_backend()
+    assert capsys.readouterr().err == "Starting JAX ...\n"
+    monkeypatch.setitem(sys.modules, "keras", object())
+    cli.announce_backend()
+    assert capsys.readouterr().err == ""
+
+
+def test_help_of_explain_says_what_is_drawn(capsys):
+    assert cli.main(["explain", "--help"]) == 0
+    text = capsys.readouterr().out
+    for drawn in ("heat map", "integrated gradients", "words shaded", "removed", "random weights"):
+        assert drawn in text
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -314,6 +314,12 @@ def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, c
     assert "--data sample" in capsys.readouterr().err
 
 
+def test_a_folder_that_kerastuner_cannot_name_is_refused(in_tmp, capsys):
+    assert cli.main(["tune", "mnist_cnn", "--data", "sample", "--sweep-dir", "s\udcff"]) == 2
+    assert "folders whose names are UTF-8" in capsys.readouterr().err
+    assert list(in_tmp.iterdir()) == []
+
+
 def test_tpe_without_optuna_names_the_extra(monkeypatch, capsys, in_tmp):
     import importlib.util
 

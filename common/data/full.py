@@ -149,7 +149,7 @@ def _fingerprint(files):
     """Returns the SHA-256 over names and bytes: what a result quotes as the data it is for."""
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)

@@ -18,6 +18,7 @@ from common.data.images import read_image
 from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
 from common.errors import RecipeError, UsageError, near_match
+from common.wording import printable
 
 TEST_FRACTION = 0.15
 TEST_SEED = 0
@@ -110,13 +111,14 @@ def _make(path, kind, fingerprint, class_names, train, test):
             f"{TEST_FRACTION:.0%} of the rest cut off"
         )
     return Dataset(
-        name=path.stem,
+        name=printable(path.stem),
         version="",
         source="own",
         fingerprint=fingerprint,
         kind=kind,
-        class_names=class_names,
-        label=path.resolve().name,
+        # Fonts draw text only, and a class may have the name of a folder.
+        class_names=[printable(name) for name in class_names],
+        label=printable(path.resolve().name),
         note="",
         train=train,
         load_test=lambda: test,
@@ -138,7 +140,7 @@ def _from_npz(path, kind):
 def _fingerprint(named_files):
     digest = hashlib.sha256()
     for name, path in named_files:
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)

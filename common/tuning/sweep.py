@@ -21,6 +21,7 @@ from common.tuning.retraining import retrain, summary_text, winner_config
 from common.tuning.shared_store import make_store
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING, best_trial
+from common.wording import printable
 
 LOCK = ".sweep"
 POLL_SECONDS = 0.25
@@ -111,6 +112,11 @@ class Sweep:
 
     def run(self):
         """Searches, reports and retrains the winner; returns the exit code."""
+        if printable(str(self.directory)) != str(self.directory):
+            raise UsageError(
+                f"KerasTuner takes only folders whose names are UTF-8, got {self.directory}; choose "
+                "another --sweep-dir"
+            )
         with self._joined() as lock:
             self._prepare()
             # Whoever started over is done with that: others may join.
