@@ -6,7 +6,6 @@ import io
 import json
 import math
 import resource
-import sys
 import time
 import zipfile
 
@@ -23,7 +22,6 @@ from common.files import (
     put_in_place,
     write_text_atomic,
 )
-from common.wording import duration
 
 
 class NonFiniteLoss(RecipeError):
@@ -298,69 +296,6 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 "rate that is too high, inputs that are not scaled or not finite, or no gradient "
                 f"clipping in a recurrent network. Run folder: {self.run.directory} ({kept})"
             )
-
-
-class Progress(keras.callbacks.Callback):
-    """A bar over the whole training with the time left, and a line per epoch.
-
-    Where the output is no terminal only the lines are written.
-
-    Args:
-        epochs: Epochs of the whole training.
-        steps: Batches per epoch.
-        stream: Where to write (default: standard output).
-    """
-
-    def __init__(self, epochs, steps, stream=None):
-        super().__init__()
-        self.epochs, self.steps = epochs, steps
-        self.stream = stream or sys.stdout
-        self.bar = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-        if self.bar is not None:
-            return
-        import tqdm
-
-        self.start_time, self.start_epoch = time.perf_counter(), epoch
-        self.bar = tqdm.tqdm(
-            total=self.epochs * self.steps,
-            initial=epoch * self.steps,
-            file=self.stream,
-            disable=not self.stream.isatty(),
-            unit="batch",
-            dynamic_ncols=True,
-            leave=False,
-        )
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not self.bar.disable:
-            self.bar.set_description(f"epoch {self.epoch + 1}/{self.epochs}", refresh=False)
-            self.bar.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
-        # As in StopOnNonFinite, the step may lie beyond the epoch.
-        done = self.epoch * self.steps + min(batch + 1, self.steps)
-        self.bar.update(done - self.bar.n)
-
-    def on_epoch_end(self, epoch, logs=None):
-        per_epoch = (time.perf_counter() - self.start_time) / (epoch + 1 - self.start_epoch)
-        left = per_epoch * (self.epochs - epoch - 1)
-        line = (
-            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  val_loss {logs['val_loss']:.4f}  "
-            f"val_accuracy {logs['val_accuracy']:.4f}  {logs['seconds']:.0f} s"
-            f"{f'  {duration(left)} left' if left else ''}"
-        )
-        self.bar.write(line, file=self.stream)
-        self.stream.flush()
-
-    def on_train_end(self, logs=None):
-        self.close()
-
-    def close(self):
-        """Removes the bar; also called when the training is interrupted."""
-        if self.bar is not None:
-            self.bar.close()
 
 
 class SetEpoch(keras.callbacks.Callback):

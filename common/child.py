@@ -23,8 +23,12 @@ def run(words, indent=""):
         KeyboardInterrupt: It was interrupted.
     """
     command = [sys.executable, "-m", "common.child", *words]
-    output = subprocess.PIPE if indent else None
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+    how = {}
+    if indent:
+        # Its words must arrive whole, whatever the encoding of this process's own output.
+        how = {"stdout": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
+        how["env"] = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, **how) as process:
         for line in process.stdout or ():
             print(f"{indent}{line}", end="", flush=True)
         code = process.wait()
@@ -47,9 +51,10 @@ def _wait_for_parent():
 
 def main():
     """Runs the command that the process was started with; returns the exit code."""
-    from common import cli
+    from common import cli, streams
 
     follow_parent()
+    streams.be_silent()
     # The run's environment.json tells the command as one would type it.
     sys.argv[0] = "recipes"
     return cli.main()

@@ -13,11 +13,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from common import budget, registry
+from common import budget, registry, streams
 from common import config as configuration
 from common.errors import RecipeError, UsageError, near_match
+from common.wording import printable
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 USAGE = """\
 Deep-learning recipes that a person can run, read, tune and trust.
@@ -49,11 +50,7 @@ def main(argv=None):
     Returns:
         The exit code.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
-        return 0
-    return _guarded(_command, words)
+    return _guarded(_command, list(sys.argv[1:] if argv is None else argv))
 
 
 def run_script(file, argv=None):
@@ -80,6 +77,7 @@ def _tune(words):
     if not _names_recipe("tune", words):
         return 0
     _check_backend(words)
+    streams.goes_on("the search")
     from common.tuning import sweep
 
     return sweep.command(registry.check(words[0]), words[1:])
@@ -89,6 +87,7 @@ def _sweep(words):
     if not _names_recipe("sweep", words):
         return 0
     _check_backend(words)
+    streams.goes_on("the comparison")
     from common.tuning import contest
 
     return contest.command(registry.check(words[0]), words[1:])
@@ -112,6 +111,12 @@ def _names_recipe(verb, words):
 
 
 def _guarded(function, words):
+    """Runs a command; returns the exit code. An error is one line, with --debug a traceback."""
+    streams.prepare()
+    return streams.finish(_exit_code(function, words))
+
+
+def _exit_code(function, words):
     debug = "--debug" in words
     try:
         return function(words) or 0
@@ -125,10 +130,6 @@ def _guarded(function, words):
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`recipes list | head`): not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if debug:
             raise
@@ -144,6 +145,9 @@ def _guarded(function, words):
 
 
 def _command(words):
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
     commands = {
         "list": _list,
         "train": _train,
@@ -167,7 +171,8 @@ def _command(words):
 def _arguments(name, doc, words, **fields):
     """Parses `words` into an object; each field is `name=(type, default, help)`.
 
-    A default of `...` makes a positional argument.
+    A default of `...` makes a positional argument. A run folder, the first of them, may also be named by
+    --run-dir, as it is where it is trained.
     """
     import typing
 
@@ -175,15 +180,39 @@ def _arguments(name, doc, words, **fields):
 
     positional, flags = [], []
     for field, (hint, default, text) in fields.items():
-        hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
         if default is ...:
-            positional.append((field, tyro.conf.Positional[hint]))
+            if field in ("run", "runs"):
+                words = _run_first(words)
+                text = f"{text} Also: --run-dir RUN."
+            many = typing.get_origin(hint) is tuple
+            metavar = f"{field[:-1]} ..." if many else field
+            settings = tyro.conf.arg(help=text, metavar=metavar.upper(), help_behavior_hint="")
+            positional.append((field, tyro.conf.Positional[typing.Annotated[hint, settings]]))
         else:
+            # Where it is None, the help says in words what that means.
+            shown = "" if default is None else None
+            settings = tyro.conf.arg(help=text, help_behavior_hint=shown)
+            hint = typing.Annotated[hint, settings]
             flags.append((field, hint, dataclasses.field(default=default)))
     text = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
     flags.append(("debug", text, dataclasses.field(default=False)))
     cls = dataclasses.make_dataclass(name.capitalize(), positional + flags)
     return configuration.parse(cls, words, prog=f"recipes {name}", description=doc)
+
+
+def _run_first(words):
+    """Returns words in which what follows each --run-dir comes first, as a run folder does."""
+    runs, rest, words = [], [], iter(words)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") != "--run-dir":
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise UsageError("--run-dir needs a value, the run folder")
+        runs.append(value)
+    return [*runs, *rest]
 
 
 def _list(words):
@@ -253,8 +282,10 @@ def train(module, run, given=()):
     # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
     # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
     _check_backend()
+    streams.goes_on("the training")
     run.check()
-    splits = run.load(module.load_data)
+    with streams.doing("Reading the data"):
+        splits = run.load(module.load_data)
     from common.data import remarks
 
     remarks.show(splits.info)
@@ -323,11 +354,21 @@ def _check_backend(words=()):
     Args:
         words: Words of the command; with --help among them, nothing is checked.
     """
-    name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    name = _backend_name()
     if name not in BACKENDS and not {"-h", "--help"} & set(words):
         raise UsageError(
             f"KERAS_BACKEND is '{name}'{near_match(name, BACKENDS)} (there are: {', '.join(BACKENDS)})"
         )
+
+
+def _backend_name():
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def announce_backend():
+    """Says that the backend is being started, which takes seconds, unless it has been."""
+    if "keras" not in sys.modules:
+        streams.say(f"Starting {BACKENDS[_backend_name()]} ...")
 
 
 def _start_backend():
@@ -340,6 +381,7 @@ def _start_backend():
 
     from common import backend
 
+    announce_backend()
     # Not where interrupts are ignored, or belong to somebody else.
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         backend.start()
@@ -383,6 +425,12 @@ def _source(run, arguments):
     )
 
 
+def _splits(run, module, arguments):
+    """Returns the Splits of a run's data."""
+    with streams.doing("Reading the data"):
+        return module.load_data(run.config, _source(run, arguments))
+
+
 def _encoder(module, run):
     """Returns the recipe's function from raw inputs to model inputs (the identity for images)."""
     encode = getattr(module, "encode", None)
@@ -400,7 +448,7 @@ def _evaluate(words):
         json=(bool, False, "Print JSON."),
     )
     run, module = _open(arguments.run)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     trained = tuple(run.data_info()["class_names"])
     if splits.info.class_names != trained:
         raise RecipeError(
@@ -478,8 +526,14 @@ def _predict(words):
 def _explain(words):
     arguments = _arguments(
         "explain",
-        "Explains a run's answers: Grad-CAM and integrated gradients of images, the words that decide "
-        "in texts, with a deletion curve and a check against randomised weights.",
+        "Explains a run's answers and draws a picture for each file.\n\n"
+        "Of an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
+        "integrated gradients, pixel by pixel for and against it; and how the probability falls while "
+        "the most marked pixels are removed, beside random ones.\n\n"
+        "Of a text: a page with its words shaded for and against the class, the words that weigh "
+        "most, and the same fall while words are removed.\n\n"
+        "Both with a check against the same network with random weights: an explanation that stays "
+        "the same explains nothing.",
         words,
         run=(Path, ..., "Run folder."),
         files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
@@ -491,15 +545,17 @@ def _explain(words):
     run, module = _open(arguments.run)
     from common import prediction
 
-    if arguments.label is not None:
-        prediction.check_label(arguments.label, run.data_info()["class_names"])
+    label = arguments.label and printable(arguments.label)
+    if label is not None:
+        prediction.check_label(label, run.data_info()["class_names"])
     prediction.check_files(arguments.files)
     _start_backend()
     from common import explanation
 
+    streams.goes_on("the explanation")
     encode = _encoder(module, run)
     output = arguments.output or run.path("explanations")
-    for lines in explanation.explain_files(run, encode, arguments.files, arguments.label, output):
+    for lines in explanation.explain_files(run, encode, arguments.files, label, output):
         print(lines, flush=True)
 
 
@@ -524,7 +580,7 @@ def _export(words):
     run, module = _open(arguments.run)
     output = arguments.output or default_output(run.directory, arguments.format)
     check_output(output, arguments.format, arguments.overwrite)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     _start_backend()
     inputs = _encoder(module, run)(splits.test.x[:100])
     result = export(
@@ -557,7 +613,7 @@ def _report(words):
             f"{run.directory} is not finished (no metrics.json): finish it with `{run.command}`"
         )
     read_metrics(run.directory)
-    splits = module.load_data(run.config, _source(run, arguments))
+    splits = _splits(run, module, arguments)
     _finished_on(run, splits)
     _start_backend()
     path = _write_report(run, module, splits)
@@ -581,4 +637,5 @@ def _compare(words):
 def _results(words):
     from common import results
 
+    streams.goes_on("the series of trainings")
     return results.command(words)

@@ -182,12 +182,12 @@ def flags(values):
     return [word for name, value in values.items() for word in words(name, value)]
 
 
-def leaf_names(cls):
-    """Returns the names of a dataclass's fields, with those of its nested dataclasses in their place."""
-    names = []
+def leaves(cls):
+    """Returns the types of a dataclass's fields by name, those of nested dataclasses in their place."""
+    found = {}
     for name, hint in typing.get_type_hints(cls).items():
-        names += leaf_names(hint) if dataclasses.is_dataclass(hint) else [name]
-    return names
+        found |= leaves(hint) if dataclasses.is_dataclass(hint) else {name: hint}
+    return found
 
 
 def parse(cls, args, *, prog, description, default=None):
@@ -209,14 +209,14 @@ def parse(cls, args, *, prog, description, default=None):
 
     import tyro
 
-    known = {"--help"}
-    for leaf in leaf_names(cls):
-        known |= {flag(leaf), "--no-" + leaf.replace("_", "-")}
+    known = ["-h", "--help"]
+    for leaf, kind in leaves(cls).items():
+        known += [flag(leaf), *[flag(f"no_{leaf}")] * (kind is bool)]
     for word in args:
-        name = word.split("=")[0].replace("_", "-")
-        if word.startswith("--") and name not in known:
+        written = word.split("=")[0]
+        if _is_flag(word) and written.replace("_", "-") not in known:
             raise UsageError(
-                f"unknown flag '{word.split('=')[0]}'{near_match(name, sorted(known))}"
+                f"unknown flag '{written}'{near_match(written, known)} (see {prog} --help)"
             )
     errors = io.StringIO()
     try:
@@ -255,6 +255,17 @@ def given_fields(cls, args):
     }
 
 
+def _is_flag(word):
+    """Returns whether a word is no value: neither a number below 0 nor `-`, standard input."""
+    if not word.startswith("-") or word == "-":
+        return False
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
+
+
 def parse_recipe(module, args, options_class, *, prog, description):
     """Parses options and the fields of a recipe's Config, which start from a preset or a file.
 
@@ -273,9 +284,14 @@ def parse_recipe(module, args, options_class, *, prog, description):
     base = preset(module.PRESETS, name)
     if file is not None:
         base = read_config_file(file, module.Config, recipe)
+    import tyro
+
+    # Not the docstring of Config, which tells of its own defaults.
+    text = f"Defaults of {f'preset {name}' if file is None else file}:"
+    hyperparameters = typing.Annotated[module.Config, tyro.conf.arg(help=text)]
     # The help's groups: tyro adds "options" to these names.
     cls = dataclasses.make_dataclass(
-        "Arguments", [("command", options_class), ("hyperparameter", module.Config)]
+        "Arguments", [("command", options_class), ("hyperparameter", hyperparameters)]
     )
     arguments = parse(
         cls,

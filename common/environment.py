@@ -35,6 +35,7 @@ def commit():
             ["git", "-C", str(folder), *args],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=10,
             # `git status` would lock the index, which a command of the user's may want just then.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},

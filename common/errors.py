@@ -17,9 +17,68 @@ class UsageError(RecipeError):
     exit_code = 2
 
 
+# Words that people know from elsewhere, and what they may mean here: the first that there is.
+SYNONYMS = {
+    "rate": ("learning_rate",),
+    "l2": ("weight_decay",),
+    "steps": ("epochs",),
+    "iterations": ("epochs",),
+    "val_split": ("validation_fraction",),
+    "early_stopping": ("patience",),
+    "random_seed": ("seed",),
+    "random_state": ("seed",),
+    "model": ("architecture",),
+    "network": ("architecture",),
+    "channels": ("filters",),
+    "width": ("filters",),
+    "dtype": ("precision",),
+    "amp": ("precision",),
+    "fp16": ("precision",),
+    "bf16": ("precision",),
+    "metric": ("objective", "monitor"),
+    "out": ("output", "run_dir", "sweep_dir", "runs_dir"),
+    "output": ("run_dir", "sweep_dir", "runs_dir"),
+    "output_dir": ("run_dir", "sweep_dir", "runs_dir", "output"),
+    "run_dir": ("sweep_dir", "runs_dir"),
+    "resume": ("run_dir", "sweep_dir", "runs_dir"),
+    "input": ("data",),
+    "path": ("data",),
+    "force": ("overwrite", "fresh"),
+    "jobs": ("workers",),
+    "n_jobs": ("workers",),
+    "cv": ("folds",),
+    "k": ("top",),
+    "verbose": ("debug",),
+    "class": ("label",),
+    "default": ("best",),
+    "paper": ("article",),
+    "tf": ("tensorflow",),
+    "pytorch": ("torch",),
+    "tflite": ("litert",),
+}
+
+
 def near_match(word, known):
-    """Returns `"; did you mean 'x'?"` for the closest of `known`, or an empty string."""
+    """Returns `"; did you mean 'x'?"` for the closest of `known`, or an empty string.
+
+    Closest by meaning (SYNONYMS), initials (lr), beginning (epoch), a word (decay), then spelling.
+    Dashes and underscores are the same.
+    """
     import difflib
 
-    matches = difflib.get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=0.5)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    names = {_plain(name): name for name in map(str, known)}
+    sought = _plain(word)
+    if not sought:
+        return ""
+    found = (
+        [name for name in (sought, *SYNONYMS.get(sought, ())) if name in names]
+        or [name for name in names if sought == "".join(part[:1] for part in name.split("_"))]
+        or sorted((name for name in names if name.startswith(sought)), key=len)
+        or [name for name in names if sought in name.split("_")]
+        or difflib.get_close_matches(sought, names, n=1)
+    )
+    return f"; did you mean '{names[found[0]]}'?" if found else ""
+
+
+def _plain(name):
+    return str(name).strip("-").replace("-", "_").lower()

@@ -129,7 +129,8 @@ def write_bytes_atomic(path, data):
 
 def write_text_atomic(path, text):
     """Writes `text` (UTF-8) to `path` atomically."""
-    write_bytes_atomic(path, text.encode("utf-8"))
+    # The name of a file need not be text: what is no character is shown by its code.
+    write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json_atomic(path, value):

@@ -21,6 +21,10 @@ def check_files(files):
         RecipeError: One is not.
     """
     for file in files:
+        if file == "-" and sys.stdin is None:
+            raise RecipeError(
+                "cannot read standard input: it is closed; name a file, or pipe one in (`... - < FILE`)"
+            )
         # Not is_file: a pipe will do.
         if file != "-" and (Path(file).is_dir() or not Path(file).exists()):
             found = "that is a folder" if Path(file).is_dir() else "there is no such file"

@@ -12,6 +12,7 @@ from common import callbacks as cb
 from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
 from common.precision import in_float32
+from common.progress import Progress
 
 
 def fit(
@@ -55,7 +56,7 @@ def fit(
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
-        progress = [] if run.is_trial else [cb.Progress(epochs, train.num_batches)]
+        progress = [] if run.is_trial else [Progress(epochs, train.num_batches)]
         extra = []
         if run.options.tensorboard:
             extra.append(_tensorboard(run))

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: percentages, times, p-values."""
+"""Numbers as a reader wants them: percentages, times, p-values; and names of files."""
 
 import re
 import statistics
@@ -65,3 +65,8 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uff
 def readable(text):
     """Returns a text whose control characters and halves of a pair are the mark for such: a page's."""
     return _UNREADABLE.sub("\ufffd", text)
+
+
+def printable(name):
+    """Returns the name of a file or folder as text: bytes that are no UTF-8 stand as their codes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -134,7 +134,8 @@ def test_leaves_tensorflow_alone_where_it_is_installed(backend, tiny_data, tmp_p
         },
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # Nothing but what is being done.
+    assert [line for line in done.stderr.splitlines() if not line.endswith(" ...")] == []
     if backend == "jax":
         assert list((cache / "jax").rglob("*-cache")), "nothing compiled was kept"
 

@@ -1,7 +1,6 @@
 """RunKeeper's transaction, step by step, and the other callbacks."""
 
 import csv
-import io
 import json
 
 import keras
@@ -135,38 +134,6 @@ def test_damaged_backup_is_named(tmp_path):
     (tmp_path / "backup/state.npz").write_bytes(b"PK nonsense")
     with pytest.raises(RecipeError, match="is damaged"):
         callbacks.RunKeeper(FakeRun(tmp_path)).restore(model())
-
-
-def test_progress_without_a_terminal_writes_a_line_per_epoch_with_the_time_left():
-    stream = io.StringIO()
-    progress = callbacks.Progress(3, 2, stream)
-    logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 2.0}
-    for epoch in range(3):
-        progress.on_epoch_begin(epoch)
-        progress.on_train_batch_end(0, logs)
-        progress.on_epoch_end(epoch, logs)
-    lines = stream.getvalue().strip().splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith("epoch 1/3  loss 0.5000  accuracy 0.7500")
-    assert "left" in lines[0]
-    assert "left" not in lines[2]
-
-
-def test_progress_counts_batches_however_many_a_call_trains():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    progress = callbacks.Progress(2, 7, Terminal())
-    logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 2.0}
-    counts = []
-    for epoch in range(2):
-        progress.on_epoch_begin(epoch)
-        for last in (2, 5, 8):  # Three a call, of which the last finds only one.
-            progress.on_train_batch_end(last, logs)
-            counts.append(progress.bar.n)
-        progress.on_epoch_end(epoch, logs)
-    assert counts == [3, 6, 7, 10, 13, 14]
 
 
 def test_history_is_json_before_it_is_csv(tmp_path):

@@ -3,12 +3,14 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from common import cli
+from common.errors import RecipeError
 from common.files import read_json
 from tests.helpers import train_tiny
 
@@ -117,6 +119,44 @@ def test_compare(output, image_run, tiny_data, tmp_path):
     text = output("compare", image_run.directory, other.directory)
     assert "dropout_rate" in text
     assert "McNemar" in text
+
+
+@pytest.mark.parametrize("flag", [["--run-dir", "RUN"], ["--run-dir=RUN"], ["--run_dir", "RUN"]])
+@pytest.mark.parametrize(
+    ("command", "before", "after"),
+    [
+        ("evaluate", [], ["--json"]),
+        ("report", [], []),
+        ("export", ["--format", "onnx"], []),
+        ("predict", ["a.png"], ["b.png", "--top", "1"]),
+        ("explain", ["a.png", "--label", "1"], []),
+        ("compare", [], ["OTHER"]),
+    ],
+)
+def test_run_dir_names_the_run_in_every_command(flag, command, before, after, monkeypatch):
+    opened = []
+
+    def stop(path, *more):
+        opened.append(path)
+        raise RecipeError("far enough")
+
+    monkeypatch.setattr(cli, "_open", stop)
+    monkeypatch.setattr("common.compare.compare", stop)
+    assert cli.main([command, *before, *flag, *after]) == 1
+    expected = (Path("RUN"), Path("OTHER")) if command == "compare" else Path("RUN")
+    assert opened == [expected]
+
+
+def test_run_dir_without_a_folder(capsys):
+    for words in (
+        ["evaluate", "--run-dir"],
+        ["predict", "--run-dir", "--json"],
+        ["report", "--run-dir="],
+    ):
+        assert cli.main(words) == 2
+        assert "--run-dir needs a value" in capsys.readouterr().err
+    assert cli.main(["tune", "mnist_cnn", "--run-dir", "x"]) == 2
+    assert "did you mean '--sweep-dir'" in capsys.readouterr().err
 
 
 def test_list_names_recipes_and_presets(output):

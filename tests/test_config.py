@@ -7,7 +7,9 @@ from typing import Literal
 import pytest
 
 from common import config as configuration
-from common.errors import UsageError
+from common import registry
+from common.errors import SYNONYMS, UsageError, near_match
+from common.run import Options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,55 @@ def parse(*words, default=None):
     return configuration.parse(Config, words, prog="test", description="", default=default)
 
 
+FIELDS = (
+    "seed",
+    "validation_fraction",
+    "architecture",
+    "filters",
+    "dropout_rate",
+    "label_smoothing",
+)
+FIELDS += ("optimizer", "weight_decay", "ema_momentum", "learning_rate", "batch_size", "epochs")
+FIELDS += ("flip", "no_flip", "data", "data_dir", "run_dir", "overwrite", "precision", "patience")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("lr", "learning_rate"),
+        ("bs", "batch_size"),
+        ("batch", "batch_size"),
+        ("wd", "weight_decay"),
+        ("decay", "weight_decay"),
+        ("epoch", "epochs"),
+        ("n-epochs", "epochs"),
+        ("dropout", "dropout_rate"),
+        ("ema", "ema_momentum"),
+        ("smoothing", "label_smoothing"),
+        ("opt", "optimizer"),
+        ("val-split", "validation_fraction"),
+        ("output-dir", "run_dir"),
+        ("force", "overwrite"),
+        ("early_stopping", "patience"),
+        ("Batch_Size", "batch_size"),
+        ("learning-rat", "learning_rate"),
+        ("frobnicate", None),
+        ("", None),
+    ],
+)
+def test_what_people_write_finds_what_there_is(written, meant):
+    flags = [configuration.flag(name) for name in FIELDS]
+    expected = f"; did you mean '{configuration.flag(meant)}'?" if meant else ""
+    assert near_match(f"--{written}", flags) == expected
+
+
+def test_only_what_there_is_is_suggested():
+    for written, names in SYNONYMS.items():
+        found = near_match(written, ["zzz", names[-1]])
+        assert found == f"; did you mean '{names[-1]}'?", written
+        assert near_match(written, ["zzz"]) == ""
+
+
 def test_json_round_trip_keeps_every_field():
     config = Config(batch_size=3, filters=(1, 2, 3), patience=None, flip=True)
     text = json.dumps(configuration.to_dict(config))
@@ -46,6 +97,7 @@ def test_json_round_trip_keeps_every_field():
     ("values", "message"),
     [
         ({"batchsize": 3}, "unknown key 'batchsize'.*did you mean 'batch_size'"),
+        ({"lr": 3}, "unknown key 'lr'.*did you mean 'learning_rate'"),
         ({"batch_size": "3"}, "batch_size must be of type int, got '3'"),
         ({"batch_size": True}, "batch_size must be of type int"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
@@ -80,6 +132,16 @@ def test_flags_change_single_fields_of_the_default():
         (["--batchsize", "3"], "unknown flag '--batchsize'; did you mean '--batch-size'"),
         (["--batch-size", "x"], "batch-size.*'x'"),
         (["--padding", "full"], "invalid choice 'full'"),
+        (
+            ["--lr", "1"],
+            r"unknown flag '--lr'; did you mean '--learning-rate'\? \(see test --help\)",
+        ),
+        (["--no-batch-size"], "did you mean '--batch-size'"),
+        (["--noflip"], "did you mean '--no-flip'"),
+        (["--nonsense"], r"^unknown flag '--nonsense' \(see test --help\)$"),
+        (["--\udcff=3"], "unknown flag '--\udcff'"),
+        (["-lr", "1"], "unknown flag '-lr'; did you mean '--learning-rate'"),
+        (["--learning-rate", "-1"], "learning_rate must be above 0, got -1"),
         (["stray"], "Unrecognized.*stray"),
         (["--batch-size=0"], "batch_size must be at least 1"),
         (["--filters"], "filters needs at least one value"),
@@ -90,6 +152,25 @@ def test_command_line_mistakes_are_one_line(words, message):
         parse(*words)
     assert "\n" not in str(error.value)
     assert "─" not in str(error.value)
+
+
+def test_help_says_whose_defaults_it_shows(capsys, tmp_path):
+    module = registry.load("mnist_cnn")
+    file = tmp_path / "best.json"
+    file.write_text('{"batch_size": 77}')
+    for words, head, default in (
+        ([], "Defaults of preset best:", "(default: strided)"),
+        (["--preset", "article"], "Defaults of preset article:", "(default: plain)"),
+        (["--config", str(file)], "Defaults of ", "(default: 77)"),
+    ):
+        with pytest.raises(SystemExit):
+            configuration.parse_recipe(
+                module, [*words, "--help"], Options, prog="test", description=""
+            )
+        text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert head in text
+        assert default in text
+        assert "The defaults are" not in text
 
 
 def test_underscores_will_do_in_flags():

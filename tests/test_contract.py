@@ -192,19 +192,19 @@ def test_interrupted_run_resumes_to_the_same_weights(name, trained, tiny_data, t
     class Stop(Exception):
         pass
 
-    from common import callbacks
+    from common.progress import Progress
 
-    original = callbacks.Progress.on_epoch_end
+    original = Progress.on_epoch_end
     try:
 
         def stop(self, epoch, logs=None):
             raise Stop
 
-        callbacks.Progress.on_epoch_end = stop
+        Progress.on_epoch_end = stop
         with pytest.raises(Stop):
             module.train(stopped.config, stopped)
     finally:
-        callbacks.Progress.on_epoch_end = original
+        Progress.on_epoch_end = original
     assert not stopped.finished
     resumed = Run(name, run.config, options).open()
     assert module.train(resumed.config, resumed) == metrics

@@ -302,6 +302,17 @@ def test_a_folder_of_class_folders(image_folder):
     assert load_mnist(image_folder, (16, 12), 3).info.fingerprint != info.fingerprint
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_of_files_and_classes_need_not_be_text(image_folder):
+    (image_folder / "bee").rename(image_folder / "b\udcff")
+    (image_folder / "ant" / "0.png").rename(image_folder / "ant" / "\udcfe.png")
+    folder = image_folder.rename(image_folder.with_name("d\udcff"))
+    info = load_mnist(folder, (16, 12), 3).info
+    # Text from here on: fonts, pages and files draw and hold nothing else.
+    assert info.class_names == ("ant", "b\\udcff", "zebra")
+    assert info.label == "d\\udcff"
+
+
 def test_folders_named_train_and_test_are_the_splits(image_folder, tmp_path):
     root = tmp_path / "split"
     shutil.copytree(image_folder, root / "train")

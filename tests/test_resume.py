@@ -36,9 +36,14 @@ def run_words(words, **environment):
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}", **environment},
-        # A test run in the background of a script ignores SIGINT, and its children would too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )
+
+
+def heed_signals():
+    """A test run in the background, or by nohup, ignores these, and its children would, too."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start(name, data, directory, words, **environment):
@@ -209,6 +214,22 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(tiny_data, tmp_path):
     assert read_json(directory / "metrics.json")["epochs"] == EPOCHS
 
 
+def test_ends_at_once_when_told_to_or_when_the_terminal_closes_and_resumes(tiny_data, tmp_path):
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        process = start("mnist_cnn", tiny_data["image"], tmp_path / "run", article("mnist_cnn"))
+        for line in process.stdout:
+            if line.startswith("epoch "):
+                break
+        process.send_signal(stop)
+        output = process.stdout.read()
+        # By the signal itself, as whoever sent it expects.
+        assert process.wait(timeout=60) == -stop, output
+        assert "Traceback" not in output
+    process = start("mnist_cnn", tiny_data["image"], tmp_path / "run", article("mnist_cnn"))
+    assert "Resuming" in finish(process)
+    assert read_json(tmp_path / "run/metrics.json")["epochs"] == EPOCHS
+
+
 def test_ctrl_c_while_the_backend_starts_ends_at_once(tmp_path):
     """A backend that swallows the interrupt, as native code may, and has written its log lines."""
     program = (
@@ -232,11 +253,11 @@ def test_ctrl_c_while_the_backend_starts_ends_at_once(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
     )
     assert process.stdout.readline() == "starting\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == ""
+    assert set(errors.splitlines()) <= {"Reading the data ...", "Starting TensorFlow ..."}
     assert not (tmp_path / "run").exists()

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from common import cli, registry
 from common import config as configuration
-from common import registry
 from common.files import write_json_atomic
 from tests.conftest import NO_NETWORK, ROOT
 
@@ -120,10 +120,28 @@ def check_without_keras(words, code, tmp_path):
     assert found == code
     assert loaded == []
     assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line != "Reading the data ..."]
     if code:
-        assert done.stderr.startswith("error: ")
-        assert len(done.stderr.strip().splitlines()) == 1
+        assert len(lines) == 1
+        assert lines[0].startswith("error: ")
     return done.stderr
+
+
+def test_backend_that_is_being_started_is_announced(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    cli.announce_backend()
+    assert capsys.readouterr().err == "Starting JAX ...\n"
+    monkeypatch.setitem(sys.modules, "keras", object())
+    cli.announce_backend()
+    assert capsys.readouterr().err == ""
+
+
+def test_help_of_explain_says_what_is_drawn(capsys):
+    assert cli.main(["explain", "--help"]) == 0
+    text = capsys.readouterr().out
+    for drawn in ("heat map", "integrated gradients", "words shaded", "removed", "random weights"):
+        assert drawn in text
 
 
 @pytest.mark.parametrize("name", registry.names())

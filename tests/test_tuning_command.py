@@ -314,6 +314,12 @@ def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, c
     assert "--data sample" in capsys.readouterr().err
 
 
+def test_a_folder_that_kerastuner_cannot_name_is_refused(in_tmp, capsys):
+    assert cli.main(["tune", "mnist_cnn", "--data", "sample", "--sweep-dir", "s\udcff"]) == 2
+    assert "folders whose names are UTF-8" in capsys.readouterr().err
+    assert list(in_tmp.iterdir()) == []
+
+
 def test_tpe_without_optuna_names_the_extra(monkeypatch, capsys, in_tmp):
     import importlib.util
 
@@ -337,9 +343,14 @@ def start(folder, cache_folder, *words):
             "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}",
             "KERAS_RECIPE_BOX_CACHE": str(cache_folder),
         },
-        # A background process ignores SIGINT, and so would this one's children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_signals,
     )
+
+
+def heed_signals():
+    """A background process ignores SIGINT, one of nohup SIGHUP, and so would this one's children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def workers_of(directory):
@@ -351,7 +362,7 @@ def workers_of(directory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_folder):
     directory = tmp_path / "s"
     words = ["--method", "evolution", "--trials", "4", "--sweep-dir", str(directory)]
@@ -359,7 +370,7 @@ def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_f
     wait_for(lambda: len(Store(directory).read()) >= 2)
     process.send_signal(stop)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == (130 if stop == signal.SIGINT else -9)
+    assert process.returncode == (130 if stop == signal.SIGINT else -stop)
     if stop == signal.SIGINT:
         assert "Nothing is lost" in error
     wait_for(lambda: not workers_of(directory), 20)

@@ -19,3 +19,7 @@ from common import wording
 )
 def test_durations(seconds, text):
     assert wording.duration(seconds) == text
+
+
+def test_a_name_that_is_no_text_is_shown_by_its_codes():
+    assert wording.printable("d\udcff/\u65e5") == "d\\udcff/\u65e5"

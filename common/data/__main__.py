@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+from common import streams
 from common.data import full
 from common.errors import RecipeError
 
@@ -14,6 +15,7 @@ def main(arguments=None):
     Args:
         arguments: List of str; None: those of the process.
     """
+    streams.prepare()
     parser = argparse.ArgumentParser(prog="python -m common.data", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"{', '.join(full.DATA_SETS)} (default: all)"
@@ -41,7 +43,7 @@ def main(arguments=None):
             f"{time.perf_counter() - started:.1f} s",
             flush=True,
         )
-    return code
+    return streams.finish(code)
 
 
 if __name__ == "__main__":

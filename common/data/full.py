@@ -149,7 +149,7 @@ def _fingerprint(files):
     """Returns the SHA-256 over names and bytes: what a result quotes as the data it is for."""
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
@@ -226,12 +226,18 @@ def _run_worker(name, *arguments, quiet=True):
         "PYTHONPATH": os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")])),
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
     command = [sys.executable, "-m", "common.data.tfds_worker", *map(str, arguments)]
     # A download shows its progress; a decoding is silent unless it fails.
     stderr = subprocess.PIPE if quiet else None
     result = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        encoding="utf-8",
+        errors="replace",
     )
     if result.returncode != 0:
         lines = (result.stdout + (result.stderr or "")).strip().splitlines()

@@ -18,9 +18,10 @@ from common.config import flag
 from common.data import groups, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
 from common.data.split import stratified_cut
-from common.data.types import Dataset, Split, printable
+from common.data.types import Dataset, Split
 from common.errors import RecipeError, UsageError, near_match
 from common.source import AS_IT_COMES
+from common.wording import printable
 
 TEST_FRACTION = 0.15
 TEST_SEED = 0
@@ -162,7 +163,8 @@ def _dataset(path, arrays, kind):
         source="own",
         fingerprint=fingerprint,
         kind=kind,
-        class_names=class_names,
+        # Fonts draw text only, and a class may have the name of a folder.
+        class_names=[printable(name) for name in class_names],
         label=printable(path.resolve().name),
         note="",
         train=train,

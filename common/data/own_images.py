@@ -11,8 +11,9 @@ from common.data import cache, depth, remarks
 from common.data.folders import class_folders, describe_skipped, images_beside, list_images
 from common.data.images import read_with_facts
 from common.data.progress import progress
-from common.data.types import OwnArrays, fingerprint_of, printable
+from common.data.types import OwnArrays, fingerprint_of
 from common.errors import RecipeError, UsageError
+from common.wording import printable
 
 GREY_MODES = ("1", "L", "LA", "La")
 NEARLY_BLACK = 32

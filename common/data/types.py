@@ -152,8 +152,3 @@ def fingerprint_of(named_files):
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def printable(name):
-    """Returns a file's name as text that can be shown: bytes that are no UTF-8 become `\\xe9`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

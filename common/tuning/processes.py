@@ -28,7 +28,7 @@ class Worker:
         self.log = directory / "logs" / f"worker-{index}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.name = f"{socket.gethostname()}-{os.getpid()}-{index}-{time.time_ns() % 10**9}"
-        environment = dict(os.environ)
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
         if count > 1:
             threads = str(max(cpu_count() // count, 1))
             for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
@@ -54,6 +54,6 @@ class Worker:
 
     def last_words(self):
         """Returns the last line of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         text = lines[-1].removeprefix("error: ") if lines else "a worker failed"
         return f"{text} (log: {self.log})"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from common import config as configuration
-from common import registry
+from common import registry, streams
 from common.errors import RecipeError, UsageError
 from common.files import write_json_atomic
 from common.tuning import METHODS, check_method, fixed
@@ -21,6 +21,7 @@ from common.tuning.retraining import retrain, summary_text, winner_config
 from common.tuning.shared_store import make_store
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING, best_trial
+from common.wording import printable
 
 LOCK = ".sweep"
 POLL_SECONDS = 0.25
@@ -107,6 +108,11 @@ class Sweep:
 
     def run(self):
         """Searches, reports and retrains the winner; returns the exit code."""
+        if printable(str(self.directory)) != str(self.directory):
+            raise UsageError(
+                f"KerasTuner takes only folders whose names are UTF-8, got {self.directory}; choose "
+                "another --sweep-dir"
+            )
         with self._joined() as lock:
             self._prepare()
             # Whoever started over is done with that: others may join.
@@ -158,7 +164,8 @@ class Sweep:
                 f"{self.directory} is not empty and holds no sweep; choose another --sweep-dir"
             )
         self._check_flags()
-        splits = self.module.load_data(self.base, self.definition.source)
+        with streams.doing("Reading the data"):
+            splits = self.module.load_data(self.base, self.definition.source)
         info = splits.info
         del splits
         if self.options.fresh:
@@ -200,8 +207,9 @@ class Sweep:
             start = configuration.read_config_file(
                 self.options.config, self.module.Config, self.recipe
             )
-        from common import backend
+        from common import backend, cli
 
+        cli.announce_backend()
         backend.start()
         ignored = fixed.ignored_fields(self.search_space(), start, self.base)
         if ignored:

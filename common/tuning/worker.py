@@ -12,12 +12,14 @@ from pathlib import Path
 
 def main(directory, name):
     """Runs trials; returns the exit code."""
+    from common import streams
     from common.child import follow_parent
     from common.errors import RecipeError
     from common.tuning.definition import Definition, make_tuner
     from common.tuning.processes import REFUSED
 
     follow_parent()
+    streams.prepare()
     try:
         make_tuner(Definition.read(directory), directory, worker=name).search()
     except RecipeError as error:

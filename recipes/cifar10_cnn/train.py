@@ -2,10 +2,10 @@
 
     recipes train cifar10_cnn                        the best preset on the real data
     recipes train cifar10_cnn --preset large         wider and longer
-    recipes train cifar10_cnn --preset article       the documents' network and schedule
+    recipes train cifar10_cnn --preset article       network and schedule of the article it began from
     recipes train cifar10_cnn --preset sample --data sample    generated images, no download
 
-Two architectures: `plain`, the documents' (convolution, pooling, flatten, dense), and `blocks`, a
+Two architectures: `plain`, that of `article` (convolution, pooling, flatten, dense), and `blocks`, a
 batch-normalised network that pools early. Measured accuracy and time, with the spread over seeds:
 README.md beside this file.
 """
@@ -27,7 +27,7 @@ class Config:
     validation_fraction: float = 0.15
     """Share of the training split set aside, stratified, to choose the epoch."""
     architecture: Literal["plain", "blocks"] = "plain"
-    """plain: the documents' network; blocks: batch-normalised, pools early."""
+    """plain: the network of preset article; blocks: batch-normalised, pools early."""
     stem_filters: int = 32
     """Filters of the first convolution (blocks only)."""
     filters: tuple[int, ...] = (32, 64)

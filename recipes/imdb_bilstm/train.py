@@ -1,7 +1,7 @@
 """Bidirectional LSTM on IMDB: is a film review favourable? Beside the linear model it must beat.
 
     recipes train imdb_bilstm                        the best preset, under 10 minutes on 2 cores
-    recipes train imdb_bilstm --preset article       the documents' network and schedule
+    recipes train imdb_bilstm --preset article       network and schedule of the article it began from
     recipes train imdb_bilstm --preset sample --data sample    generated reviews, no download
 
 Words become ids, an embedding, an LSTM in both directions, pooling over the words, one sigmoid. Every
@@ -56,7 +56,7 @@ class Config:
     batch_size: int = 32
     """Reviews per step."""
     epochs: int = 3
-    """Passes over the training split; the documents' network overfits from the third on."""
+    """Passes over the training split; that of preset article overfits from the third on."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 

@@ -1,10 +1,10 @@
 """CNN on MNIST: handwritten digits, the first network one trains.
 
     recipes train mnist_cnn                          the best preset on the real data
-    recipes train mnist_cnn --preset article         the documents' network and schedule
+    recipes train mnist_cnn --preset article         network and schedule of the article it began from
     recipes train mnist_cnn --preset sample --data sample     built-in digits, no download
 
-Two architectures: `plain`, the documents' (convolutions, pooling, global average, dropout), and
+Two architectures: `plain`, that of `article` (convolutions, pooling, global average, dropout), and
 `strided`, batch-normalised, with a seventeenth of the multiply-adds. Measured accuracy and time, with
 the spread over seeds: README.md beside this file.
 """
@@ -26,7 +26,7 @@ class Config:
     validation_fraction: float = 0.15
     """Share of the training split set aside, stratified, to choose the epoch."""
     architecture: Literal["plain", "strided"] = "plain"
-    """plain: the documents' network; strided: batch-normalised, halves the image at once."""
+    """plain: the network of preset article; strided: batch-normalised, halves the image at once."""
     filters: tuple[int, ...] = (64, 128)
     """plain: filters of each block of two convolutions, at most 2; strided: of each of at most 4."""
     dropout_rate: float = 0.5
