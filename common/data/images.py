@@ -43,7 +43,7 @@ def _resize(images, image_size):
     return resized
 
 
-def read_image(path, image_size, channels):
+def read_image(path, image_size, channels, value_range=None):
     """Reads an image file.
 
     The EXIF orientation is applied (phones store pictures lying down), transparency is laid on
@@ -54,6 +54,7 @@ def read_image(path, image_size, channels):
         path: The file.
         image_size: `(height, width)` wanted.
         channels: 1 or 3.
+        value_range: `(low, high)`: values of 16-bit and float images that become 0 and 255.
 
     Returns:
         uint8 `(height, width, channels)`.
@@ -67,7 +68,11 @@ def read_image(path, image_size, channels):
     try:
         with Image.open(path) as opened:
             picture = ImageOps.exif_transpose(opened)
-            if picture.mode.startswith("I"):
+            if picture.mode[0] in "IF" and value_range is not None:
+                low, high = value_range
+                values = (np.asarray(picture).astype(np.float64) - low) / (high - low) * 255
+                picture = Image.fromarray(np.round(np.clip(values, 0, 255)).astype(np.uint8))
+            elif picture.mode.startswith("I"):
                 values = np.asarray(picture).astype(np.int64)
                 values = values // 257 if values.max(initial=0) > 255 else values
                 picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
