@@ -401,7 +401,11 @@ def _predict(words):
             "Files, folders of files, CSV files of texts; '-' reads standard input.",
         ),
         output=(Path | None, None, "CSV file to write: name, class, probabilities."),
-        text_column=(str, "text", "Column of a CSV file that holds the texts."),
+        text_column=(
+            str | None,
+            None,
+            "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
+        ),
         top=(int, 3, "Classes to print per file."),
         json=(bool, False, "Print JSON with the probabilities of all classes."),
     )
@@ -413,7 +417,7 @@ def _predict(words):
     from common import prediction, prediction_output
 
     prediction_output.check_output(arguments.output, arguments.files)
-    given = prediction.Given(arguments.files, run.data_info()["kind"], arguments.text_column)
+    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
     _start_backend()
     prediction_output.classify(
         run,
@@ -477,17 +481,23 @@ def _export(words):
     splits = module.load_data(run.config, _source(run, arguments))
     _start_backend()
     inputs = _encoder(module, run)(splits.test.x[:100])
+    from common.export_package import describe
+
     result = export(
         run.path("best.keras"),
         arguments.format,
         output,
         inputs,
         overwrite=arguments.overwrite,
+        describe=lambda model: describe(run, model),
     )
+    names = ", ".join(path.name for path in result.beside)
+    script = shlex.join(["python", str(result.path.with_name("predict.py")), str(result.path)])
     print(
         f"Wrote {result.path} ({result.format}, {result.bytes / 1e6:.2f} MB, exported by "
         f"{result.backend}). Largest difference of a probability from the model's on "
-        f"{result.count} test inputs: {result.max_difference:.2e}."
+        f"{result.count} test inputs: {result.max_difference:.2e}. "
+        f"Beside it: {names}. To use it without this project: {script} FILE..."
     )
 
 

@@ -19,7 +19,8 @@ import tempfile
 from pathlib import Path
 
 from common.errors import RecipeError, UsageError, near_match
-from common.files import could_not_write
+from common.export_package import Package
+from common.files import could_not_write, write_json_atomic
 
 MAXIMUM_INPUTS = 100
 
@@ -62,6 +63,8 @@ class ExportResult:
     """Size on disk."""
     input_shape: tuple
     """Shape of the input, None where any size is accepted."""
+    beside: tuple = ()
+    """Files that go with it, in the same folder: labels.json, predict.py, ..."""
 
 
 def default_output(run_dir, format):
@@ -74,7 +77,7 @@ def default_output(run_dir, format):
     return Path(run_dir) / _DEFAULT_NAMES[_known_format(format)]
 
 
-def export(model_path, format, output, inputs, *, overwrite=False):
+def export(model_path, format, output, inputs, *, overwrite=False, describe=None):
     """Exports a model, runs the exported file and compares it with the model.
 
     The current backend converts where it can; else another installed one does, with the weights
@@ -88,12 +91,15 @@ def export(model_path, format, output, inputs, *, overwrite=False):
         inputs: Real inputs to compare on, at least one; the first 100 are used. uint8 images
             `(n, height, width, channels)` or int32 token ids `(n, length)`.
         overwrite: Whether to replace what is at `output`.
+        describe: Function of the model that returns its export_package.Package. What it says of
+            classes and preparation goes into the file, and beside it. None: only the model.
 
     Returns:
         An `ExportResult`.
 
     Raises:
-        UsageError: Unknown format, bad inputs, or `output` exists.
+        UsageError: Unknown format, bad inputs, or `output` exists, or files beside it belong to
+            something else.
         RecipeError: The model cannot be loaded or exported, a package is missing, or the exported
             file predicts otherwise than the model. Nothing is left at `output` then.
     """
@@ -115,12 +121,15 @@ def export(model_path, format, output, inputs, *, overwrite=False):
     if not ready:
         raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
 
+    package = describe(model) if describe else Package({}, output.parent)
+    package.check(output, overwrite)
     probes = _probes(inputs, model.inputs[0].shape)
     with _workspace(output) as workspace:
         arrays = {f"inputs_{index}": probe for index, probe in enumerate(probes)}
         for index, probe in enumerate(probes):
             arrays[f"expected_{index}"] = np.asarray(model.predict(probe, verbose=0))
         np.savez(workspace / "probes.npz", **arrays)
+        write_json_atomic(workspace / "embedded.json", package.embedded())
         failures = []
         for backend in ready:
             # Named as the final file is: the converters look at the suffix.
@@ -138,6 +147,7 @@ def export(model_path, format, output, inputs, *, overwrite=False):
                 f"({'; '.join(failures)}). Try the formats {others}."
             )
         size = _sync(artifact)
+        beside = package.write(output)
         _publish(artifact, output, workspace)
     return ExportResult(
         path=output,
@@ -147,6 +157,7 @@ def export(model_path, format, output, inputs, *, overwrite=False):
         count=len(inputs),
         bytes=size,
         input_shape=tuple(report["input_shape"]),
+        beside=beside,
     )
 
 
@@ -284,6 +295,7 @@ def _task(format, model_path, artifact, workspace):
         "model": str(model_path.resolve()),
         "artifact": str(artifact.resolve()),
         "probes": str((workspace / "probes.npz").resolve()),
+        "embedded": str((workspace / "embedded.json").resolve()),
         "report": str((artifact.parent / "report.json").resolve()),
         "modules": _registering_modules(),
         "sys_path": [str(Path(entry).resolve()) for entry in sys.path],

@@ -38,17 +38,19 @@ class Given:
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
             the kind, and a .csv file of a text model is its rows.
-        kind: "image" or "text", what the model classifies.
-        text_column: Column of a CSV file that holds the texts.
+        data: What the run's environment.json says of its data.
+        text_column: Column of a CSV file that holds the texts. None: as in the run's data.
 
     Raises:
         UsageError: A CSV file where images are classified.
         RecipeError: Something is absent or cannot be read, or holds nothing to classify.
     """
 
-    def __init__(self, files, kind, text_column="text"):
+    def __init__(self, files, data, text_column=None):
         from common.data.own import IMAGE_SUFFIXES
 
+        kind = data["kind"]
+        text_column = text_column or (data.get("reading") or {}).get("text_column") or "text"
         self.count = 0
         self.skipped = 0
         """Files of the folders that are not of the kind."""

@@ -14,6 +14,7 @@ from common import cli, prediction, prediction_output
 from common.errors import RecipeError, UsageError
 from tests.helpers import train_tiny
 
+IMAGES, TEXTS = {"kind": "image"}, {"kind": "text"}
 NO_UTF8 = os.fsdecode(b"caf\xe9.png")
 
 
@@ -64,7 +65,7 @@ def rows_of(path):
 
 
 def test_a_folder_is_walked_for_images(photos):
-    given = prediction.Given([str(photos)], "image")
+    given = prediction.Given([str(photos)], IMAGES)
     names = [name for name, _ in given]
     found = ["4.bmp", "cats/1.png", "cats/2.JPG", "cats/broken.png", "dogs/deep/3.png"]
     assert sorted(names) == sorted([*found, f"dogs/{NO_UTF8}"])
@@ -73,7 +74,7 @@ def test_a_folder_is_walked_for_images(photos):
 
 def test_names_say_which_folder_where_more_is_given(photos):
     single = photos / "4.bmp"
-    names = [name for name, _ in prediction.Given([str(photos / "cats"), str(single)], "image")]
+    names = [name for name, _ in prediction.Given([str(photos / "cats"), str(single)], IMAGES)]
     assert names == [str(photos / f"cats/{name}") for name in ("1.png", "2.JPG", "broken.png")] + [
         str(single)
     ]
@@ -87,21 +88,21 @@ def test_links_to_folders_are_followed_once(photos, tmp_path):
     except OSError:
         pytest.skip("no links here")
     (photos / "cats" / "up").symlink_to(tmp_path / "linked", target_is_directory=True)
-    given = prediction.Given([str(tmp_path / "linked")], "image")
+    given = prediction.Given([str(tmp_path / "linked")], IMAGES)
     assert len(list(given)) == given.count == 6
 
 
 def test_a_folder_without_images(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RecipeError, match=r"nothing to classify: expected .*\.png.*found 1 others"):
-        prediction.Given([str(tmp_path)], "image")
-    assert prediction.Given([str(tmp_path)], "text").count == 1
+        prediction.Given([str(tmp_path)], IMAGES)
+    assert prediction.Given([str(tmp_path)], TEXTS).count == 1
 
 
 def test_a_csv_is_no_image(tmp_path):
     (tmp_path / "texts.csv").write_text("text\nfine\n")
     with pytest.raises(UsageError, match=r"classifies images: .*texts\.csv"):
-        prediction.Given([str(tmp_path / "texts.csv")], "image")
+        prediction.Given([str(tmp_path / "texts.csv")], IMAGES)
 
 
 def test_rows_of_a_csv_file(tmp_path):
@@ -110,7 +111,7 @@ def test_rows_of_a_csv_file(tmp_path):
         '\ufeffId,Text \n1,"good, ""very""\ngood"\n\n2, \n3,too,many\n4,\udce9t\udce9\n5,"bad"\n'
     )
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
-    given = prediction.Given([str(file)], "text")
+    given = prediction.Given([str(file)], TEXTS)
     items = dict(given)
     assert given.count == len(items) == 5
     assert list(items) == [f"{file}:{number}" for number in (1, 2, 3, 4, 5)]
@@ -137,12 +138,16 @@ def test_rows_of_a_csv_file(tmp_path):
 def test_a_csv_file_that_cannot_be_used_is_refused_at_once(tmp_path, content, problem):
     (tmp_path / "reviews.csv").write_text(content)
     with pytest.raises(RecipeError, match=problem):
-        prediction.Given([str(tmp_path / "reviews.csv")], "text")
+        prediction.Given([str(tmp_path / "reviews.csv")], TEXTS)
 
 
 def test_another_column_of_a_csv_file(tmp_path):
     (tmp_path / "reviews.csv").write_text("text,body\nx,y\n")
-    ((_, row),) = prediction.Given([str(tmp_path / "reviews.csv")], "text", "body")
+    ((_, row),) = prediction.Given([str(tmp_path / "reviews.csv")], TEXTS, "body")
+    assert prediction.read_text(row) == "y"
+    # The column of the training data, where the run says it.
+    data = {**TEXTS, "reading": {"text_column": "body"}}
+    ((_, row),) = prediction.Given([str(tmp_path / "reviews.csv")], data)
     assert prediction.read_text(row) == "y"
 
 
