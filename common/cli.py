@@ -27,7 +27,7 @@ usage: recipes COMMAND ...
   list                      every recipe, its presets and its measured result
   train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags)
   evaluate RUN              score a run's model again on its validation and test split
-  predict RUN FILE...       classify images or text files ('-': standard input)
+  predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
   export RUN --format F     savedmodel, onnx or litert, checked against the model
   report RUN                write report.html again

@@ -32,9 +32,12 @@ TEXTS = {
 # In front of predict.py: what belongs to this project is not there.
 ALONE = """\
 import runpy, sys
+absent = ["common", "recipes"]
+if sys.argv[2].endswith(".onnx"):
+    absent += ["keras", "tensorflow"]
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("common", "recipes", "keras"):
+        if name.split(".")[0] in absent:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Absent())
 sys.argv = sys.argv[1:]
