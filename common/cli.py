@@ -28,7 +28,7 @@ usage: recipes COMMAND ...
   list                      every recipe, its presets and its measured result
   train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags)
   evaluate RUN              score a run's model again on its validation and test split
-  predict RUN FILE...       classify images or text files ('-': standard input)
+  predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
   export RUN --format F     savedmodel, onnx or litert, checked against the model
   report RUN                write report.html again
@@ -480,47 +480,42 @@ def _evaluate(words):
 def _predict(words):
     arguments = _arguments(
         "predict",
-        "Classifies files with a run's best model: images, or text files, as the recipe needs.",
+        "Classifies files with a run's best model: images, or text files, as the recipe needs. What "
+        "cannot be read is named, everything else is answered, and the exit code is 1.",
         words,
         run=(Path, ..., "Run folder."),
-        files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
+        files=(
+            tuple[str, ...],
+            ...,
+            "Files, folders of files, CSV files of texts; '-' reads standard input.",
+        ),
+        output=(Path | None, None, "CSV file to write: name, class, probabilities."),
+        text_column=(
+            str | None,
+            None,
+            "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
+        ),
         top=(int, 3, "Classes to print per file."),
         json=(bool, False, "Print JSON with the probabilities of all classes."),
     )
     if not arguments.files:
         raise UsageError("recipes predict needs a file to classify after the run folder")
+    if arguments.json and arguments.output:
+        raise UsageError("--json prints the answers and --output writes them as CSV: give one")
     run, module = _open(arguments.run)
-    from common import prediction
+    from common import prediction, prediction_output
 
-    data = run.data_info()
-    prediction.check_files(arguments.files)
+    prediction_output.check_output(arguments.output, arguments.files)
+    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
     _start_backend()
-    from common import batches
-    from common.loading import load_model
-
-    model = load_model(run.path("best.keras"))
-    if data["kind"] == "text":
-        inputs = _encoder(module, run)(prediction.read_texts(arguments.files))
-    else:
-        height, width, channels = model.input_shape[1:]
-        inputs = prediction.read_images(arguments.files, (height, width), channels)
-    probabilities = batches.predict(model, batches.inference_batches(inputs))
-    rows = []
-    for file, row in zip(arguments.files, probabilities, strict=True):
-        order = row.argsort()[::-1]
-        rows.append(
-            {
-                "file": file,
-                "class": data["class_names"][order[0]],
-                "probabilities": {data["class_names"][i]: float(row[i]) for i in order},
-            }
-        )
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        best = list(row["probabilities"].items())[: max(arguments.top, 1)]
-        print(f"{row['file']}: " + ", ".join(f"{name} {value:.1%}" for name, value in best))
+    prediction_output.classify(
+        run,
+        _encoder(module, run),
+        given,
+        output=arguments.output,
+        as_json=arguments.json,
+        top=arguments.top,
+    )
 
 
 def _explain(words):
@@ -583,17 +578,23 @@ def _export(words):
     splits = _splits(run, module, arguments)
     _start_backend()
     inputs = _encoder(module, run)(splits.test.x[:100])
+    from common.export_package import describe
+
     result = export(
         run.path("best.keras"),
         arguments.format,
         output,
         inputs,
         overwrite=arguments.overwrite,
+        describe=lambda model: describe(run, model),
     )
+    names = ", ".join(path.name for path in result.beside)
+    script = shlex.join(["python", str(result.path.with_name("predict.py")), str(result.path)])
     print(
         f"Wrote {result.path} ({result.format}, {result.bytes / 1e6:.2f} MB, exported by "
         f"{result.backend}). Largest difference of a probability from the model's on "
-        f"{result.count} test inputs: {result.max_difference:.2e}."
+        f"{result.count} test inputs: {result.max_difference:.2e}. "
+        f"Beside it: {names}. To use it without this project: {script} FILE..."
     )
 
 

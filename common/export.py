@@ -18,7 +18,8 @@ from pathlib import Path
 
 from common import partial
 from common.errors import RecipeError, UsageError, near_match
-from common.files import could_not_write, make_folder, put_in_place, sync
+from common.export_package import Package
+from common.files import could_not_write, make_folder, put_in_place, sync, write_json_atomic
 
 MAXIMUM_INPUTS = 100
 
@@ -61,6 +62,8 @@ class ExportResult:
     """Size on disk."""
     input_shape: tuple
     """Shape of the input, None where any size is accepted."""
+    beside: tuple = ()
+    """Files that go with it, in the same folder: labels.json, predict.py, ..."""
 
 
 def default_output(run_dir, format):
@@ -73,7 +76,7 @@ def default_output(run_dir, format):
     return Path(run_dir) / _DEFAULT_NAMES[_known_format(format)]
 
 
-def export(model_path, format, output, inputs, *, overwrite=False):
+def export(model_path, format, output, inputs, *, overwrite=False, describe=None):
     """Exports a model, runs the exported file and compares it with the model.
 
     The current backend converts where it can; else another installed one does, with the weights
@@ -87,12 +90,15 @@ def export(model_path, format, output, inputs, *, overwrite=False):
         inputs: Real inputs to compare on, at least one; the first 100 are used. uint8 images
             `(n, height, width, channels)` or int32 token ids `(n, length)`.
         overwrite: Whether to replace what is at `output`.
+        describe: Function of the model that returns its export_package.Package. What it says of
+            classes and preparation goes into the file, and beside it. None: only the model.
 
     Returns:
         An `ExportResult`.
 
     Raises:
-        UsageError: Unknown format, bad inputs, or `output` exists.
+        UsageError: Unknown format, bad inputs, or `output` exists, or files beside it belong to
+            something else.
         RecipeError: The model cannot be loaded or exported, a package is missing, or the exported
             file predicts otherwise than the model. Nothing is left at `output` then.
     """
@@ -114,12 +120,15 @@ def export(model_path, format, output, inputs, *, overwrite=False):
     if not ready:
         raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
 
+    package = describe(model) if describe else Package({}, output.parent)
+    package.check(output, overwrite)
     probes = _probes(inputs, model.inputs[0].shape)
     with _workspace(output) as workspace:
         arrays = {f"inputs_{index}": probe for index, probe in enumerate(probes)}
         for index, probe in enumerate(probes):
             arrays[f"expected_{index}"] = np.asarray(model.predict(probe, verbose=0))
         np.savez(workspace / "probes.npz", **arrays)
+        write_json_atomic(workspace / "embedded.json", package.embedded())
         failures = []
         for backend in ready:
             # Named as the final file is: the converters look at the suffix.
@@ -137,6 +146,7 @@ def export(model_path, format, output, inputs, *, overwrite=False):
                 f"({'; '.join(failures)}). Try the formats {others}."
             )
         size = _sync(artifact)
+        beside = package.write(output)
         _publish(artifact, output, workspace)
     return ExportResult(
         path=output,
@@ -146,6 +156,7 @@ def export(model_path, format, output, inputs, *, overwrite=False):
         count=len(inputs),
         bytes=size,
         input_shape=tuple(report["input_shape"]),
+        beside=beside,
     )
 
 
@@ -278,6 +289,7 @@ def _task(format, model_path, artifact, workspace):
         "model": str(model_path.resolve()),
         "artifact": str(artifact.resolve()),
         "probes": str((workspace / "probes.npz").resolve()),
+        "embedded": str((workspace / "embedded.json").resolve()),
         "report": str((artifact.parent / "report.json").resolve()),
         "modules": _registering_modules(),
         "sys_path": [str(Path(entry).resolve()) for entry in sys.path],

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from common.errors import RecipeError
@@ -56,10 +57,11 @@ def _convert_and_compare(task):
     with np.load(task["probes"]) as stored:
         count = len(stored.files) // 2
         probes = [(stored[f"inputs_{i}"], stored[f"expected_{i}"]) for i in range(count)]
+    embedded = json.loads(Path(task["embedded"]).read_text(encoding="utf-8"))
     artifact = Path(task["artifact"])
     convert = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}[task["format"]]
     reasons = []
-    for input_shape, run in convert(model, artifact, probes[0][0].shape, reasons):
+    for input_shape, run in convert(model, artifact, probes[0][0].shape, embedded, reasons):
         try:
             # A length that had to be fixed cannot be probed at another.
             fitting = [
@@ -115,12 +117,13 @@ def compare(expected, got):
     return difference
 
 
-# Each converter writes `artifact` and yields (input shape, function that runs it on a batch). It
+# Each converter writes `artifact`, whose input and output have the names they have in the model, and
+# puts the texts of `embedded` into it. It yields (input shape, function that runs it on a batch). It
 # yields again, after another attempt, when there is one; `reasons` collects what an attempt that
 # could not be converted said.
 
 
-def _savedmodel(model, artifact, example_shape, reasons):
+def _savedmodel(model, artifact, example_shape, embedded, reasons):
     import keras
     import tensorflow as tf
 
@@ -128,25 +131,60 @@ def _savedmodel(model, artifact, example_shape, reasons):
     if keras.backend.backend() == "jax":
         # The worker sees no GPU; without this the file would run on CPUs only.
         options["jax2tf_kwargs"] = {"native_serialization_platforms": ("cpu", "cuda")}
-    model.export(artifact, format="tf_saved_model", verbose=False, **options)
+    source, target = model.inputs[0], model.output_names[0]
+    archive = keras.export.ExportArchive()
+    serve = archive.track_and_add_endpoint(
+        "serve", model, [keras.InputSpec(source.dtype, source.shape, name=source.name)], **options
+    )
+    # The endpoint of Keras' own export calls its output output_0.
+    named = tf.function(
+        lambda x: {target: serve(x)},
+        input_signature=[tf.TensorSpec(source.shape, source.dtype, name=source.name)],
+    )
+    named.get_concrete_function()
+    archive.add_endpoint("serving_default", named)
+    archive.write_out(artifact, verbose=False)
+    # The folder that TensorFlow leaves to what is not a part of the graph.
+    (artifact / "assets.extra").mkdir()
+    for name, text in embedded.items():
+        (artifact / "assets.extra" / name).write_text(text, encoding="utf-8")
     # The variables live only as long as the loaded object is held.
     loaded = tf.saved_model.load(str(artifact))
     yield tuple(model.inputs[0].shape), lambda batch: loaded.serve(batch).numpy()
 
 
-def _onnx(model, artifact, example_shape, reasons):
+def _onnx(model, artifact, example_shape, embedded, reasons):
     import numpy as np
+    import onnx
     import onnxruntime
 
     # The exporter refuses a model that was loaded and never called.
     model(np.ones((1, *example_shape[1:]), model.inputs[0].dtype))
     model.export(artifact, format="onnx", verbose=False)
+    converted = onnx.load(artifact)
+    source, target = model.inputs[0].name, model.output_names[0]
+    _rename(converted.graph, converted.graph.input[0].name, source)
+    _rename(converted.graph, converted.graph.output[0].name, target)
+    onnx.helper.set_model_props(converted, embedded)
+    onnx.save(converted, artifact)
     session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    yield tuple(model.inputs[0].shape), lambda batch: session.run(None, {name: batch})[0]
+    yield tuple(model.inputs[0].shape), lambda batch: session.run([target], {source: batch})[0]
 
 
-def _litert(model, artifact, example_shape, reasons):
+def _rename(graph, old, new):
+    """Renames a value of an ONNX graph, also where a graph inside it (of a loop) uses it."""
+    for value in (*graph.input, *graph.output):
+        if value.name == old:
+            value.name = new
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, old, new)
+
+
+def _litert(model, artifact, example_shape, embedded, reasons):
     """Converts with TensorFlow, each time with one more size fixed, until the file runs.
 
     Recurrent layers keep their steps in tensor lists, which LiteRT knows for a fixed batch only.
@@ -156,7 +194,7 @@ def _litert(model, artifact, example_shape, reasons):
     import keras
     import tensorflow as tf
 
-    spec = model.inputs[0]
+    spec, target = model.inputs[0], model.output_names[0]
     free = (None, *spec.shape[1:])
     for shape in dict.fromkeys([free, (1, *free[1:]), (1, *example_shape[1:])]):
         try:
@@ -165,7 +203,7 @@ def _litert(model, artifact, example_shape, reasons):
                 archive.track(model)
                 archive.add_endpoint(
                     "serve",
-                    functools.partial(model.__call__, training=False),
+                    lambda x: {target: model(x, training=False)},
                     input_signature=[tf.TensorSpec(shape, spec.dtype, name=spec.name)],
                 )
                 archive.write_out(folder, verbose=False)
@@ -173,6 +211,10 @@ def _litert(model, artifact, example_shape, reasons):
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
                 converter.experimental_enable_resource_variables = True
                 artifact.write_bytes(converter.convert())
+                # Files that belong to a LiteRT model are an uncompressed zip archive at its end.
+                with zipfile.ZipFile(artifact, "a") as archive:
+                    for name, text in embedded.items():
+                        archive.writestr(zipfile.ZipInfo(name), text)
         except Exception as error:
             reasons.append(f"inputs {shape}: {' '.join(str(error).split())[:150]}")
             continue

@@ -275,8 +275,8 @@ def test_a_name_that_is_no_utf_8_loads_and_can_be_printed(tmp_path):
     root = write(tmp_path / os.fsdecode(b"caf\xe9"), 4, classes=(os.fsdecode(b"th\xe9"), "tea"))
     save(root / "tea" / os.fsdecode(b"\xff.png"), noise(77))
     info = load(root).info
-    assert info.class_names == ("tea", "th\\xe9")
-    assert (info.label, info.name) == ("caf\\xe9", "caf\\xe9")
+    assert info.class_names == ("tea", "th\\udce9")
+    assert (info.label, info.name) == ("caf\\udce9", "caf\\udce9")
     json.dumps(info.to_dict(), ensure_ascii=False).encode()
 
 
