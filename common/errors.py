@@ -1,5 +1,11 @@
 """Errors meant for the person at the terminal: one clear message, an exit code, no traceback."""
 
+import errno
+import os
+
+# What a disk answers that is full, over its quota, read-only, broken, or gone from the network.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
 
 class RecipeError(Exception):
     """Something the user can mend: bad data, a damaged file, a full disk, a loss that is not finite.
@@ -15,6 +21,30 @@ class UsageError(RecipeError):
     """A wrong command line or configuration: unknown flag, key, preset or recipe, or a bad value."""
 
     exit_code = 2
+
+
+class StorageError(RecipeError):
+    """A disk or a database that cannot be used now: no fault of what was being computed."""
+
+
+def storage_error(error):
+    """Returns the StorageError that an exception is or rests on, or None.
+
+    Libraries wrap what the system told them, or keep its words only: h5py raises RuntimeError,
+    TensorFlow ResourceExhaustedError.
+    """
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, StorageError):
+            return error
+        words = str(error)
+        told = any(os.strerror(code) in words for code in DISK_ERRORS)
+        if told or (isinstance(error, OSError) and error.errno in DISK_ERRORS):
+            return StorageError(f"the disk cannot be used: {' '.join(words.split())}")
+        hidden = None if error.__suppress_context__ else error.__context__
+        error = error.__cause__ or hidden
+    return None
 
 
 def near_match(word, known):

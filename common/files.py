@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from common.errors import RecipeError
+from common.errors import RecipeError, StorageError
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def atomic_path(path):
             because Keras chooses its format by it.
 
     Raises:
-        RecipeError: The disk is full, or the folder cannot be written.
+        StorageError: The disk is full, or the folder cannot be written.
     """
     path = Path(path)
     temporary = None
@@ -46,13 +46,13 @@ def atomic_path(path):
 
 
 def could_not_write(path, error):
-    """Returns the RecipeError for an OSError that came while `path` was replaced."""
+    """Returns the StorageError for an OSError that came while `path` was replaced."""
     advice = "Choose another folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = "Free some space or choose another folder"
     elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         advice = "Make the folder writable, or copy it to where you may write"
-    return RecipeError(
+    return StorageError(
         f"could not write {path}: {error.strerror or error}. "
         f"{advice}; what was there before is unchanged."
     )

@@ -13,7 +13,7 @@ import pytest
 
 from common import cli
 from common.errors import RecipeError
-from common.tuning import sweep as sweeps
+from common.tuning import searching
 from common.tuning.processes import REFUSED
 from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
 from common.tuning.sweep import Sweep
@@ -228,7 +228,7 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     assert cli.main([*words, "random"]) == 0
     # Another recipe's search in a folder of the same name is another study.
     store = SharedStore("s", url, "mnist_cnn-s")
-    assert store.study.user_attrs["definition"]["recipe"] == "mnist_cnn"
+    assert store.agree({})["recipe"] == "mnist_cnn"
     trial = Trial(0, {}, RUNNING, worker="elsewhere-1")
     store.claim(trial)
     capsys.readouterr()
@@ -249,11 +249,10 @@ def test_a_worker_killed_twice_in_a_trial_fails_it(tmp_path, capsys):
     store.write(Trial(0, {}, COMPLETED, epochs=2, score=0.5, worker="one", parts=[[0, 2, 0.5]]))
     store.write(Trial(1, {}, RUNNING, worker="one"))
     store.write(Trial(2, {}, RUNNING, worker="two"))
-    sweep, worker = Sweep.__new__(Sweep), types.SimpleNamespace(name="one", log="log")
-    sweep.store = store
-    Sweep._died(sweep, worker, -9)
+    worker = types.SimpleNamespace(name="one", log="log")
+    searching.died(store, worker, -9)
     assert [(t.status, t.failures) for t in store.read()[1:]] == [(RUNNING, 1), (RUNNING, 0)]
-    Sweep._died(sweep, worker, -9)
+    searching.died(store, worker, -9)
     trials = store.read()
     assert [trial.status for trial in trials] == [COMPLETED, FAILED, RUNNING]
     assert trials[1].message == "its process was killed by signal 9 (9: out of memory?)"
@@ -265,7 +264,7 @@ class EndsAtOnce:
 
     ends, log, started = [], "worker.log", 0
 
-    def __init__(self, directory, index, count):
+    def __init__(self, directory, index, count, storage):
         self.index, self.name = index, f"worker-{EndsAtOnce.started}"
         code, holds = self.ends[EndsAtOnce.started]
         EndsAtOnce.started += 1
@@ -293,13 +292,17 @@ class EndsAtOnce:
 def test_how_a_worker_ended_decides_whether_the_sweep_goes_on(ends, message, tmp_path, monkeypatch):
     monkeypatch.setattr(EndsAtOnce, "ends", ends)
     monkeypatch.setattr(EndsAtOnce, "started", 0)
-    monkeypatch.setattr(sweeps, "Worker", EndsAtOnce)
-    monkeypatch.setattr(sweeps, "Status", lambda sweep: mock.MagicMock())
-    sweep = Sweep.__new__(Sweep)
-    sweep.directory, sweep.store = tmp_path, Store(tmp_path)
-    sweep.options, sweep.tuner = types.SimpleNamespace(workers=1), mock.MagicMock()
+    monkeypatch.setattr(searching, "Worker", EndsAtOnce)
+    monkeypatch.setattr(searching, "Status", lambda sweep: mock.MagicMock())
+    sweep = types.SimpleNamespace(
+        directory=tmp_path,
+        store=Store(tmp_path),
+        options=types.SimpleNamespace(workers=1),
+        definition=types.SimpleNamespace(storage=None),
+        tuner=mock.MagicMock(),
+    )
     with pytest.raises(RecipeError) if message is RecipeError else contextlib.nullcontext():
-        sweep._search()
+        searching.search(sweep)
     assert EndsAtOnce.started == len(ends)
     if ends[0][1]:
         (trial,) = sweep.store.read()
