@@ -108,10 +108,7 @@ class Database:
         return self._patiently(self._study.get_trials, deepcopy=False)
 
     def create(self, attributes):
-        """Adds a running attempt with user attributes; returns its number.
-
-        Where the answer of the database is lost, it is there twice.
-        """
+        """Adds a running attempt with user attributes; where an answer is lost, it is there twice."""
         import optuna
 
         trial = optuna.trial.create_trial(
@@ -119,9 +116,6 @@ class Database:
         )
         identifier = self._patiently(self._storage.create_new_trial, self._study_id, trial)
         self._patiently(self._storage.record_heartbeat, identifier)
-        number = self._patiently(self._storage.get_trial_number_from_id, identifier)
-        self._identifiers[number] = identifier
-        return number
 
     def note(self, number, key, value):
         """Writes a user attribute of an attempt, unless that has ended."""

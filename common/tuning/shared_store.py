@@ -120,11 +120,12 @@ class SharedStore(Store):
 
         claim = uuid.uuid4().hex
         record = dataclasses.asdict(trial)
-        created = self.database.create({"attempt": pair, "claim": claim, "record": record})
+        self.database.create({"attempt": pair, "claim": claim, "record": record})
         first = self._attempts()[trial.number][pair[1]]
-        if first.number != created:
-            # Another one's, or this one's own, made by a request whose answer was lost.
-            self.database.end(created, TrialState.FAIL)
+        for attempt in self.database.attempts():
+            # Another process was first, or a request was repeated because its answer was lost.
+            if attempt.user_attrs.get("claim") == claim and attempt.number != first.number:
+                self.database.end(attempt.number, TrialState.FAIL)
         return first.number if first.user_attrs.get("claim") == claim else None
 
     def write(self, trial):
