@@ -33,17 +33,18 @@ def storage_error(error):
     Libraries wrap what the system told them, or keep its words only: h5py raises RuntimeError,
     TensorFlow ResourceExhaustedError.
     """
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, StorageError):
-            return error
-        words = str(error)
-        told = any(os.strerror(code) in words for code in DISK_ERRORS)
-        if told or (isinstance(error, OSError) and error.errno in DISK_ERRORS):
-            return StorageError(f"the disk cannot be used: {' '.join(words.split())}")
+    chain = []
+    while error is not None and error not in chain:
+        chain.append(error)
         hidden = None if error.__suppress_context__ else error.__context__
         error = error.__cause__ or hidden
+    for each in chain:
+        if isinstance(each, StorageError):
+            return each
+    for each in chain:
+        told = any(os.strerror(code) in str(each) for code in DISK_ERRORS)
+        if told or (isinstance(each, OSError) and each.errno in DISK_ERRORS):
+            return StorageError(f"the disk cannot be used: {' '.join(str(each).split())}")
     return None
 
 

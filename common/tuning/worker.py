@@ -42,7 +42,7 @@ def main(directory, name, words=None):
 def _tell(error, words):
     from common.passwords import hide
 
-    text = " ".join(hide(error).split())
+    text = " ".join(hide(error).split()).rstrip(".")
     if words is not None:
         os.write(words, text.encode()[:4096])
     with contextlib.suppress(OSError):
