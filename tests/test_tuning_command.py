@@ -244,6 +244,46 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     assert not SharedStore("s", url, "mnist_cnn-s").read()
 
 
+def test_a_password_is_nowhere_in_a_search_nor_in_one_of_before(
+    in_tmp, capsys, no_search, monkeypatch
+):
+    pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
+    from common.tuning.shared_store import SharedStore
+
+    # SQLite passes over what it does not know.
+    url = f"sqlite:///file:{in_tmp}/sweep.db?uri=true&password=geheim7"
+    shown = url.replace("geheim7", "***")
+    words = [*PLAN, "--storage", url, "--method"]
+    monkeypatch.setattr(sys, "argv", ["recipes", *words, "random"])
+
+    def texts():
+        files = [path for path in in_tmp.rglob("*") if path.is_file()]
+        return {path.name: path.read_bytes() for path in files}
+
+    assert cli.main([*words, "random"]) == 0
+    assert not [name for name, text in texts().items() if b"geheim7" in text]
+    definition = SharedStore("s", url, "mnist_cnn-s").agree({})
+    assert definition["storage"] == shown
+    # As searches of before wrote them.
+    SharedStore("s", url, "mnist_cnn-s").database.write(
+        "definition", {**definition, "storage": url}
+    )
+    for name, key, value in (
+        ("sweep.json", "storage", url),
+        ("environment.json", "command", f"recipes tune --storage '{url}'"),
+    ):
+        held = json.loads((in_tmp / "s" / name).read_text())
+        (in_tmp / "s" / name).write_text(json.dumps({**held, key: value}))
+    assert sum(b"geheim7" in text for text in texts().values()) == 3
+    assert cli.main([*words, "evolution"]) == 2
+    assert cli.main([*words, "random"]) == 0
+    held = texts()
+    assert b"geheim7" not in held["sweep.json"] + held["environment.json"]
+    assert SharedStore("s", url, "mnist_cnn-s").database.read("definition")["storage"] == shown
+    printed = capsys.readouterr()
+    assert "geheim7" not in printed.out + printed.err
+
+
 def test_a_worker_killed_twice_in_a_trial_fails_it(tmp_path, capsys):
     store = Store(tmp_path)
     store.write(Trial(0, {}, COMPLETED, epochs=2, score=0.5, worker="one", parts=[[0, 2, 0.5]]))
@@ -377,6 +417,22 @@ def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_f
     whole.communicate(timeout=300)
     other = Store(tmp_path / "whole").read()
     assert [(t.values, t.score) for t in trials] == [(t.values, t.score) for t in other]
+
+
+@pytest.mark.slow
+def test_two_searches_in_one_folder_both_end_well(tmp_path, cache_folder):
+    directory = tmp_path / "s"
+    words = ["--method", "random", "--trials", "3", "--retrain", "1", "--sweep-dir", str(directory)]
+    both = [start(tmp_path, cache_folder, *words) for _ in range(2)]
+    for process in both:
+        text, error = process.communicate(timeout=500)
+        assert process.returncode == 0, error
+        assert "Trained with 1 new seed" in text
+    trials = Store(directory).read()
+    assert [(trial.number, trial.status, trial.starts) for trial in trials] == [
+        (number, COMPLETED, 1) for number in range(3)
+    ]
+    assert len(list(directory.glob("retrain/*/metrics.json"))) == 2
 
 
 @pytest.mark.slow
