@@ -20,7 +20,7 @@ from common.passwords import VARIABLE, hide, reveal
 # A server that is restarted, or moved to another machine, is away for minutes.
 PATIENCE_SECONDS = 300
 # Where it never answered, the address may be wrong.
-FIRST_PATIENCE_SECONDS = 3
+FIRST_PATIENCE_SECONDS = 2
 # Two that write at the same moment wait for each other; that is nothing to tell.
 QUIET_SECONDS = 2
 MAX_PAUSE_SECONDS = 5
@@ -33,6 +33,8 @@ DAMAGE = (
     "not a database",
     "no such",
 )
+
+_reached = set()
 
 
 class Database:
@@ -52,8 +54,8 @@ class Database:
         self.url, self.name, self.interval = url, name, interval
         self._failed = None
         self._identifiers = {}
-        # The process that started this one has reached it.
-        known = _started_with(url)
+        # This process has reached it, or the one that started it.
+        known = url in _reached or _started_with(url)
         self.patience = PATIENCE_SECONDS if known else FIRST_PATIENCE_SECONDS
         try:
             self._patiently(self._open)
@@ -67,6 +69,7 @@ class Database:
                 raise
             # It may as well be the address: not that "the same command continues".
             raise RecipeError(f"the database {url} cannot be used: {_words(error)}") from None
+        _reached.add(url)
         self.patience = PATIENCE_SECONDS
 
     def _open(self):
@@ -96,7 +99,7 @@ class Database:
             reason = "" if isinstance(error, ValueError) else f" ({hide(error)})"
             raise UsageError(
                 f"{self.url} is not a database URL{reason}; e.g. sqlite:///sweep.db, or "
-                "postgresql://user:password@host/name with %XX for special characters"
+                "postgresql://host/name; special characters of a user and password as %XX"
             ) from None
         self._study = optuna.create_study(
             study_name=self.name, storage=self._storage, load_if_exists=True
