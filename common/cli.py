@@ -16,6 +16,7 @@ from pathlib import Path
 from common import budget, registry, streams
 from common import config as configuration
 from common.errors import RecipeError, UsageError, near_match
+from common.passwords import hide
 from common.wording import printable
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -125,7 +126,7 @@ def _exit_code(function, words):
     except RecipeError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {hide(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -134,7 +135,7 @@ def _exit_code(function, words):
         if debug:
             raise
         # Keras writes paragraphs, in colour.
-        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", hide(error)).split())
         hint = "--debug shows the traceback"
         if isinstance(error, ModuleNotFoundError):
             hint = (

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from common.backend import accelerators
+from common.passwords import hide
 from common.processor import cpu_count, cpu_name
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
@@ -53,13 +54,26 @@ def commit():
 
 
 def command():
-    """Returns the command line of this process as one would type it in a clone."""
+    """Returns the command line of this process as one would type it in a clone, without passwords."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         program = Path(program.parent.name)
     elif program.name == "train.py":
-        return shlex.join(["python", f"recipes/{program.parent.name}/train.py", *sys.argv[1:]])
-    return shlex.join([program.name, *sys.argv[1:]])
+        return _joined(["python", f"recipes/{program.parent.name}/train.py", *sys.argv[1:]])
+    return _joined([program.name, *sys.argv[1:]])
+
+
+def _joined(words):
+    return shlex.join(hide(word, word=True) for word in words)
+
+
+def without_passwords(command):
+    """Returns a command line that was recorded with the passwords that stood in it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return hide(command)
+    return command if all(hide(word, word=True) == word for word in words) else _joined(words)
 
 
 def describe(seed, data):

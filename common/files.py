@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from common import partial
-from common.errors import RecipeError
+from common.errors import RecipeError, StorageError
 
 # What a file system answers that cannot do it; there is nothing more that could be done on it.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
@@ -25,7 +25,7 @@ def atomic_path(path):
             because Keras chooses its format by it.
 
     Raises:
-        RecipeError: The disk is full, or the folder cannot be written.
+        StorageError: The disk is full, or the folder cannot be written.
     """
     path = Path(path)
     try:
@@ -48,13 +48,13 @@ def put_in_place(temporary, path):
 
     Raises:
         OSError: It could not be renamed.
-        RecipeError: It was, but the disk does not say that it stays so.
+        StorageError: It was, but the disk does not say that it stays so.
     """
     os.replace(temporary, path)
     try:
         sync(path.parent)
     except OSError as error:
-        raise RecipeError(
+        raise StorageError(
             f"{path} was written, but the disk does not confirm it: {error.strerror or error}. "
             "Check the disk, then repeat the command."
         ) from error
@@ -109,13 +109,13 @@ def locked(folder):
 
 
 def could_not_write(path, error):
-    """Returns the RecipeError for an OSError that came while `path` was replaced."""
+    """Returns the StorageError for an OSError that came while `path` was replaced."""
     advice = "Choose another folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = "Free some space or choose another folder"
     elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         advice = "Make the folder writable, or copy it to where you may write"
-    return RecipeError(
+    return StorageError(
         f"could not write {path}: {error.strerror or error}. "
         f"{advice}; what was there before is unchanged."
     )

@@ -13,7 +13,7 @@ import pytest
 
 from common import cli
 from common.errors import RecipeError
-from common.tuning import sweep as sweeps
+from common.tuning import searching
 from common.tuning.processes import REFUSED
 from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
 from common.tuning.sweep import Sweep
@@ -228,7 +228,7 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     assert cli.main([*words, "random"]) == 0
     # Another recipe's search in a folder of the same name is another study.
     store = SharedStore("s", url, "mnist_cnn-s")
-    assert store.study.user_attrs["definition"]["recipe"] == "mnist_cnn"
+    assert store.agree({})["recipe"] == "mnist_cnn"
     trial = Trial(0, {}, RUNNING, worker="elsewhere-1")
     store.claim(trial)
     capsys.readouterr()
@@ -244,16 +244,55 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     assert not SharedStore("s", url, "mnist_cnn-s").read()
 
 
+def test_a_password_is_nowhere_in_a_search_nor_in_one_of_before(
+    in_tmp, capsys, no_search, monkeypatch
+):
+    pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
+    from common.tuning.shared_store import SharedStore
+
+    # SQLite passes over what it does not know.
+    url = f"sqlite:///file:{in_tmp}/sweep.db?uri=true&password=geheim7"
+    shown = url.replace("geheim7", "***")
+    words = [*PLAN, "--storage", url, "--method"]
+    monkeypatch.setattr(sys, "argv", ["recipes", *words, "random"])
+
+    def texts():
+        files = [path for path in in_tmp.rglob("*") if path.is_file()]
+        return {path.name: path.read_bytes() for path in files}
+
+    assert cli.main([*words, "random"]) == 0
+    assert not [name for name, text in texts().items() if b"geheim7" in text]
+    definition = SharedStore("s", url, "mnist_cnn-s").agree({})
+    assert definition["storage"] == shown
+    # As searches of before wrote them.
+    SharedStore("s", url, "mnist_cnn-s").database.write(
+        "definition", {**definition, "storage": url}
+    )
+    for name, key, value in (
+        ("sweep.json", "storage", url),
+        ("environment.json", "command", f"recipes tune --storage '{url}'"),
+    ):
+        held = json.loads((in_tmp / "s" / name).read_text())
+        (in_tmp / "s" / name).write_text(json.dumps({**held, key: value}))
+    assert sum(b"geheim7" in text for text in texts().values()) == 3
+    assert cli.main([*words, "evolution"]) == 2
+    assert cli.main([*words, "random"]) == 0
+    held = texts()
+    assert b"geheim7" not in held["sweep.json"] + held["environment.json"]
+    assert SharedStore("s", url, "mnist_cnn-s").database.read("definition")["storage"] == shown
+    printed = capsys.readouterr()
+    assert "geheim7" not in printed.out + printed.err
+
+
 def test_a_worker_killed_twice_in_a_trial_fails_it(tmp_path, capsys):
     store = Store(tmp_path)
     store.write(Trial(0, {}, COMPLETED, epochs=2, score=0.5, worker="one", parts=[[0, 2, 0.5]]))
     store.write(Trial(1, {}, RUNNING, worker="one"))
     store.write(Trial(2, {}, RUNNING, worker="two"))
-    sweep, worker = Sweep.__new__(Sweep), types.SimpleNamespace(name="one", log="log")
-    sweep.store = store
-    Sweep._died(sweep, worker, -9)
+    worker = types.SimpleNamespace(name="one", log="log")
+    searching.died(store, worker, -9)
     assert [(t.status, t.failures) for t in store.read()[1:]] == [(RUNNING, 1), (RUNNING, 0)]
-    Sweep._died(sweep, worker, -9)
+    searching.died(store, worker, -9)
     trials = store.read()
     assert [trial.status for trial in trials] == [COMPLETED, FAILED, RUNNING]
     assert trials[1].message == "its process was killed by signal 9 (9: out of memory?)"
@@ -265,7 +304,7 @@ class EndsAtOnce:
 
     ends, log, started = [], "worker.log", 0
 
-    def __init__(self, directory, index, count):
+    def __init__(self, directory, index, count, storage):
         self.index, self.name = index, f"worker-{EndsAtOnce.started}"
         code, holds = self.ends[EndsAtOnce.started]
         EndsAtOnce.started += 1
@@ -293,13 +332,17 @@ class EndsAtOnce:
 def test_how_a_worker_ended_decides_whether_the_sweep_goes_on(ends, message, tmp_path, monkeypatch):
     monkeypatch.setattr(EndsAtOnce, "ends", ends)
     monkeypatch.setattr(EndsAtOnce, "started", 0)
-    monkeypatch.setattr(sweeps, "Worker", EndsAtOnce)
-    monkeypatch.setattr(sweeps, "Status", lambda sweep: mock.MagicMock())
-    sweep = Sweep.__new__(Sweep)
-    sweep.directory, sweep.store = tmp_path, Store(tmp_path)
-    sweep.options, sweep.tuner = types.SimpleNamespace(workers=1), mock.MagicMock()
+    monkeypatch.setattr(searching, "Worker", EndsAtOnce)
+    monkeypatch.setattr(searching, "Status", lambda sweep: mock.MagicMock())
+    sweep = types.SimpleNamespace(
+        directory=tmp_path,
+        store=Store(tmp_path),
+        options=types.SimpleNamespace(workers=1),
+        definition=types.SimpleNamespace(storage=None),
+        tuner=mock.MagicMock(),
+    )
     with pytest.raises(RecipeError) if message is RecipeError else contextlib.nullcontext():
-        sweep._search()
+        searching.search(sweep)
     assert EndsAtOnce.started == len(ends)
     if ends[0][1]:
         (trial,) = sweep.store.read()
@@ -385,6 +428,22 @@ def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_f
     whole.communicate(timeout=300)
     other = Store(tmp_path / "whole").read()
     assert [(t.values, t.score) for t in trials] == [(t.values, t.score) for t in other]
+
+
+@pytest.mark.slow
+def test_two_searches_in_one_folder_both_end_well(tmp_path, cache_folder):
+    directory = tmp_path / "s"
+    words = ["--method", "random", "--trials", "3", "--retrain", "1", "--sweep-dir", str(directory)]
+    both = [start(tmp_path, cache_folder, *words) for _ in range(2)]
+    for process in both:
+        text, error = process.communicate(timeout=500)
+        assert process.returncode == 0, error
+        assert "Trained with 1 new seed" in text
+    trials = Store(directory).read()
+    assert [(trial.number, trial.status, trial.starts) for trial in trials] == [
+        (number, COMPLETED, 1) for number in range(3)
+    ]
+    assert len(list(directory.glob("retrain/*/metrics.json"))) == 2
 
 
 @pytest.mark.slow

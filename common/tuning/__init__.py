@@ -5,7 +5,9 @@ store      the trials of a sweep, one file each: the whole state of a search
 oracle     SweepOracle: KerasTuner's Oracle over the store; methods, bayesian, hyperband and tpe
            are its subclasses
 tuner      RecipeTuner: a trial is a call of the recipe's own train()
-worker     a process that runs trials; sweep starts such processes and shows how they get on
+shared_store, database: the same in a database, for several machines
+worker     a process that runs trials; searching starts such processes and watches them; folder says who
+           works on a sweep folder
 retraining the end of a sweep: the winner with new seeds, beside what the search started from
 report     trials.csv and sweep.html; contest compares methods on one budget; evidence keeps what
            searches found in a recipe's tuning.json

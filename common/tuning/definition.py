@@ -5,8 +5,9 @@ from pathlib import Path
 
 from common import config as configuration
 from common import registry
-from common.errors import UsageError
+from common.errors import RecipeError, UsageError
 from common.files import read_json, write_json_atomic
+from common.passwords import keep
 from common.source import Reading, Source
 from common.tuning.fixed import FixedSpace
 
@@ -43,14 +44,39 @@ class Definition:
     workers: int = 1
     """Processes at a time; they share the cores."""
     storage: str | None = None
-    """URL of the database that machines share; None: files in the sweep folder."""
+    """Address of the database that machines share, without its password (common.passwords); None: files
+    in the sweep folder."""
+
+    def __post_init__(self):
+        # Whoever was given the address: a file of before passwords were left out may hold one.
+        object.__setattr__(self, "storage", keep(self.storage))
 
     @classmethod
     def read(cls, directory):
-        """Reads the definition of a sweep folder."""
-        held = read_json(Path(directory) / FILE, "sweep definition")
+        """Reads the definition of a sweep folder.
+
+        Raises:
+            RecipeError: There is none, or it is damaged.
+        """
+        path = Path(directory) / FILE
+        return cls.of(read_json(path, "sweep definition"), path)
+
+    @classmethod
+    def of(cls, held, where):
+        """Returns the definition that a JSON object is; `where` it stands, for the message."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in held.items() if name in known})
+        try:
+            definition = cls(**{name: value for name, value in held.items() if name in known})
+        except TypeError as error:
+            raise RecipeError(f"{where} is damaged: {error}; start over with --fresh") from error
+        kinds = {"recipe": str, "base": dict, "fixed": dict, "space": list}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(definition, name), kind):
+                raise RecipeError(
+                    f"{where} is damaged: its {name} is {str(getattr(definition, name))[:40]}; "
+                    "start over with --fresh"
+                )
+        return definition
 
     def write(self, directory):
         """Writes it."""

@@ -12,7 +12,7 @@ import math
 from common.errors import UsageError
 from common.tuning.oracle import SweepOracle
 from common.tuning.score import best_of_curves
-from common.tuning.store import FAILED, Trial
+from common.tuning.store import FAILED, Trial, next_number
 
 
 class HyperbandOracle(SweepOracle):
@@ -37,7 +37,7 @@ class HyperbandOracle(SweepOracle):
         numbers, start = set(), 0
         for index in itertools.count():
             count = self.brackets[index % len(self.brackets)][0][0]
-            members = trials[start : start + count]
+            members = _between(trials, start, start + count)
             if not members:
                 return numbers
             # A bracket is over once its last rung has been trained.
@@ -51,12 +51,13 @@ class HyperbandOracle(SweepOracle):
         for index in itertools.count():
             bracket = self.brackets[index % len(self.brackets)]
             count, epochs = bracket[0]
-            members = trials[start : start + count]
+            members = _between(trials, start, start + count)
             if len(members) < count:
-                values = self.draw(len(trials), trials)
+                number = next_number(trials)
+                values = self.draw(number, trials)
                 if values is None:
                     return None
-                return Trial(len(trials), values, epoch_limit=self._limit(epochs))
+                return Trial(number, values, epoch_limit=self._limit(epochs))
             promoted = self._promotion(members, bracket)
             if promoted:
                 return promoted
@@ -91,6 +92,10 @@ class HyperbandOracle(SweepOracle):
             self.objective.direction,
         )
         return -score if self.objective.direction == "max" else score
+
+
+def _between(trials, start, end):
+    return [trial for trial in trials if start <= trial.number < end]
 
 
 def _limit_of(trial):

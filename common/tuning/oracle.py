@@ -6,6 +6,8 @@ finished ones). Here the trial files are the only state, each written whole, and
 function of (seed, trial number, trials so far). Any number of processes may share a store.
 """
 
+import contextlib
+import copy
 import math
 import time
 
@@ -14,10 +16,10 @@ import numpy as np
 from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 
-from common.errors import RecipeError
+from common.errors import RecipeError, StorageError
 from common.tuning import space as spaces
 from common.tuning.shared_store import make_store
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial
+from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, next_number
 
 WAIT = "wait"
 POLL_SECONDS = 0.2
@@ -75,7 +77,7 @@ class SweepOracle(keras_tuner.Oracle):
         """Returns the values of a new trial.
 
         Args:
-            number: Its number; all lower ones are in `trials`.
+            number: Its number, the lowest that is not in `trials`.
             trials: List of Trial, in order; some may be running.
 
         Returns:
@@ -90,10 +92,11 @@ class SweepOracle(keras_tuner.Oracle):
             Trial, None where there is nothing more to try, or WAIT where it depends on trials that
             still run.
         """
-        response = self.populate_space(f"{len(trials):04d}")
+        number = next_number(trials)
+        response = self.populate_space(f"{number:04d}")
         if response["status"] == TrialStatus.STOPPED:
             return None
-        return Trial(number=len(trials), values=response["values"])
+        return Trial(number=number, values=response["values"])
 
     def continuable(self, trials):
         """Returns the numbers of finished trials that `choose` may yet return again."""
@@ -230,13 +233,28 @@ class SweepOracle(keras_tuner.Oracle):
             record.message = trial.message
             again = trial.status == TrialStatus.INVALID and record.failures < MAX_FAILURES
             record.status = RETRY if again else FAILED
-        with self.store.lock():
-            if record.finished:
-                record.note_end(self.store.read())
-            self.store.write(record)
+        try:
+            with self.store.lock():
+                if record.finished:
+                    record.note_end(self.store.read())
+                self.store.write(record)
+        except StorageError:
+            self.give_back(trial)
+            raise
         self.store.release(record)
         trial.score, trial.best_step = record.score, record.best_epoch
         self._display.on_trial_end(trial) if self.verbose else None
+
+    def give_back(self, trial):
+        """Lets go of a trial that its storage ended: it is as it was, and this start was none."""
+        record = trial.begun
+        # It may have got somewhere, which counts starts anew.
+        record.starts = min(record.starts, trial.record.starts) - 1
+        # There may be no room to say so. It is run again all the same.
+        with contextlib.suppress(StorageError):
+            self.store.write(record)
+        with contextlib.suppress(StorageError):
+            self.store.release(record)
 
     def _wrapped(self, record):
         """Returns KerasTuner's view of a trial."""
@@ -246,7 +264,7 @@ class SweepOracle(keras_tuner.Oracle):
         if record.finished:
             status = TrialStatus.FAILED if record.status == FAILED else TrialStatus.COMPLETED
         trial = TunerTrial(hyperparameters, record.name, status, record.message)
-        trial.record = record
+        trial.record, trial.begun = record, copy.deepcopy(record)
         trial.score, trial.best_step = record.score, record.best_epoch
         self.trials[record.name] = trial
         return trial

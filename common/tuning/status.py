@@ -8,6 +8,9 @@ import time
 from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
 from common.wording import duration
 
+# How often it is asked whether the processes that hold trials answer.
+LOOK_SECONDS = 5
+
 
 class Status:
     """A line per finished trial and, on a terminal, one that is rewritten.
@@ -23,6 +26,7 @@ class Status:
         self.seen = {trial.number: trial.epochs for trial in trials if trial.finished}
         self.epochs = sum(trial.epochs for trial in trials)
         self.terminal = sys.stdout.isatty()
+        self._silent, self._next_look = set(), 0.0
 
     def show(self, trials):
         """Prints what is new."""
@@ -30,11 +34,23 @@ class Status:
             if trial.finished and self.seen.get(trial.number) != trial.epochs:
                 self.seen[trial.number] = trial.epochs
                 self._print(self._line(trial, trials))
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._tell_silent(set(self.sweep.store.silent()))
         if self.terminal:
             running = [trial for trial in trials if trial.status == RUNNING]
             names = ", ".join(f"{t.number} (epoch {self._epoch(t)})" for t in running)
             text = f"running {names or 'starting'}, {self._left(trials)}"
             print(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+
+    def _tell_silent(self, silent):
+        """Says once of a trial that its process does not answer: the end of the search waits for it."""
+        for number in sorted(silent - self._silent):
+            self._print(
+                f"trial {number}: the process that has its folder does not answer; waiting for it. If "
+                "it was stopped, continue it (kill -CONT) or end it (kill -9)"
+            )
+        self._silent = silent
 
     def _print(self, text):
         print(f"\r\033[K{text}" if self.terminal else text, flush=True)

@@ -14,8 +14,8 @@ import itertools
 import json
 from pathlib import Path
 
-from common.errors import RecipeError
-from common.files import write_json_atomic
+from common.errors import RecipeError, storage_error
+from common.files import could_not_write, read_json, write_json_atomic
 from common.tuning.score import direction
 
 RUNNING = "running"
@@ -26,6 +26,12 @@ PRUNED = "pruned"
 RETRY = "retry"
 FAILED = "failed"
 FINISHED = (COMPLETED, PRUNED, FAILED)
+
+# Fields of a Trial that are of one kind.
+KINDS = {"values": dict, "curves": list, "parts": list, "seconds": (int, float)}
+KINDS |= dict.fromkeys(("starts", "failures", "epochs"), int)
+KINDS |= {"score": (int, float, type(None)), "best_epoch": (int, type(None))}
+RUN_AGAIN = "delete its folder to run it again"
 
 
 @dataclasses.dataclass
@@ -97,8 +103,7 @@ class Store:
     @contextlib.contextmanager
     def lock(self):
         """Keeps other processes from choosing or ending trials."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".lock").open("w") as file:
+        with open_lock(self.directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -109,17 +114,19 @@ class Store:
             RecipeError: A file is damaged, which no kill can do.
         """
         trials = []
-        for path in sorted(self.directory.glob("trials/*/trial.json")):
+        found = [
+            path
+            for path in self.directory.glob("trials/*/trial.json")
+            # Not a copy that somebody put beside it.
+            if path.parent.name.isdecimal()
+        ]
+        for path in sorted(found, key=lambda path: int(path.parent.name)):
             stat = path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if self._cache.get(path, (None,))[0] != stamp:
-                self._cache[path] = (stamp, path.read_text(encoding="utf-8"))
-            try:
-                trials.append(Trial(**json.loads(self._cache[path][1])))
-            except (ValueError, TypeError) as error:
-                raise RecipeError(
-                    f"{path} is not a readable trial: {error}; delete its folder to run it again"
-                ) from error
+                self._cache[path] = (stamp, json.dumps(_read(path)))
+            held = json.loads(self._cache[path][1])
+            trials.append(read_trial(held, int(path.parent.name), path))
         return trials
 
     def write(self, trial):
@@ -129,14 +136,14 @@ class Store:
     def claim(self, trial):
         """Marks a trial as run by this process; returns False where another one runs it."""
         folder = self.folder(trial)
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = open_lock(folder / ".lock")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
             return False
         self._held[trial.number] = file
+        remove_unfinished(folder.rglob(".partial-*"))
         return True
 
     def release(self, trial):
@@ -145,6 +152,24 @@ class Store:
         if file is not None:
             file.close()
 
+    def _held_elsewhere(self, number):
+        """Returns whether another process has the folder of a trial."""
+        try:
+            with (self.directory / "trials" / f"{number:04d}" / ".lock").open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def silent(self):
+        """Returns the numbers of trials whose process holds their folder and does not answer."""
+        return []
+
+    def hurry(self):
+        """Waits for nothing from here on: somebody wants to stop."""
+
     def bury(self, trial):
         """Writes a trial whose process is known to be dead, for the next one to claim."""
         self.write(trial)
@@ -152,6 +177,63 @@ class Store:
     def agree(self, definition):
         """Returns what the sweep is, as all of its processes know it: here, as this one does."""
         return definition
+
+
+def _read(path):
+    """Returns the JSON object of a trial file."""
+    try:
+        return read_json(path, "trial")
+    except RecipeError as error:
+        raise storage_error(error) or RecipeError(f"{error}; {RUN_AGAIN}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{path} is not a readable JSON trial: {error}; {RUN_AGAIN}") from error
+
+
+def read_trial(held, number, where, advice=RUN_AGAIN):
+    """Returns the Trial that a JSON object describes.
+
+    Args:
+        held: The object.
+        number: The number that it must have.
+        where: Where it stands, for the message.
+        advice: What to do where it is damaged, for the message.
+
+    Raises:
+        RecipeError: It describes none.
+    """
+    try:
+        trial = Trial(**held)
+    except TypeError as error:
+        raise RecipeError(f"{where} is not a readable trial: {error}; {advice}") from error
+    fine = {name: isinstance(getattr(trial, name), kind) for name, kind in KINDS.items()}
+    fine["number"] = trial.number == number
+    fine["status"] = trial.status in (RUNNING, RETRY, *FINISHED)
+    for name in fine:
+        if not fine[name]:
+            found = str(getattr(trial, name))[:40]
+            raise RecipeError(f"{where} is not a readable trial: its {name} is {found}; {advice}")
+    return trial
+
+
+def remove_unfinished(paths):
+    """Deletes what processes left that were killed while they wrote a file."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def open_lock(path):
+    """Opens a lock file, and creates its folder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise could_not_write(path, error) from error
+
+
+def next_number(trials):
+    """Returns the lowest number that no trial has: a damaged one may have been deleted."""
+    numbers = {trial.number for trial in trials}
+    return next(number for number in itertools.count() if number not in numbers)
 
 
 def history(trials):

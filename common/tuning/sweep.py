@@ -1,32 +1,24 @@
 """`recipes tune NAME`: plans a sweep, starts workers, shows how they get on, retrains the winner."""
 
-import contextlib
 import dataclasses
-import fcntl
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Literal
 
 from common import config as configuration
 from common import registry, streams
-from common.errors import RecipeError, UsageError
-from common.files import write_json_atomic
+from common.errors import RecipeError, StorageError, UsageError, storage_error
+from common.files import read_json, write_json_atomic
 from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
+from common.tuning.folder import LOCK, alone_at_the_end, joined
 from common.tuning.options import SearchOptions, parse
-from common.tuning.processes import REFUSED, Worker
 from common.tuning.retraining import retrain, summary_text, winner_config
+from common.tuning.searching import search
 from common.tuning.shared_store import make_store
-from common.tuning.status import Status
-from common.tuning.store import FAILED, RUNNING, best_trial
+from common.tuning.store import best_trial
 from common.wording import printable
-
-LOCK = ".sweep"
-POLL_SECONDS = 0.25
-# Workers that died on their own are replaced this often; then the machine is the problem.
-MAX_REPLACEMENTS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +91,8 @@ class Sweep:
             storage=options.storage,
         )
         self.directory = Path(options.sweep_dir or self._default_directory())
+        # The trials as they were last read.
+        self.found = None
 
     def _default_directory(self):
         name = f"{self.options.method}-{self.options.preset}-{self.options.data_name}"
@@ -107,46 +101,45 @@ class Sweep:
         return Path("runs") / self.recipe / "sweeps" / f"{name}-seed{self.options.search_seed}"
 
     def run(self):
-        """Searches, reports and retrains the winner; returns the exit code."""
+        """Searches, reports and retrains the winner; returns the exit code.
+
+        Raises:
+            StorageError: A disk or a database cannot be used. No trial has failed by that.
+        """
         if printable(str(self.directory)) != str(self.directory):
             raise UsageError(
                 f"KerasTuner takes only folders whose names are UTF-8, got {self.directory}; choose "
                 "another --sweep-dir"
             )
-        with self._joined() as lock:
-            self._prepare()
-            # Whoever started over is done with that: others may join.
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            try:
+        try:
+            with joined(self.directory, self.options.fresh) as let_others_join:
+                self._prepare()
+                let_others_join()
                 self._search()
-                self._finish()
-            except KeyboardInterrupt:
-                done = sum(trial.finished for trial in self.store.read())
-                print(
-                    f"\nInterrupted after {done} trials. Nothing is lost: the same command continues.",
-                    file=sys.stderr,
-                )
-                return 130
+                with alone_at_the_end(self.directory):
+                    self._finish()
+        except KeyboardInterrupt:
+            if self.found is None:
+                raise
+            done = sum(trial.finished for trial in self.found)
+            print(
+                f"\nInterrupted after {done} trials. Nothing is lost: the same command continues.",
+                file=sys.stderr,
+            )
+            return 130
+        except Exception as error:
+            storage = storage_error(error)
+            if storage is None:
+                raise
+            text = str(storage).rstrip(".")
+            raise StorageError(f"{text}; nothing is lost: the same command continues") from error
         return 0
-
-    @contextlib.contextmanager
-    def _joined(self):
-        """Notes that this process works on the folder; with --fresh, that no other one does."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / LOCK).open("w") as file:
-            try:
-                kind = fcntl.LOCK_EX if self.options.fresh else fcntl.LOCK_SH
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                advice = "stop it before --fresh" if self.options.fresh else "it starts over: wait"
-                raise UsageError(f"another process works on {self.directory}; {advice}") from error
-            yield file
 
     def _clear(self):
         """Deletes what an earlier search left: first in the database, where others may be at it."""
-        if self.options.storage:
+        if self.definition.storage:
             study = self.definition.study(self.directory)
-            make_store(self.directory, self.options.storage, study).drop()
+            make_store(self.directory, self.definition.storage, study).drop()
         # What says that this is a sweep goes last, so that --fresh can be killed, too.
         for path in sorted(self.directory.iterdir(), key=lambda path: path.name == FILE):
             if path.is_dir():
@@ -157,9 +150,11 @@ class Sweep:
     def _prepare(self):
         """Checks data, space and what the folder holds, before anything is trained."""
         held = None
-        if (self.directory / FILE).exists():
+        # One look: another process may begin the same search just now.
+        names = {path.name for path in self.directory.iterdir()}
+        if FILE in names and not self.options.fresh:
             held = Definition.read(self.directory)
-        elif any(not path.name.startswith(".") for path in self.directory.iterdir()):
+        elif FILE not in names and any(not name.startswith(".") for name in names):
             raise UsageError(
                 f"{self.directory} is not empty and holds no sweep; choose another --sweep-dir"
             )
@@ -170,7 +165,6 @@ class Sweep:
         del splits
         if self.options.fresh:
             self._clear()
-            held = None
         tuner = make_tuner(self.definition, self.directory)
         self.tuner, self.store, self.space = tuner, tuner.oracle.store, tuner.oracle.space
         self.definition = dataclasses.replace(
@@ -180,25 +174,35 @@ class Sweep:
         if held is not None:
             self.definition.check_same(held, self.directory)
         agreed = self.store.agree(dataclasses.asdict(self.definition))
-        self.definition.check_same(Definition(**agreed), self.options.storage)
+        where = self.definition.storage
+        self.definition.check_same(Definition.of(agreed, f"the search in {where}"), where)
         self.definition.write(self.directory)
-        from common import environment
-        from common.data import remarks
-
-        if not (self.directory / "environment.json").exists():
-            write_json_atomic(
-                self.directory / "environment.json",
-                environment.describe(self.options.search_seed, info.to_dict()),
-            )
+        self._record_environment(info)
         if self.show_space:
+            from common.data import remarks
+
             remarks.show(info)
             print(f"Search space of {self.recipe}:\n{self.space.describe()}")
             for name, value in self.definition.fixed.items():
                 print(f"  held: {name} {value}")
         print(f"{self._plan()} on {info.label}, in {self.directory}")
-        trials = self.store.read()
-        if any(trial.finished for trial in trials):
-            print(f"{self._found(trials)} found, continuing.")
+        self.found = self.store.read()
+        if any(trial.finished for trial in self.found):
+            print(f"{self._done(self.found)} found, continuing.")
+
+    def _record_environment(self, info):
+        """Writes environment.json the first time; leaves no password in what was written before."""
+        from common import environment
+
+        path = self.directory / "environment.json"
+        if not path.exists():
+            described = environment.describe(self.options.search_seed, info.to_dict())
+            write_json_atomic(path, described)
+            return
+        held = read_json(path, "environment")
+        shown = {**held, "command": environment.without_passwords(str(held.get("command", "")))}
+        if shown != held:
+            write_json_atomic(path, shown)
 
     def _check_flags(self):
         """Refuses flags that the search space overrides: they would change nothing."""
@@ -241,7 +245,7 @@ class Sweep:
         """The budget in epochs, where there is one."""
         return self.options.trials * self.definition.trial_epochs
 
-    def _found(self, trials):
+    def _done(self, trials):
         """Returns how much of the search has been done: `12 of 30 trials`."""
         if self.definition.budget:
             return f"{self.tuner.oracle.spent(trials)} of {self._epochs} epochs"
@@ -249,55 +253,7 @@ class Sweep:
         return f"{done} of {min(self.options.trials, self.space.size)} trials"
 
     def _search(self):
-        """Runs workers until they say that nothing is left."""
-        status = Status(self)
-        count = self.options.workers
-        workers = [Worker(self.directory, index, count) for index in range(count)]
-        replacements = 0
-        try:
-            while workers:
-                time.sleep(POLL_SECONDS)
-                status.show(self.store.read())
-                for worker in list(workers):
-                    code = worker.process.poll()
-                    if code is None:
-                        continue
-                    workers.remove(worker)
-                    held = held_by(worker, self.store.read())
-                    if code == 0 and not held:
-                        continue
-                    if code == REFUSED or (code > 0 and not held):
-                        raise RecipeError(worker.last_words())
-                    self._died(worker, code)
-                    replacements += 1
-                    if replacements > MAX_REPLACEMENTS:
-                        raise RecipeError(f"{replacements} workers died; see {worker.log}")
-                    workers.append(Worker(self.directory, worker.index, count))
-            status.show(self.store.read())
-        finally:
-            status.close()
-            for worker in workers:
-                worker.stop()
-            # Workers that died, or were stopped just now, have not done it.
-            self.tuner.tidy()
-
-    def _died(self, worker, code):
-        """Notes against a trial that its process ended in it, which an error could not tell."""
-        from common.tuning.oracle import MAX_FAILURES
-
-        end = f"was killed by signal {-code} (9: out of memory?)"
-        if code >= 0:
-            end = f"ended by itself with exit code {code}; see {worker.log}"
-        with self.store.lock():
-            trials = self.store.read()
-            for trial in held_by(worker, trials):
-                trial.failures += 1
-                trial.message = f"its process {end}"
-                if trial.failures >= MAX_FAILURES:
-                    trial.status = FAILED
-                    trial.note_end(trials)
-                self.store.bury(trial)
-                print(f"trial {trial.number}: {trial.message}")
+        search(self)
 
     def _finish(self):
         """Writes best.json, retrains the winner and writes the report."""
@@ -335,8 +291,3 @@ class Sweep:
 
         write_report(self.directory)
         print(summary_text(result, self.directory))
-
-
-def held_by(worker, trials):
-    """Returns the trials that a worker works on, or did when it ended: one or none."""
-    return [each for each in trials if each.status == RUNNING and each.worker == worker.name]

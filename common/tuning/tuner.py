@@ -21,8 +21,9 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from common import backend
 from common import config as configuration
 from common.data.types import Split, Splits
-from common.errors import RecipeError, UsageError
+from common.errors import RecipeError, UsageError, storage_error
 from common.files import read_json, write_json_atomic
+from common.passwords import hide
 from common.run import Options, Run
 from common.tuning import space as spaces
 from common.tuning.score import below_median, best_of_curves, direction
@@ -184,11 +185,18 @@ class RecipeTuner(BaseTuner):
             trial.status = TrialStatus.COMPLETED
         except (FatalError, UndeclaredError):
             raise
-        except FailedTrialError as error:
-            trial.status, trial.message = TrialStatus.FAILED, str(error)
-        except (Exception, SystemExit):
-            # What calls sys.exit() inside a trial ends that trial, not the worker.
-            trial.status, trial.message = TrialStatus.INVALID, traceback.format_exc().strip()
+        except (Exception, SystemExit) as error:
+            # A full disk or a database that is away says nothing of a trial, and meets the next as well.
+            storage = storage_error(error)
+            if storage is not None:
+                self.oracle.give_back(trial)
+                raise storage from error
+            if isinstance(error, FailedTrialError):
+                trial.status, message = TrialStatus.FAILED, str(error)
+            else:
+                # What calls sys.exit() inside a trial ends that trial, not the worker.
+                trial.status, message = TrialStatus.INVALID, traceback.format_exc().strip()
+            trial.message = hide(message)
 
     def on_search_begin(self):
         # The process before may have died between the end of a trial and this.

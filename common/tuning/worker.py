@@ -1,38 +1,60 @@
-"""A process that runs trials of a sweep until there are none left: python -m common.tuning.worker DIR.
+"""A process that runs trials of a sweep until none is left: python -m common.tuning.worker DIR NAME.
 
 Workers are equal. They share nothing but the sweep folder, may join and leave at any time, and take
 over what a dead one left. One that was started with a pipe as standard input ends with the process
-at its other end, so that a killed sweep leaves nothing running.
+at its other end, so that a killed sweep leaves nothing running. What ended it, it writes into a pipe,
+too, where it was given one: there may be no room in its log.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 
-def main(directory, name):
-    """Runs trials; returns the exit code."""
+def main(directory, name, words=None):
+    """Runs trials; returns the exit code.
+
+    Args:
+        directory: The sweep folder.
+        name: Name of this process.
+        words: File descriptor for what ended it, if something did.
+    """
     from common import streams
     from common.child import follow_parent
-    from common.errors import RecipeError
+    from common.errors import RecipeError, storage_error
     from common.tuning.definition import Definition, make_tuner
-    from common.tuning.processes import REFUSED
+    from common.tuning.processes import NO_STORAGE, REFUSED
 
     follow_parent()
     streams.prepare()
     try:
         make_tuner(Definition.read(directory), directory, worker=name).search()
-    except RecipeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return REFUSED
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        storage = storage_error(error)
+        if storage is None and not isinstance(error, RecipeError):
+            raise
+        _tell(storage or error, words)
+        return REFUSED if storage is None else NO_STORAGE
     return 0
 
 
+def _tell(error, words):
+    from common.passwords import hide
+
+    text = " ".join(hide(error).split()).rstrip(".")
+    if words is not None:
+        os.write(words, text.encode()[:4096])
+    with contextlib.suppress(OSError):
+        print(f"error: {text}", file=sys.stderr, flush=True)
+
+
 if __name__ == "__main__":
-    code = main(Path(sys.argv[1]), sys.argv[2])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    code = main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     # Frameworks may take seconds to tear down what the system frees at once.
     os._exit(code)

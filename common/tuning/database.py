@@ -1,0 +1,263 @@
+"""The database of a shared search: attempts at trials, each an Optuna trial, and patience with outages.
+
+Optuna's Study can neither write into a running trial nor send a heartbeat for one outside of
+Study.optimize, which is not used here. So this module, and no other, calls the methods of the storage
+that Study calls itself (optuna.storages.BaseStorage describes them); what begins with an underscore is
+nobody's but Optuna's.
+"""
+
+import contextlib
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from common.errors import RecipeError, StorageError, UsageError, storage_error
+from common.files import could_not_write
+from common.passwords import VARIABLE, hide, reveal
+
+# A server that is restarted, or moved to another machine, is away for minutes.
+PATIENCE_SECONDS = 300
+# Where it never answered, the address may be wrong.
+FIRST_PATIENCE_SECONDS = 2
+# Two that write at the same moment wait for each other; that is nothing to tell.
+QUIET_SECONDS = 2
+MAX_PAUSE_SECONDS = 5
+# What waiting does not mend, in SQLite's words.
+DAMAGE = (
+    "is full",
+    "disk I/O error",
+    "readonly database",
+    "malformed",
+    "not a database",
+    "no such",
+)
+
+_reached = set()
+
+
+class Database:
+    """The attempts of one study.
+
+    Args:
+        url: Its address; where that says `***`, common.passwords knows the password.
+        name: Name of the study.
+        interval: Seconds between heartbeats. What sent none for three times as long counts as dead.
+
+    Raises:
+        RecipeError: Optuna or a driver is not installed, or the database cannot be reached.
+        UsageError: The address is none.
+    """
+
+    def __init__(self, url, name, interval):
+        self.url, self.name, self.interval = url, name, interval
+        self._failed = None
+        self._identifiers = {}
+        # This process has reached it, or the one that started it.
+        known = url in _reached or _started_with(url)
+        self.patience = PATIENCE_SECONDS if known else FIRST_PATIENCE_SECONDS
+        try:
+            self._patiently(self._open)
+        except ImportError as error:
+            raise RecipeError(
+                f"--storage needs Optuna, and PostgreSQL its driver ({error}): "
+                "`pip install -e .[optuna]` in the clone, `pip install psycopg[binary]`"
+            ) from error
+        except StorageError as error:
+            if known:
+                raise
+            # It may as well be the address: not that "the same command continues".
+            raise RecipeError(f"the database {url} cannot be used: {_words(error)}") from None
+        _reached.add(url)
+        self.patience = PATIENCE_SECONDS
+
+    def _open(self):
+        import optuna
+        import sqlalchemy.exc
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        url = reveal(self.url)
+        if url.startswith("sqlite:///"):
+            file = Path(url.removeprefix("sqlite:///")).absolute()
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise could_not_write(file, error) from error
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._storage = optuna.storages.RDBStorage(
+                    url,
+                    # A connection that broke while nobody used it is opened again.
+                    engine_kwargs={"pool_pre_ping": True},
+                    heartbeat_interval=self.interval,
+                    grace_period=3 * self.interval,
+                )
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            # A ValueError quotes what stands in the place of the port, which a password may.
+            reason = "" if isinstance(error, ValueError) else f" ({hide(error)})"
+            raise UsageError(
+                f"{self.url} is not a database URL{reason}; e.g. sqlite:///sweep.db, or "
+                "postgresql://host/name; special characters of a user and password as %XX"
+            ) from None
+        self._study = optuna.create_study(
+            study_name=self.name, storage=self._storage, load_if_exists=True
+        )
+        self._study_id = self._storage.get_study_id_from_name(self.name)
+
+    def attempts(self):
+        """Returns all attempts as Optuna's FrozenTrials, in the order of their creation."""
+        return self._patiently(self._study.get_trials, deepcopy=False)
+
+    def create(self, attributes):
+        """Adds a running attempt with user attributes; where an answer is lost, it is there twice."""
+        import optuna
+
+        trial = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING, user_attrs=attributes
+        )
+        identifier = self._patiently(self._storage.create_new_trial, self._study_id, trial)
+        self._patiently(self._storage.record_heartbeat, identifier)
+
+    def note(self, number, key, value):
+        """Writes a user attribute of an attempt, unless that has ended."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._patiently(self._storage.set_trial_user_attr, self._id(number), key, value)
+
+    def end(self, number, state, values=None):
+        """Ends an attempt, unless that has ended."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._patiently(self._storage.set_trial_state_values, self._id(number), state, values)
+
+    def beat(self, number):
+        """Sends a heartbeat of an attempt; returns whether it did, for the next one to do better."""
+        try:
+            self._storage.record_heartbeat(self._id(number))
+        except Exception:
+            self._failed = time.monotonic()
+            return False
+        return True
+
+    def fail_stale(self):
+        """Ends the attempts that sent no heartbeat for too long.
+
+        After an outage of the database nobody has sent any: they are given the time to.
+        """
+        import optuna
+
+        if self._failed is not None and time.monotonic() - self._failed < 3 * self.interval:
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._patiently(optuna.storages.fail_stale_trials, self._study)
+
+    def read(self, key):
+        """Returns a user attribute of the study, or None."""
+        return self._patiently(lambda: self._study.user_attrs).get(key)
+
+    def write(self, key, value):
+        """Writes a user attribute of the study."""
+        self._patiently(self._study.set_user_attr, key, value)
+
+    def drop(self):
+        """Deletes the study."""
+        with contextlib.suppress(KeyError):  # Done, and the answer was lost.
+            self._patiently(self._storage.delete_study, self._study_id)
+
+    def _id(self, number):
+        if number not in self._identifiers:
+            self._identifiers[number] = self._patiently(
+                self._storage.get_trial_id_from_study_id_trial_number, self._study_id, number
+            )
+        return self._identifiers[number]
+
+    def _patiently(self, function, *arguments, **options):
+        """Calls a function of the database, again and again while that is away.
+
+        Raises:
+            StorageError: It was away for too long, or is damaged.
+        """
+        import sqlalchemy.exc
+
+        # Two that create the tables at once get errors of all kinds.
+        opening = function == self._open
+        begun, pause, told = time.monotonic(), 0.1, False
+        while True:
+            try:
+                result = function(*arguments, **options)
+            except Exception as error:
+                if not any(
+                    isinstance(each, sqlalchemy.exc.SQLAlchemyError) for each in _chain(error)
+                ):
+                    raise
+                self._failed = time.monotonic()
+                waited = self._failed - begun
+                if waited >= self.patience or not (opening or _passes(error)):
+                    times = f" for {waited:.0f} seconds" if waited >= 1 else ""
+                    raise StorageError(
+                        f"the database {self.url} cannot be used{times}: {_words(error)}"
+                    ) from error
+                if waited >= QUIET_SECONDS and not told:
+                    told = True
+                    _say(
+                        f"{self.url} does not answer ({_words(error)}); trying again for "
+                        f"{self.patience:.0f} seconds"
+                    )
+                time.sleep(min(pause, max(self.patience - waited, 0)))
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            else:
+                if told:
+                    _say(f"{self.url} answers again")
+                return result
+
+
+def _started_with(url):
+    """Returns whether the process that started this one has reached a database."""
+    given = os.environ.get(VARIABLE)
+    return given is not None and hide(given, word=True) == url
+
+
+def _chain(error):
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _passes(error):
+    """Returns whether waiting may help: the database is away, busy or locked, not full or damaged."""
+    import sqlalchemy.exc
+
+    lasting = (
+        sqlalchemy.exc.ProgrammingError,
+        sqlalchemy.exc.IntegrityError,
+        sqlalchemy.exc.DataError,
+        sqlalchemy.exc.NotSupportedError,
+    )
+    words = str(_origin(error))
+    return not (
+        any(isinstance(each, lasting) for each in _chain(error))
+        or any(text in words for text in DAMAGE)
+        or storage_error(error)
+    )
+
+
+def _origin(error):
+    """Returns what the driver of the database raised."""
+    last = list(_chain(error))[-1]
+    return getattr(last, "orig", None) or last
+
+
+def _words(error):
+    """Returns what the driver said, on one line and without a password."""
+    return hide(" ".join(str(_origin(error)).split()))
+
+
+def _say(text):
+    # A log on a full disk is no reason to stop waiting.
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

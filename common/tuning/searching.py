@@ -1,0 +1,99 @@
+"""The middle of `recipes tune`: workers that run trials, watched and replaced until nothing is left."""
+
+import contextlib
+import time
+
+from common.errors import RecipeError, StorageError
+from common.tuning.processes import NO_STORAGE, REFUSED, Worker
+from common.tuning.status import Status
+from common.tuning.store import FAILED, RUNNING
+
+POLL_SECONDS = 0.25
+# Workers that died on their own are replaced this often; then the machine is the problem.
+MAX_REPLACEMENTS = 20
+
+
+def search(sweep):
+    """Runs the workers of a Sweep until they say that nothing is left.
+
+    Raises:
+        StorageError: A disk or a database cannot be used.
+        RecipeError: A worker met what every other one would meet as well.
+    """
+    status = Status(sweep)
+    workers = []
+    try:
+        for index in range(sweep.options.workers):
+            workers.append(_worker(sweep, index))
+        _watch(sweep, status, workers)
+    except BaseException:
+        _end(status, workers)
+        # Whoever interrupts does not want to wait for a database that is away.
+        sweep.store.hurry()
+        with contextlib.suppress(RecipeError, OSError):
+            sweep.tuner.tidy()
+        raise
+    _end(status, workers)
+    # Workers that died have not done it.
+    sweep.tuner.tidy()
+
+
+def _worker(sweep, index):
+    return Worker(sweep.directory, index, sweep.options.workers, sweep.definition.storage)
+
+
+def _watch(sweep, status, workers):
+    replacements = 0
+    while workers:
+        time.sleep(POLL_SECONDS)
+        sweep.found = sweep.store.read()
+        status.show(sweep.found)
+        for worker in list(workers):
+            code = worker.process.poll()
+            if code is None:
+                continue
+            workers.remove(worker)
+            held = held_by(worker, sweep.store.read())
+            if code == 0 and not held:
+                continue
+            if code == NO_STORAGE:
+                raise StorageError(worker.last_words())
+            if code == REFUSED or (code > 0 and not held):
+                raise RecipeError(worker.last_words())
+            died(sweep.store, worker, code)
+            replacements += 1
+            if replacements > MAX_REPLACEMENTS:
+                raise RecipeError(f"{replacements} workers died; see {worker.log}")
+            workers.append(_worker(sweep, worker.index))
+    sweep.found = sweep.store.read()
+    status.show(sweep.found)
+
+
+def _end(status, workers):
+    status.close()
+    for worker in workers:
+        worker.stop()
+
+
+def died(store, worker, code):
+    """Notes against a trial that its process ended in it, which an error could not tell."""
+    from common.tuning.oracle import MAX_FAILURES
+
+    end = f"was killed by signal {-code} (9: out of memory?)"
+    if code >= 0:
+        end = f"ended by itself with exit code {code}; see {worker.log}"
+    with store.lock():
+        trials = store.read()
+        for trial in held_by(worker, trials):
+            trial.failures += 1
+            trial.message = f"its process {end}"
+            if trial.failures >= MAX_FAILURES:
+                trial.status = FAILED
+                trial.note_end(trials)
+            store.bury(trial)
+            print(f"trial {trial.number}: {trial.message}")
+
+
+def held_by(worker, trials):
+    """Returns the trials that a worker works on, or did when it ended: one or none."""
+    return [each for each in trials if each.status == RUNNING and each.worker == worker.name]
