@@ -146,7 +146,6 @@ def _verdict(one, other, threshold):
     same = one.seeds == other.seeds and len(set(one.seeds)) == len(one.seeds)
     difference = (paired if same else unpaired)(one.accuracies, other.accuracies)
     found = difference.verdict(threshold=threshold)
+    text = difference.describe(" points of test accuracy", scale=100, digits=2)
     words = found if found == NONE_SHOWN else f"{one.name} is {found}"
-    return (
-        f"{one.name} - {other.name}: {difference.describe(100, 2)} points of test accuracy: {words}"
-    )
+    return f"{one.name} - {other.name}: {text}: {words}"

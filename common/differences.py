@@ -35,14 +35,15 @@ class Difference:
             return NONE_SHOWN
         return BETTER if (self.mean > 0) == larger_is_better else WORSE
 
-    def describe(self, scale=1.0, digits=4):
+    def describe(self, unit="", scale=1.0, digits=4):
         """Returns the difference with what it rests on, e.g. `+0.0123 (95 % interval ...)`.
 
         Args:
+            unit: What follows the difference.
             scale: Factor, e.g. 100 for points of a percentage.
             digits: After the decimal point.
         """
-        mean = f"{scale * self.mean:+.{digits}f}"
+        mean = f"{scale * self.mean:+.{digits}f}{unit}"
         first, second = self.counts
         seeds = f"{first} seed{'s' * (first > 1)}, paired"
         if not self.paired:

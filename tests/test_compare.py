@@ -143,7 +143,7 @@ def write_series(folder, rights, *, seeds=None, **options):
 
 
 def verdict_of(text):
-    return next(line for line in text.splitlines() if "points of test" in line)
+    return next(line for line in text.splitlines() if "points of test accuracy" in line)
 
 
 def test_runs_that_differ_in_the_seed_are_one_and_are_paired_by_it(tmp_path):
@@ -156,8 +156,8 @@ def test_runs_that_differ_in_the_seed_are_one_and_are_paired_by_it(tmp_path):
     assert rows[1][:6] == ["narrow/best-full", "3", "0", "to", "2", "89.33"]
     # By hand in test_differences: seed by seed 2, 4 and 2 points.
     assert verdict_of(text) == (
-        "wide/best-full - narrow/best-full: +2.67 (95 % interval -0.20 to +5.54, p = 0.057, "
-        "n = 3 seeds, paired) points of test accuracy: no difference shown"
+        "wide/best-full - narrow/best-full: +2.67 points of test accuracy (95 % interval -0.20 to "
+        "+5.54, p = 0.057, n = 3 seeds, paired): no difference shown"
     )
     assert "McNemar" not in text
     assert "WARNING" not in text
@@ -172,14 +172,16 @@ def test_groups_of_other_seeds_and_sizes_are_compared_by_their_means(tmp_path):
     line = verdict_of(compare([*first, *second]))
     # By hand: means 91 and 71, variances 2/3 and 2: error sqrt(1/6 + 1) = 1.0801, Welch's degrees of
     # freedom (7/6)^2 / ((1/6)^2 / 3 + 1) = 1.348.
-    assert line.startswith("a/best-full - b/best-full: +20.00 (95 % interval +")
+    assert line.startswith(
+        "a/best-full - b/best-full: +20.00 points of test accuracy (95 % interval +"
+    )
     assert "n = 4 and 2 seeds, Welch" in line
     from scipy import stats
 
     freedom = (7 / 6) ** 2 / ((1 / 6) ** 2 / 3 + 1)
     low = 20 - stats.t.ppf(0.975, freedom) * (7 / 6) ** 0.5
     assert f"interval {low:+.2f} to" in line
-    assert line.endswith("points of test accuracy: a/best-full is better")
+    assert line.endswith("Welch): a/best-full is better")
     assert verdict_of(compare([*second, *first])).endswith("b/best-full is worse")
 
 
@@ -203,7 +205,7 @@ def test_many_groups_ask_for_more(tmp_path):
     ]
     text = compare(runs)
     assert "With 3 pairs, one is called better at p < 0.017" in text
-    assert len([line for line in text.splitlines() if "points of test" in line]) == 3
+    assert len([line for line in text.splitlines() if "points of test accuracy" in line]) == 3
 
 
 def test_other_data_other_splits_and_repeated_seeds_warn(tmp_path):
@@ -211,7 +213,7 @@ def test_other_data_other_splits_and_repeated_seeds_warn(tmp_path):
     other = write_series(tmp_path / "b", [90, 91], name="cifar10", recipe="cifar10_cnn")
     text = compare([*first, *other])
     assert "different data" in text
-    assert "points of test" not in text
+    assert "points of test accuracy" not in text
     split = write_series(tmp_path / "c", [50, 51], count=60, validated=20)
     text = compare([*first, *split])
     assert "tested on different examples" in text
