@@ -18,9 +18,12 @@ from common.files import (
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
 from common.tuning.options import SearchOptions, parse
-from common.tuning.retraining import spread
 from common.tuning.score import direction
 from common.tuning.store import Store
+from common.tuning.verdict import spread
+from common.tuning.score import direction
+from common.tuning.store import Store
+from common.tuning.verdict import spread
 
 HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 

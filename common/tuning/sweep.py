@@ -17,10 +17,11 @@ from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.options import SearchOptions, parse
 from common.tuning.processes import REFUSED, Worker
-from common.tuning.retraining import retrain, summary_text, winner_config
+from common.tuning.retraining import retrain, start_config, winner_config, write_config
 from common.tuning.shared_store import make_store
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING, best_trial
+from common.tuning.verdict import judge, summary_text
 
 LOCK = ".sweep"
 POLL_SECONDS = 0.25
@@ -37,8 +38,8 @@ class Options(SearchOptions):
     search_seed: int = 0
     """Seed of the search. The training seed (--seed) is the same in all trials."""
     retrain_epochs: int | None = None
-    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too. None: as
-    in the trials."""
+    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
+    those that were searched. None: as in the trials."""
     retrain_start: bool = True
     """Train the configuration that the search started from with the same new seeds, so that what the
     search gained is known."""
@@ -290,23 +291,22 @@ class Sweep:
                 print(f"trial {trial.number}: {trial.message}")
 
     def _finish(self):
-        """Writes best.json, retrains the winner and writes the report."""
+        """Writes best.json and start.json, trains both with new seeds, and writes the report."""
         trials = self.store.read()
         best = best_trial(trials, self.options.objective)
         if best is None:
             raise RecipeError(f"all {len(trials)} trials failed; see {self.directory}/trials.csv")
-        winner = winner_config(self, best)
-        write_json_atomic(
-            self.directory / "best.json",
-            {
-                "recipe": self.recipe,
-                "config": configuration.to_dict(winner),
-                "trial": best.number,
-                "values": best.values,
-                "objective": self.options.objective,
-                "score": best.score,
-            },
+        winner, start = winner_config(self, best), start_config(self)
+        write_config(
+            self,
+            "best.json",
+            winner,
+            trial=best.number,
+            values=best.values,
+            objective=self.options.objective,
+            score=best.score,
         )
+        write_config(self, "start.json", start)
         result = {
             "recipe": self.recipe,
             "method": self.options.method,
@@ -317,14 +317,16 @@ class Sweep:
             "trials": len(trials),
             "epochs": sum(trial.epochs for trial in trials),
             "seconds": sum(trial.seconds for trial in trials),
-            "retrain_epochs": winner.epochs,
+            "retrain_epochs": start.epochs,
+            "winner_epochs": winner.epochs,
             **retrain(self, winner),
         }
+        result["verdict"] = judge(result)
         write_json_atomic(self.directory / "summary.json", result)
         from common.tuning.report import write_report
 
         write_report(self.directory)
-        print(summary_text(result, self.directory))
+        print(summary_text(result, self.definition, self.directory))
 
 
 def held_by(worker, trials):
