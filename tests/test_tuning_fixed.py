@@ -116,6 +116,36 @@ def test_flags_that_the_space_overrides_are_found():
     assert fixed.ignored_fields(search_space, start, base) == ["learning_rate"]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "held"),
+    # Of a preset with 10 epochs: held outside of what is searched around those, and inside.
+    [(3, "3"), (3, "6"), (5, "5"), (20, "20"), (20, "10")],
+)
+def test_a_flag_that_moves_what_is_searched_is_not_overridden_where_that_is_held(epochs, held):
+    start = registry.load("cifar10_cnn").PRESETS["best"]
+    start = dataclasses.replace(start, epochs=10)
+    search_space = search_space_of("cifar10_cnn", {"epochs": held})
+    base = dataclasses.replace(start, epochs=epochs)
+    assert fixed.ignored_fields(search_space, start, base) == []
+    other = dataclasses.replace(base, learning_rate=start.learning_rate / 2)
+    assert fixed.ignored_fields(search_space, start, other) == ["learning_rate"]
+    assert search_space(keras_tuner.HyperParameters(), base).epochs == int(held)
+
+
+def test_what_a_held_branch_leaves_alone_is_not_overridden():
+    def search_space(hp, base):
+        kind, rate = hp.Choice("kind", ["a", "b"]), base.rate
+        with hp.conditional_scope("kind", ["a"]):
+            if kind == "a":
+                rate = hp.Choice("rate", [0.1, 0.2])
+        return dataclasses.replace(base, kind=kind, rate=rate)
+
+    start = toy_sweep.Config()
+    base = dataclasses.replace(start, rate=0.7)
+    assert fixed.ignored_fields(FixedSpace(search_space, {}), start, base) == ["rate"]
+    assert fixed.ignored_fields(FixedSpace(search_space, {"kind": "b"}), start, base) == []
+
+
 FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", "0"]
 
 

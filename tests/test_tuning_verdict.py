@@ -84,6 +84,12 @@ def test_a_winner_that_is_not_better_is_told_last(tmp_path):
     assert f"Train it: {command}/best.json --data sample\n" in text
 
 
+def test_a_contest_of_methods_has_no_verdict(tmp_path):
+    summary = summary_of([0.9, 0.8], [])
+    assert "is not known" in verdict.summary_text(summary, definition_of(), tmp_path)
+    assert "not known" not in verdict.summary_text(summary, definition_of(), tmp_path, False)
+
+
 def test_the_command_names_the_data_and_how_it_is_read():
     definition = definition_of(
         data="/my data/x.csv", data_dir="/sets", reading={"text_column": "body"}

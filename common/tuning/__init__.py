@@ -6,7 +6,8 @@ oracle     SweepOracle: KerasTuner's Oracle over the store; methods, bayesian, h
            are its subclasses
 tuner      RecipeTuner: a trial is a call of the recipe's own train()
 worker     a process that runs trials; sweep starts such processes and shows how they get on
-retraining the end of a sweep: the winner with new seeds, beside what the search started from
+retraining the end of a sweep: the winner with new seeds, beside what the search started from;
+           verdict says what that shows, and what to do then
 report     trials.csv and sweep.html; contest compares methods on one budget; evidence keeps what
            searches found in a recipe's tuning.json
 """

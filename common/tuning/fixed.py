@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 
 from common.errors import UsageError, near_match
-from common.tuning.space import contains, domain, show
+from common.tuning.space import Space, contains, domain, show
 
 
 def parse(words):
@@ -159,17 +159,39 @@ def _value(entry, text):
 def ignored_fields(search_space, start, base):
     """Returns the names of fields in which `base` differs from `start` to no effect.
 
+    A field that only moves what is searched around it, as epochs and batch sizes do, has an effect, even
+    where a held value is in both ranges: the search counts in it, and the start is trained with it.
+
     Args:
-        search_space: Function `(hp, base) -> Config`.
+        search_space: FixedSpace.
         start: Config of the preset.
         base: The same with fields changed by flags.
     """
+    free = FixedSpace(search_space.search_space, {})
+    ignored = []
+    for field in dataclasses.fields(base):
+        name = field.name
+        if getattr(start, name) == getattr(base, name):
+            continue
+        try:
+            other = dataclasses.replace(base, **{name: getattr(start, name)})
+        except UsageError:  # Fields that go together.
+            other = start
+        if _declared(free, base) == _declared(free, other):
+            values = [getattr(_default(search_space, config), name) for config in (base, other)]
+            ignored += [name] if values[0] == values[1] else []
+    return ignored
+
+
+def _declared(search_space, base):
     import keras_tuner
 
-    names = [field.name for field in dataclasses.fields(base)]
-    one, two = (search_space(keras_tuner.HyperParameters(), each) for each in (start, base))
-    return [
-        name
-        for name in names
-        if getattr(start, name) != getattr(base, name) and getattr(one, name) == getattr(two, name)
-    ]
+    hyperparameters = keras_tuner.HyperParameters()
+    search_space(hyperparameters, base)
+    return Space(hyperparameters).to_list()
+
+
+def _default(search_space, base):
+    import keras_tuner
+
+    return search_space(keras_tuner.HyperParameters(), base)

@@ -326,7 +326,8 @@ class Sweep:
         from common.tuning.report import write_report
 
         write_report(self.directory)
-        print(summary_text(result, self.definition, self.directory))
+        compared = self.options.retrain_start
+        print(summary_text(result, self.definition, self.directory, compared))
 
 
 def held_by(worker, trials):

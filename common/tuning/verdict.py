@@ -130,8 +130,15 @@ def trained_for(summary):
     return f"{seeds} new seed{'s' * (seeds > 1)}, {text}"
 
 
-def summary_text(summary, definition, directory):
-    """Returns what a sweep prints at its end."""
+def summary_text(summary, definition, directory, compared=True):
+    """Returns what a sweep prints at its end.
+
+    Args:
+        summary: What summary.json holds.
+        definition: Definition of the search.
+        directory: The sweep folder.
+        compared: Whether winner and start were to be compared: in a contest of methods they are not.
+    """
     objective = summary["objective"]
     values = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())
     lines = [
@@ -152,7 +159,7 @@ def summary_text(summary, definition, directory):
                 f"  difference, seed by seed: {objective} {spread(gains(summary, objective))}, "
                 f"test accuracy {spread(gains(summary, 'test_accuracy'))}"
             )
-    lines += sentences(summary)
+    lines += sentences(summary) if compared else []
     for index, (what, command) in enumerate(commands(summary, definition, directory).items()):
         head = "Train it" if index == 0 else f"Or {what}"
         lines.append(f"{head}: {command}")
