@@ -237,6 +237,16 @@ def test_a_method_that_never_gets_to_its_own_says_so(words, text, in_tmp, capsys
     assert text in capsys.readouterr().out
 
 
+def test_what_is_fitted_to_own_data_is_no_flag_that_is_overridden(
+    in_tmp, capsys, no_search, tiny_data
+):
+    # Of few texts imdb_bilstm fits the learning rate, which its space searches.
+    words = ["tune", "imdb_bilstm", "--data", str(tiny_data["text"]), "--sweep-dir", "s"]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--fresh", "--learning-rate", "0.1"]) == 2
+    assert "--learning-rate: what" in capsys.readouterr().err
+
+
 def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_search):
     assert cli.main([*PLAN, "--method", "random"]) == 0
     Store("s").write(Trial(0, {}, COMPLETED))

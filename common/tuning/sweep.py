@@ -57,8 +57,8 @@ class Options(SearchOptions):
 def command(name, words):
     """Runs `recipes tune NAME WORDS...`; returns the exit code."""
     what = f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
-    options, config = parse(name, words, Options, verb="tune", description=what)
-    return Sweep(name, options, config).run()
+    options, config, given = parse(name, words, Options, verb="tune", description=what)
+    return Sweep(name, options, config, given).run()
 
 
 class Sweep:
@@ -68,15 +68,16 @@ class Sweep:
         recipe: Name of the recipe.
         options: Options.
         base: Config that the search starts from.
+        given: Names of its fields that the user chose; the others may be fitted to own data.
         budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
             trials.
         show_space: Whether to print the search space first.
     """
 
-    def __init__(self, recipe, options, base, budget=False, show_space=True):
+    def __init__(self, recipe, options, base, given=(), budget=False, show_space=True):
         check_method(options.method)
         self.show_space = show_space
-        self.recipe, self.options, self.base = recipe, options, base
+        self.recipe, self.options, self.base, self.given = recipe, options, base, given
         self.module = registry.load(recipe)
         data_dir = options.data_dir.resolve() if options.data_dir else None
         own = options.data_name == "own"
@@ -203,6 +204,7 @@ class Sweep:
 
         backend.start()
         ignored = fixed.ignored_fields(self.search_space(), start, self.base)
+        ignored = [name for name in ignored if name in self.given]
         if ignored:
             flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
             raise UsageError(
