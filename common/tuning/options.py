@@ -72,8 +72,8 @@ def parse(name, words, options_class, *, verb, description):
         description: Text of its help.
 
     Returns:
-        Tuple of the options, the Config to start from, fitted to the user's own data, and the names of the
-        fields that the user chose.
+        Tuple of the options, the Config to start from, fitted to the user's own data, and the names
+        of the fields that the user chose.
     """
     module = registry.load(name)
     options, config = configuration.parse_recipe(
