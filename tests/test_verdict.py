@@ -27,9 +27,7 @@ def line(**values):
 def test_chance():
     chance = metrics(test=0.3333, majority=0.3333)
     chance["baselines"][0]["mcnemar_p"] = 1.0
-    assert verdict.line(chance).startswith(
-        "no better than always answering “cat” (33.3%, p = 1.00)"
-    )
+    assert verdict.line(chance).startswith("no better than always answering “cat” (33.3%, p = 1.00)")
     # A little above, which may be luck.
     chance["test"]["accuracy"], chance["baselines"][0]["mcnemar_p"] = 0.36, 0.2
     assert verdict.line(chance).startswith("no better than always answering")
@@ -37,9 +35,7 @@ def test_chance():
 
 def test_the_linear_model_is_better():
     said = line(test=0.6, linear=(0.78, 0.01))
-    assert said.startswith(
-        "worse than logistic regression on pixels (78.0% against 60.0%, p = 0.01"
-    )
+    assert said.startswith("worse than logistic regression on pixels (78.0% against 60.0%, p = 0.01")
 
 
 def test_examples_learnt_by_heart():
