@@ -13,7 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from common import budget, registry, streams
+from common import budget, recorded, registry, streams
 from common import config as configuration
 from common.errors import RecipeError, UsageError, near_match
 from common.passwords import hide
@@ -27,13 +27,14 @@ Deep-learning recipes that a person can run, read, tune and trust.
 usage: recipes COMMAND ...
 
   list                      every recipe, its presets and its measured result
-  train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags)
+  train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags);
+                            --seeds 5: five seeds, mean and deviation
   evaluate RUN              score a run's model again on its validation and test split
   predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
   export RUN --format F     savedmodel, onnx or litert, checked against the model
   report RUN                write report.html again
-  compare RUN RUN...        runs side by side, with paired tests
+  compare RUN RUN...        runs side by side, with tests; those of several seeds as one
   results NAME              train the presets over seeds and write results.json
   tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
   sweep NAME [flags]        compare search methods on one budget of epochs
@@ -246,17 +247,21 @@ def _list(words):
 def _train(words):
     if not _names_recipe("train", words):
         return 0
-    from common.run import Options, Run
+    from common import series
+    from common.run import Run
 
     name, words = registry.check(words[0]), words[1:]
     module = registry.load(name)
     options, config = configuration.parse_recipe(
         module,
         words,
-        Options,
+        series.TrainOptions,
         prog=f"recipes train {name}",
         description=(module.__doc__ or "").strip(),
     )
+    if options.seeds > 1:
+        _check_backend()
+        return series.train(name, config, options, preset_name(module, config), words)
     run = Run(name, config, options, preset=preset_name(module, config))
     return train(module, run, configuration.given_fields(module.Config, words))
 
@@ -301,6 +306,11 @@ def train(module, run, given=()):
             print(f"{run.directory} is trained; its report is missing: writing it", flush=True)
         else:
             run.open()
+            remark = run.options.config and recorded.remark(
+                run.options.config, splits.info, run.options.data
+            )
+            if remark:
+                print(remark)
             print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
             print(budget.describe(run, splits), flush=True)
             results = module.train(run.config, run)
@@ -625,7 +635,9 @@ def _report(words):
 def _compare(words):
     arguments = _arguments(
         "compare",
-        "Prints runs side by side: scores, settings that differ, paired tests on the same examples.",
+        "Prints runs side by side: scores, settings that differ, and tests. Runs that differ in the seed "
+        "only are one row: mean, deviation, and a t test against the others; single runs are compared "
+        "on the same test examples.",
         words,
         runs=(tuple[Path, ...], ..., "Run folders."),
     )

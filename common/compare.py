@@ -1,8 +1,9 @@
-"""Runs side by side: a plain-text table, what differs in their configurations, and paired tests."""
+"""Runs side by side: a plain-text table, what differs in their configurations, and tests."""
 
 from itertools import combinations
 from pathlib import Path
 
+from common import compare_seeds
 from common.errors import RecipeError, UsageError
 from common.files import read_json
 from common.run import SCORE_AGAIN
@@ -12,7 +13,10 @@ VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table
 
 
 def compare(run_dirs):
-    """Returns a table of finished runs as aligned plain text, with warnings and paired tests.
+    """Returns a table of finished runs as aligned plain text, with warnings and tests.
+
+    Runs that differ in the seed only are compared as one: what a training of another seed would
+    give is what one wants to know, and McNemar's test of two trained networks does not say it.
 
     Args:
         run_dirs: Two or more run folders, shown in this order; one alone gives its row.
@@ -20,8 +24,9 @@ def compare(run_dirs):
     Returns:
         Text of several lines: one row for each run (test accuracy with its 95 % Wilson interval,
         validation accuracy, epochs, parameters, training wall and CPU seconds), the configuration
-        fields that differ, McNemar's test for each pair tested on the same examples, and a
-        warning where the rows cannot be compared.
+        fields that differ, and a warning where the rows cannot be compared. Of runs over seeds, mean
+        and deviation and a t test for each pair of them; of single runs, McNemar's test for each pair
+        tested on the same examples.
 
     Raises:
         UsageError: No folder was given, or one is absent.
@@ -30,9 +35,20 @@ def compare(run_dirs):
     if not run_dirs:
         raise UsageError("name at least one run folder to compare, e.g. runs/mnist_cnn/first")
     runs = [_read_run(path) for path in run_dirs]
-    for run, name in zip(runs, _short_names([run["path"] for run in runs]), strict=True):
+    for run, name in zip(
+        runs, compare_seeds.short_names([run["path"] for run in runs]), strict=True
+    ):
         run["name"] = name
-    blocks = [_overview(runs), *_warnings(runs), _differences(runs), _paired_tests(runs)]
+    groups = compare_seeds.group(runs)
+    singles = [run for group in groups if len(group.runs) == 1 for run in group.runs]
+    blocks = [_overview(runs), *_warnings(runs)]
+    if len(singles) < len(runs):
+        blocks += [*compare_seeds.warnings(groups), *_split_warnings(runs)]
+        blocks += [_group_differences(groups), _table(compare_seeds.table(groups))]
+        blocks.append("\n".join(compare_seeds.verdicts(groups)))
+    else:
+        blocks.append(_differences(runs))
+    blocks.append(_paired_tests(singles))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -56,16 +72,19 @@ def _read_run(path):
             "interval": [float(end) for end in test["accuracy_interval"]],
             "count": int(test["count"]),
             "validation": float(validation["accuracy"]),
+            "data_key": _data_key(summary["data"]),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecipeError(
             f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); {SCORE_AGAIN}"
         ) from error
-    timing, config = {}, {}
+    timing, config, environment = {}, {}, {}
     if (path / "timing.json").is_file():
         timing = read_json(path / "timing.json", "timing")
     if (path / "config.json").is_file():
         config = read_json(path / "config.json", "configuration")
+    if (path / "environment.json").is_file():
+        environment = read_json(path / "environment.json", "environment")
     return row | {
         "path": path,
         "preset": summary.get("preset"),
@@ -76,17 +95,8 @@ def _read_run(path):
         "wall": timing.get("train_wall_seconds"),
         "cpu": timing.get("train_cpu_seconds"),
         "config": config.get("config") or {},
+        "backend": environment.get("backend"),
     }
-
-
-def _short_names(paths):
-    """Returns the shortest trailing parts of the paths that still tell them apart."""
-    parts = [path.resolve().parts for path in paths]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(set(parts)):
-            return names
-    return [str(path) for path in paths]
 
 
 def _table(rows, left=1):
@@ -153,32 +163,69 @@ def _warnings(runs):
         warnings.append(
             f"WARNING: sample data ({', '.join(samples)}): says nothing about the real task."
         )
-    if len({_data_key(run) for run in runs}) > 1:
+    if len({run["data_key"] for run in runs}) > 1:
         warnings.append(
             "WARNING: the runs are on different data, so their accuracies cannot be compared."
         )
     return warnings
 
 
-def _data_key(run):
-    data = run["data"]
+def _data_key(data):
     return (data.get("source"), data.get("name"), data.get("fingerprint"))
+
+
+def _split_warnings(runs):
+    """Returns a warning for each split that is not the same in runs on the same data."""
+    import numpy as np
+
+    from common.report import read_predictions
+
+    warnings, seen = [], {}
+    for run in runs:
+        arrays, _ = read_predictions(run["path"] / "predictions.npz")
+        if arrays is not None:
+            seen.setdefault(run["data_key"], []).append(arrays)
+    for part, words in (("test", "tested"), ("val", "validated")):
+        labels = [[arrays[f"{part}_labels"] for arrays in same] for same in seen.values()]
+        if any(not np.array_equal(same[0], other) for same in labels for other in same[1:]):
+            warnings.append(
+                f"WARNING: the runs are {words} on different examples of the same data, so those "
+                "accuracies cannot be compared seed by seed."
+            )
+    return warnings
+
+
+def _settings(run):
+    backend = {"backend": run["backend"]} if run["backend"] else {}
+    return {"preset": run["preset"], "seed": run["seed"]} | backend | run["config"]
 
 
 def _differences(runs):
     """Returns a table of the configuration fields that are not the same in all runs."""
     if len(runs) < 2:
         return ""
-    settings = [{"preset": run["preset"], "seed": run["seed"]} | run["config"] for run in runs]
+    named = [(run["name"], _settings(run)) for run in runs]
+    return _different(named) or "The runs have the same configuration, preset and seed."
+
+
+def _group_differences(groups):
+    """As `_differences`, of groups whose runs differ in the seed only."""
+    named = [(each.name, _settings(each.runs[0])) for each in groups]
+    for _, settings in named:
+        del settings["seed"]
+    return _different(named)
+
+
+def _different(named):
+    """Returns the table of fields that differ, or an empty string; `named`: (name, settings) pairs."""
+    settings = [fields for _, fields in named]
     fields = list(dict.fromkeys(field for setting in settings for field in setting))
-    rows = [("setting", *(run["name"] for run in runs))]
+    rows = [("setting", *(name for name, _ in named))]
     for field in fields:
         values = [setting.get(field, ABSENT) for setting in settings]
         if any(value != values[0] for value in values):
             rows.append((field, *map(_shown, values)))
-    if len(rows) == 1:
-        return "The runs have the same configuration, preset and seed."
-    return "What differs in the configuration:\n" + _table(rows)
+    return "What differs in the configuration:\n" + _table(rows) if len(rows) > 1 else ""
 
 
 def _shown(value):
@@ -209,7 +256,7 @@ def _paired_tests(runs):
     for first, second in combinations(runs, 2):
         if first["labels"] is None or second["labels"] is None:
             continue
-        if _data_key(first) != _data_key(second):
+        if first["data_key"] != second["data_key"]:
             continue
         if not np.array_equal(first["labels"], second["labels"]):
             remarks.append(

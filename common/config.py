@@ -11,6 +11,7 @@ import math
 import typing
 from pathlib import Path
 
+from common import recorded
 from common.errors import UsageError, near_match
 from common.files import link_to_nothing, parse_json
 
@@ -277,6 +278,10 @@ def parse_recipe(module, args, options_class, *, prog, description):
 
     Returns:
         Tuple of the options and the Config.
+
+    Raises:
+        UsageError: A wrong flag or value, or a file that was made on other data than the command
+            takes without saying so.
     """
     recipe = module.__name__.split(".")[-2]
     name = split_option(args, "--preset", options_class.preset)
@@ -301,6 +306,8 @@ def parse_recipe(module, args, options_class, *, prog, description):
         "fields of the preset.",
         default=cls(options_class(preset=name), base),
     )
+    if file is not None:
+        recorded.check(file, arguments.command, given=split_option(args, "--data") is not None)
     return arguments.command, arguments.hyperparameter
 
 

@@ -261,7 +261,8 @@ class Run:
         if self._lock_file is None:
             self._lock_file = run_folder.lock(self.directory)
 
-    def _check_same(self, held):
+    def changes(self, held):
+        """Returns a line per thing in which the run is another one than that of a config.json."""
         started = self._started()
         stored = held.get("config", {})
         changed = configuration.changes(self.asked, held.get("asked", stored))
@@ -270,7 +271,10 @@ class Run:
         # The folder the data set lies in may change between machines; the data set may not.
         if held.get("data") != started["data"]:
             changed.append(f"data: {held.get('data')} -> {started['data']}")
-        changed += configuration.differences(held.get("reading", {}), started["reading"])
+        return changed + configuration.differences(held.get("reading", {}), started["reading"])
+
+    def _check_same(self, held):
+        changed = self.changes(held)
         if changed:
             raise UsageError(
                 f"{self.directory} holds a run with another configuration ({'; '.join(changed)}); "

@@ -11,7 +11,16 @@ from common.errors import RecipeError, UsageError
 
 
 def write_run(
-    folder, *, right=80, count=100, recipe="mnist_cnn", source="full", name="mnist", config=None
+    folder,
+    *,
+    right=80,
+    count=100,
+    recipe="mnist_cnn",
+    source="full",
+    name="mnist",
+    config=None,
+    seed=0,
+    validated=30,
 ):
     """Writes a finished run that gets the first `right` of `count` test examples right."""
     folder.mkdir(parents=True)
@@ -19,7 +28,7 @@ def write_run(
     predicted = np.where(np.arange(count) < right, labels, (labels + 1) % 3)
     probabilities = np.full((count, 3), 0.1, np.float32)
     probabilities[np.arange(count), predicted] = 0.8
-    arrays = (probabilities[:30], labels[:30], probabilities, labels)
+    arrays = (probabilities[:validated], labels[:validated], probabilities, labels)
     data = {
         "source": source,
         "label": f"SAMPLE DATA: {name}" if source == "sample" else name.upper(),
@@ -32,7 +41,7 @@ def write_run(
         "recipe": recipe,
         "preset": "best",
         "data": data,
-        "seed": 0,
+        "seed": seed,
         "parameters": 1234567,
         "epochs": 9,
         "best_epoch": 7,
@@ -116,3 +125,127 @@ def test_what_is_not_a_finished_run_is_refused(tmp_path):
         compare([finished])
     with pytest.raises(UsageError):
         compare([])
+
+
+def write_series(folder, rights, *, seeds=None, **options):
+    """Writes runs of one configuration over seeds; returns their folders."""
+    seeds = range(len(rights)) if seeds is None else seeds
+    options.setdefault("config", {"epochs": 9, "units": 64})
+    return [
+        write_run(
+            folder / f"best-full-seed{seed}",
+            right=right,
+            seed=seed,
+            **{**options, "config": options["config"] | {"seed": seed}},
+        )
+        for seed, right in zip(seeds, rights, strict=True)
+    ]
+
+
+def verdict_of(text):
+    return next(line for line in text.splitlines() if "points of test accuracy" in line)
+
+
+def test_runs_that_differ_in_the_seed_are_one_and_are_paired_by_it(tmp_path):
+    first = write_series(tmp_path / "wide", [90, 92, 94])
+    second = write_series(tmp_path / "narrow", [92, 88, 88], seeds=[2, 0, 1], config={"epochs": 7})
+    text = compare([*first, *second])
+    rows = [line.split() for line in text.splitlines() if " ± " in line]
+    assert rows[0][:6] == ["wide/best-full", "3", "0", "to", "2", "92.00"]
+    assert rows[0][6:8] == ["±", "2.00"]
+    assert rows[1][:6] == ["narrow/best-full", "3", "0", "to", "2", "89.33"]
+    # By hand in test_differences: seed by seed 2, 4 and 2 points.
+    assert verdict_of(text) == (
+        "wide/best-full - narrow/best-full: +2.67 points of test accuracy (95 % interval -0.20 to "
+        "+5.54, p = 0.057, n = 3 seeds, paired): no difference shown"
+    )
+    assert "McNemar" not in text
+    assert "WARNING" not in text
+    # What differs stands once for each group, and the seed is no difference.
+    settings = [line.split() for line in text.splitlines() if line.startswith(("epochs", "seed"))]
+    assert settings == [["epochs", "9", "7"]]
+
+
+def test_groups_of_other_seeds_and_sizes_are_compared_by_their_means(tmp_path):
+    first = write_series(tmp_path / "a", [90, 91, 92, 91])
+    second = write_series(tmp_path / "b", [70, 72], seeds=[5, 6], config={"epochs": 7})
+    line = verdict_of(compare([*first, *second]))
+    # By hand: means 91 and 71, variances 2/3 and 2: error sqrt(1/6 + 1) = 1.0801, Welch's degrees of
+    # freedom (7/6)^2 / ((1/6)^2 / 3 + 1) = 1.348.
+    assert line.startswith(
+        "a/best-full - b/best-full: +20.00 points of test accuracy (95 % interval +"
+    )
+    assert "n = 4 and 2 seeds, Welch" in line
+    from scipy import stats
+
+    freedom = (7 / 6) ** 2 / ((1 / 6) ** 2 / 3 + 1)
+    low = 20 - stats.t.ppf(0.975, freedom) * (7 / 6) ** 0.5
+    assert f"interval {low:+.2f} to" in line
+    assert line.endswith("Welch): a/best-full is better")
+    assert verdict_of(compare([*second, *first])).endswith("b/best-full is worse")
+
+
+def test_single_runs_beside_groups_keep_their_paired_test(tmp_path):
+    series = write_series(tmp_path / "a", [90, 91])
+    single = write_run(tmp_path / "x", right=70, config={"epochs": 1})
+    other = write_run(tmp_path / "y", right=80, config={"epochs": 2})
+    text = compare([*series, single, other])
+    assert "x - y" in text
+    assert text.count("McNemar") == 1
+    assert "best-full - x: no test, x is one seed" in text
+
+
+def test_many_groups_ask_for_more(tmp_path):
+    runs = [
+        run
+        for index in range(3)
+        for run in write_series(
+            tmp_path / f"g{index}", [80 + index, 82 + index, 81], config={"epochs": index + 1}
+        )
+    ]
+    text = compare(runs)
+    assert "With 3 pairs, one is called better at p < 0.017" in text
+    assert len([line for line in text.splitlines() if "points of test accuracy" in line]) == 3
+
+
+def test_other_data_other_splits_and_repeated_seeds_warn(tmp_path):
+    first = write_series(tmp_path / "a", [90, 91])
+    other = write_series(tmp_path / "b", [90, 91], name="cifar10", recipe="cifar10_cnn")
+    text = compare([*first, *other])
+    assert "different data" in text
+    assert "points of test accuracy" not in text
+    split = write_series(tmp_path / "c", [50, 51], count=60, validated=20)
+    text = compare([*first, *split])
+    assert "tested on different examples" in text
+    assert "validated on different examples" in text
+    again = write_run(tmp_path / "again", right=91, seed=1, config={"epochs": 9, "units": 64})
+    assert "holds seed 1 more than once" in compare([*first, again])
+
+
+def test_a_repeated_run_is_no_group(tmp_path):
+    runs = [write_run(tmp_path / name, right=80) for name in ("a", "b")]
+    assert "over seeds" not in compare(runs)
+
+
+def test_another_backend_is_another_group(tmp_path):
+    series = write_series(tmp_path / "a", [90, 91, 93, 92])
+    for run, backend in zip(series, ("jax", "jax", "torch", "torch"), strict=True):
+        (run / "environment.json").write_text(json.dumps({"backend": backend}))
+    text = compare(series)
+    assert "n = 2 and 2 seeds, Welch" in verdict_of(text)
+    assert "backend" in text
+
+
+def test_groups_that_their_folders_do_not_tell_apart_have_other_names(tmp_path):
+    runs = [
+        write_run(
+            tmp_path / f"custom-full-seed{seed}-{epochs}abcdef0",
+            seed=seed,
+            config={"epochs": epochs},
+        )
+        for epochs in (1, 2)
+        for seed in (0, 1)
+    ]
+    text = compare(runs)
+    assert "custom-full-seed0-1abcdef0 and 1 more" in text
+    assert "custom-full-seed0-2abcdef0 and 1 more" in text

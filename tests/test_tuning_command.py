@@ -52,7 +52,7 @@ def sweep(tmp_path_factory, cache_folder):
 
 def test_it_says_what_it_does_and_what_came_of_it(sweep):
     directory, text = sweep
-    assert "10,800 configurations in all" in text
+    assert "24,300 configurations in all" in text
     assert "random: 3 trials on SAMPLE DATA" in text
     for part in ("[1/3] trial 0  val_accuracy 0.", "[3/3] trial 2", "left", "flatters"):
         assert part in text
@@ -100,6 +100,36 @@ def test_best_json_trains(sweep, in_tmp, capsys):
     words = ["train", "mnist_cnn", "--config", str(directory / "best.json"), "--data", "sample"]
     assert cli.main([*words, "--epochs", "1"]) == 0
     assert "Test accuracy" in capsys.readouterr().out
+
+
+def test_what_it_ends_with_holds_to_its_data(sweep, in_tmp, capsys):
+    directory, text = sweep
+    data = json.loads((directory / "environment.json").read_text())["data"]
+    base = json.loads((directory / "sweep.json").read_text())["base"]
+    for file in ("best.json", "start.json"):
+        held = json.loads((directory / file).read_text())
+        assert (held["data"], held["data_dir"], held["reading"]) == ("sample", None, {})
+        assert (held["label"], held["fingerprint"]) == (data["label"], data["fingerprint"])
+        assert cli.main(["train", "mnist_cnn", "--config", str(directory / file)]) == 2
+        error = capsys.readouterr().err
+        assert "made on the data 'sample' (SAMPLE DATA" in error
+        assert "give --data sample" in error
+        # The command that is printed and shown names the data.
+        command = (
+            f"recipes train mnist_cnn --config {directory.relative_to(directory.parents[3])}/{file}"
+        )
+        assert f": {command} --data sample\n" in text
+        assert f"{command} --data sample" in (directory / "sweep.html").read_text()
+    assert held["config"] == {**base, "epochs": 1}
+
+
+def test_one_seed_is_no_verdict(sweep):
+    directory, text = sweep
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["verdict"]["case"] == "not tested"
+    assert summary["verdict"]["n"] == 1
+    assert "is not known: one seed tells nothing of chance" in text
+    assert "--retrain 5" in text
 
 
 def test_the_report_shows_the_search(sweep):
@@ -207,10 +237,20 @@ def test_a_method_that_never_gets_to_its_own_says_so(words, text, in_tmp, capsys
     assert text in capsys.readouterr().out
 
 
+def test_what_is_fitted_to_own_data_is_no_flag_that_is_overridden(
+    in_tmp, capsys, no_search, tiny_data
+):
+    # Of few texts imdb_bilstm fits the learning rate, which its space searches.
+    words = ["tune", "imdb_bilstm", "--data", str(tiny_data["text"]), "--sweep-dir", "s"]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--fresh", "--learning-rate", "0.1"]) == 2
+    assert "--learning-rate: what" in capsys.readouterr().err
+
+
 def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_search):
     assert cli.main([*PLAN, "--method", "random"]) == 0
     Store("s").write(Trial(0, {}, COMPLETED))
-    assert cli.main([*PLAN, "--method", "random", "--fresh", "--batch-size", "16"]) == 2
+    assert cli.main([*PLAN, "--method", "random", "--fresh", "--weight-decay", "0.5"]) == 2
     assert len(Store("s").read()) == 1
     lock = (in_tmp / "s" / ".sweep").stat().st_ino
     assert cli.main([*PLAN, "--method", "evolution", "--fresh"]) == 0

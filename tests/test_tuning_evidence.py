@@ -7,7 +7,7 @@ import pytest
 from common import config as configuration
 from common import registry
 from common.errors import RecipeError
-from common.files import write_json_atomic
+from common.files import read_json, write_json_atomic
 from common.tuning import evidence
 from common.tuning.definition import Definition
 
@@ -77,6 +77,19 @@ def test_a_search_is_recorded_once_and_shown_with_what_it_gained(folder):
     assert f"| 1 | `batch_size` {before} to 64 | 2 x 6, 3 min | 3 x 8 |" in text
     # By hand: differences 0.10, 0.09, 0.14; mean 0.11, sample deviation sqrt(0.0014 / 2).
     assert "| 92.00 ± 2.65 / 81.00 ± 1.00 | 82.00 ± 2.65 / 71.00 ± 1.00 | 11.00 ± 2.65 |" in text
+
+
+def test_epochs_that_were_searched_are_told(folder):
+    finished(folder)
+    best = read_json(folder / "best.json")
+    write_json_atomic(folder / "best.json", {"config": best["config"] | {"epochs": 16}})
+    summary = read_json(folder / "summary.json")
+    write_json_atomic(folder / "summary.json", summary | {"winner_epochs": 16})
+    evidence.record("mnist_cnn", folder)
+    (search,) = evidence.read("mnist_cnn")
+    assert search["changes"]["epochs"] == [8, 16]
+    assert search["command"].endswith("--retrain 3 --retrain-epochs 8")
+    assert "| 2, 12 epochs in all, 3 min | 3 x 16 / 8 |" in evidence.section("mnist_cnn")
 
 
 def test_the_machine_is_the_gpu_where_there_was_one(folder):

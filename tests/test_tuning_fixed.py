@@ -109,10 +109,41 @@ def test_words_that_are_no_name_and_value(words):
 def test_flags_that_the_space_overrides_are_found():
     start = registry.load("cifar10_cnn").PRESETS["best"]
     changed = {"batch_size": 2 * start.batch_size, "epochs": 3, "filters": (8, 16, 24)}
+    changed["learning_rate"] = start.learning_rate / 2
     base = dataclasses.replace(start, **changed)
     search_space = search_space_of("cifar10_cnn")
-    # Widths are multiples of those that are given, so they are not overridden.
-    assert fixed.ignored_fields(search_space, start, base) == ["batch_size"]
+    # Widths, epochs and batch sizes are multiples of those that are given, so they are not overridden.
+    assert fixed.ignored_fields(search_space, start, base) == ["learning_rate"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "held"),
+    # Of a preset with 10 epochs: held outside of what is searched around those, and inside.
+    [(3, "3"), (3, "6"), (5, "5"), (20, "20"), (20, "10")],
+)
+def test_a_flag_that_moves_what_is_searched_is_not_overridden_where_that_is_held(epochs, held):
+    start = registry.load("cifar10_cnn").PRESETS["best"]
+    start = dataclasses.replace(start, epochs=10)
+    search_space = search_space_of("cifar10_cnn", {"epochs": held})
+    base = dataclasses.replace(start, epochs=epochs)
+    assert fixed.ignored_fields(search_space, start, base) == []
+    other = dataclasses.replace(base, learning_rate=start.learning_rate / 2)
+    assert fixed.ignored_fields(search_space, start, other) == ["learning_rate"]
+    assert search_space(keras_tuner.HyperParameters(), base).epochs == int(held)
+
+
+def test_what_a_held_branch_leaves_alone_is_not_overridden():
+    def search_space(hp, base):
+        kind, rate = hp.Choice("kind", ["a", "b"]), base.rate
+        with hp.conditional_scope("kind", ["a"]):
+            if kind == "a":
+                rate = hp.Choice("rate", [0.1, 0.2])
+        return dataclasses.replace(base, kind=kind, rate=rate)
+
+    start = toy_sweep.Config()
+    base = dataclasses.replace(start, rate=0.7)
+    assert fixed.ignored_fields(FixedSpace(search_space, {}), start, base) == ["rate"]
+    assert fixed.ignored_fields(FixedSpace(search_space, {"kind": "b"}), start, base) == []
 
 
 FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", "0"]
@@ -120,8 +151,8 @@ FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", 
 
 def test_on_the_command_line(in_tmp, capsys):
     words = ["tune", "mnist_cnn", "--trials", "1", *FAST, "--sweep-dir", "s"]
-    assert cli.main([*words, "--batch-size", "16"]) == 2
-    assert "--batch-size: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
+    assert cli.main([*words, "--learning-rate", "0.1"]) == 2
+    assert "--learning-rate: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
     assert cli.main([*words, "--fix", "batchsize=64"]) == 2
     assert "did you mean 'batch_size'?" in capsys.readouterr().err
     assert cli.main([*words, "--fix", "batch_size=64", "width=0.5"]) == 0
@@ -133,3 +164,74 @@ def test_on_the_command_line(in_tmp, capsys):
     # Without it, it is another search.
     assert cli.main(words) == 2
     assert "search space, batch_size: (absent)" in capsys.readouterr().err
+
+
+def nested_on_one(hp, base):
+    """The second scope of the parent stands inside the first."""
+    number = hp.Int("number", 1, 2)
+    with hp.conditional_scope("number", [2]):
+        if number == 2:
+            rate = hp.Choice("rate", [0.1, 0.2])
+            with hp.conditional_scope("number", [2]):
+                return rate, hp.Choice("units", [8, 16])
+
+
+def nested_on_another(hp, base):
+    """The parent of the inner scope is declared outside of the outer one."""
+    hp.Int("number", 1, 2)
+    hp.Boolean("deep")
+    with hp.conditional_scope("number", [2]), hp.conditional_scope("deep", [True]):
+        return hp.Choice("units", [8, 16])
+
+
+def misspelt(hp, base):
+    """The parent was never asked for."""
+    hp.Int("number", 1, 2)
+    with hp.conditional_scope("nunber", [2]):
+        return hp.Choice("units", [8, 16])
+
+
+@pytest.mark.parametrize(
+    ("search_space", "message"),
+    [
+        (nested_on_one, 'conditional_scope."number", ....* one scope per parent is enough'),
+        (
+            nested_on_another,
+            "asks for deep outside of it.*ask for it there, or put one scope after",
+        ),
+        (misspelt, "before it asks for nunber; did you mean 'number'"),
+    ],
+)
+def test_a_scope_that_kerastuner_refuses_is_named_with_the_way_round(search_space, message):
+    hp = keras_tuner.HyperParameters()
+    hp.values["number"] = 2
+    with pytest.raises(UsageError, match=message) as caught:
+        FixedSpace(search_space, {})(hp, None)
+    assert "not defined" not in str(caught.value)
+
+
+def test_nested_scopes_of_a_parent_are_named_where_a_search_begins(tmp_path, monkeypatch):
+    from common import config as configuration
+    from common.tuning.definition import Definition, make_tuner
+    from recipes.mnist_cnn import tune
+
+    monkeypatch.setattr(tune, "search_space", nested_on_one)
+    base = configuration.to_dict(registry.load("mnist_cnn").PRESETS["sample"])
+    definition = Definition("mnist_cnn", "random", base, "sample", trials=2, data="sample")
+    with pytest.raises(UsageError, match="one scope per parent is enough"):
+        make_tuner(definition, tmp_path / "s")
+
+
+def test_one_scope_after_another_is_what_the_message_advises():
+    def search_space(hp, base):
+        number = hp.Int("number", 1, 2)
+        found = []
+        for _ in range(2):
+            with hp.conditional_scope("number", [2]):
+                if number == 2:
+                    found.append(hp.Choice(f"units{len(found)}", [8, 16]))
+        return found
+
+    hp = keras_tuner.HyperParameters()
+    hp.values["number"] = 2
+    assert FixedSpace(search_space, {})(hp, None) == [8, 8]

@@ -12,6 +12,7 @@ import pytest
 from common import config as configuration
 from common import registry, training
 from common.run import Options, Run
+from common.tuning import fixed
 from common.tuning.definition import Definition, make_tuner, search_space_of
 from common.tuning.space import Space, domain
 from common.tuning.store import COMPLETED
@@ -118,6 +119,22 @@ def test_any_point_is_a_valid_config_and_a_grid_is_possible(name):
         make_config(search_space_of(name), given, base)
 
 
+def test_batch_size_and_epochs_are_relative_to_what_the_search_starts_from(name):
+    base = base_of(name, epochs=6, batch_size=10)
+    space = _declared(name, base, keras_tuner.HyperParameters())
+    assert domain(_entry(space, "epochs")) == [3, 6, 12]
+    assert domain(_entry(space, "batch_size")) == [5, 10, 20]
+    # So flags that set them are not overridden, and the defaults are those of the base.
+    start = base_of(name, epochs=1)
+    for changed in (base, dataclasses.replace(start, epochs=2), base_of(name, epochs=1)):
+        assert fixed.ignored_fields(search_space_of(name), start, changed) == []
+    config = search_space_of(name)(keras_tuner.HyperParameters(), base)
+    assert (config.epochs, config.batch_size) == (6, 10)
+    # No point twice: half of one epoch is one.
+    space = _declared(name, start, keras_tuner.HyperParameters())
+    assert domain(_entry(space, "epochs")) == [1, 2]
+
+
 def _declared(name, base, hp):
     from common.tuning.methods import RandomOracle
     from common.tuning.tuner import _Declared
@@ -137,7 +154,7 @@ def test_no_flag_of_the_search_hides_a_hyperparameter(name):
 def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
     data = tiny_data[kind_of(name)]
     base = base_of(name, epochs=1, batch_size=16)
-    definition = definition_of(name, data, base, folds=2)
+    definition = definition_of(name, data, base, folds=2, fixed={"epochs": "1"})
     tuner = make_tuner(definition, tmp_path / "sweep")
     loaded = tuner._data.load_data
 

@@ -99,3 +99,10 @@ def test_the_description_gives_the_size(toy):
     text = toy.describe()
     assert "140 configurations in all" in text
     assert "depth: 1, 2, 3  (if kind is b)" in text
+
+
+def test_multiples_are_whole_at_least_one_and_none_twice():
+    assert spaces.multiples(128) == [64, 128, 256]
+    assert spaces.multiples(5) == [2, 5, 10]
+    assert spaces.multiples(1) == [1, 2]
+    assert spaces.multiples(7, factors=(1, 3)) == [7, 21]

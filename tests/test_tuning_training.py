@@ -29,7 +29,7 @@ def tuner_of(method, data, directory, *, trials, epochs, **changes):
         budget=method == "hyperband",
         data=str(data["image"]),
         # Small and quick; dropout, whose random state a promotion has to keep, stays.
-        fixed={"width": "0.5", "batch_size": "32", "dropout_rate": "0.25"},
+        fixed={"width": "0.5", "batch_size": "32", "dropout_rate": "0.25", "epochs": str(epochs)},
     )
     return make_tuner(definition, directory)
 

@@ -18,9 +18,9 @@ from common.files import (
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
 from common.tuning.options import SearchOptions, parse
-from common.tuning.retraining import spread
 from common.tuning.score import direction
 from common.tuning.store import Store
+from common.tuning.verdict import spread
 
 HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 
@@ -44,7 +44,7 @@ class Options(SearchOptions):
 def command(name, words):
     """Runs `recipes sweep NAME WORDS...`; returns the exit code."""
     what = f"Compares search methods on {name}, on equal epochs."
-    options, base = parse(name, words, Options, verb="sweep", description=what)
+    options, base, given = parse(name, words, Options, verb="sweep", description=what)
     methods = [method.strip() for method in options.methods.split(",") if method.strip()]
     if options.methods == Options.methods and importlib.util.find_spec("optuna") is None:
         methods.remove("tpe")
@@ -68,7 +68,8 @@ def command(name, words):
             search_seed=seed,
             retrain_start=False,
         )
-        code = sweeps.Sweep(name, one, base, budget=True, show_space=index == 0).run()
+        search = sweeps.Sweep(name, one, base, given, budget=True, show_space=index == 0)
+        code = search.run()
         if code:
             return code
     report = write_report(folder, [m for m in METHODS if m in methods], options.seeds)

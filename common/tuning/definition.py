@@ -145,7 +145,7 @@ def search_space_of(recipe, fixed=()):
     import importlib
 
     search_space = importlib.import_module(f"recipes.{recipe}.tune").search_space
-    return FixedSpace(search_space, fixed) if fixed else search_space
+    return FixedSpace(search_space, fixed)
 
 
 def make_tuner(definition, directory, worker="worker"):
@@ -190,8 +190,7 @@ def make_tuner(definition, directory, worker="worker"):
         prune=definition.prune and definition.method != "hyperband",
         worker=worker,
     )
-    if definition.fixed:
-        search_space.check_names()
+    search_space.check_names()
     if definition.method == "grid":
         oracle.space.require_finite()
     points = [oracle.space.complete({}, np.random.default_rng(seed)) for seed in range(POINTS)]

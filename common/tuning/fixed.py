@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 
 from common.errors import UsageError, near_match
-from common.tuning.space import contains, domain, show
+from common.tuning.space import Space, contains, domain, show
 
 
 def parse(words):
@@ -25,7 +25,7 @@ def parse(words):
 
 
 class FixedSpace:
-    """A `search_space(hp, base)` of which some hyperparameters are held.
+    """A `search_space(hp, base)` of which some hyperparameters are held, or none.
 
     Args:
         search_space: Of a recipe's tune.py.
@@ -33,7 +33,7 @@ class FixedSpace:
     """
 
     def __init__(self, search_space, fixed):
-        self.search_space, self.fixed, self.asked = search_space, fixed, set()
+        self.search_space, self.fixed, self.asked = search_space, dict(fixed), set()
 
     def __call__(self, hp, base):
         return self.search_space(_Fixing(hp, self.fixed, self.asked), base)
@@ -50,10 +50,15 @@ class FixedSpace:
 
 
 class _Fixing:
-    """KerasTuner's HyperParameters, of which some are no longer searched."""
+    """KerasTuner's HyperParameters, of which some are no longer searched.
+
+    It says what is wrong with a scope, too: of a parent that was declared outside of an open scope
+    KerasTuner says that it is not defined.
+    """
 
     def __init__(self, hp, fixed, asked):
         self._hp, self._fixed, self._asked, self._values = hp, fixed, asked, {}
+        self._open = []
         # Whether a condition on a fixed hyperparameter does not hold: nothing is declared then.
         self._closed = False
 
@@ -83,8 +88,33 @@ class _Fixing:
             yield
             self._closed = False
         else:
-            with self._hp.conditional_scope(parent_name, parent_values):
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(self._hp.conditional_scope(parent_name, parent_values))
+                except ValueError as error:
+                    raise UsageError(self._why_not(parent_name)) from error
+                self._open.append(parent_name)
                 yield
+                self._open.pop()
+
+    def _why_not(self, parent):
+        """Returns what is wrong with a scope that KerasTuner refuses, and the way round."""
+        scope = f'search_space opens conditional_scope("{parent}", ...)'
+        if parent in self._open:
+            return (
+                f"{scope} inside another one of {parent}: one scope per parent is enough, so leave the "
+                "inner one out, or, where it is for other values, put it after the first"
+            )
+        if parent in self._asked:
+            return (
+                f'{scope} inside conditional_scope("{self._open[-1]}", ...), but asks for {parent} '
+                f"outside of it: a scope inside another one needs a parent that is asked for in there, "
+                "so ask for it there, or put one scope after the other"
+            )
+        return (
+            f"{scope} before it asks for {parent}{near_match(parent, sorted(self._asked))}; ask for it "
+            "first"
+        )
 
     def _ask(self, kind, name, *args, **kwargs):
         self._asked.add(name)
@@ -129,17 +159,39 @@ def _value(entry, text):
 def ignored_fields(search_space, start, base):
     """Returns the names of fields in which `base` differs from `start` to no effect.
 
+    A field that only moves what is searched around it, as epochs and batch sizes do, has an effect, even
+    where a held value is in both ranges: the search counts in it, and the start is trained with it.
+
     Args:
-        search_space: Function `(hp, base) -> Config`.
+        search_space: FixedSpace.
         start: Config of the preset.
         base: The same with fields changed by flags.
     """
+    free = FixedSpace(search_space.search_space, {})
+    ignored = []
+    for field in dataclasses.fields(base):
+        name = field.name
+        if getattr(start, name) == getattr(base, name):
+            continue
+        try:
+            other = dataclasses.replace(base, **{name: getattr(start, name)})
+        except UsageError:  # Fields that go together.
+            other = start
+        if _declared(free, base) == _declared(free, other):
+            values = [getattr(_default(search_space, config), name) for config in (base, other)]
+            ignored += [name] if values[0] == values[1] else []
+    return ignored
+
+
+def _declared(search_space, base):
     import keras_tuner
 
-    names = [field.name for field in dataclasses.fields(base)]
-    one, two = (search_space(keras_tuner.HyperParameters(), each) for each in (start, base))
-    return [
-        name
-        for name in names
-        if getattr(start, name) != getattr(base, name) and getattr(one, name) == getattr(two, name)
-    ]
+    hyperparameters = keras_tuner.HyperParameters()
+    search_space(hyperparameters, base)
+    return Space(hyperparameters).to_list()
+
+
+def _default(search_space, base):
+    import keras_tuner
+
+    return search_space(keras_tuner.HyperParameters(), base)

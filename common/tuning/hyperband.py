@@ -86,6 +86,7 @@ class HyperbandOracle(SweepOracle):
     def _loss_at(self, trial, epochs):
         if trial.status == FAILED or not trial.curves:
             return self.loss(trial)
+        epochs = self.own_limit(epochs, trial.values)
         score, _ = best_of_curves(
             [{name: values[:epochs] for name, values in curve.items()} for curve in trial.curves],
             self.objective.name,

@@ -72,11 +72,12 @@ def parse(name, words, options_class, *, verb, description):
         description: Text of its help.
 
     Returns:
-        Tuple of the options and the Config to start from, fitted to the user's own data.
+        Tuple of the options, the Config to start from, fitted to the user's own data, and the names
+        of the fields that the user chose.
     """
     module = registry.load(name)
     options, config = configuration.parse_recipe(
         module, words, options_class, prog=f"recipes {verb} {name}", description=description
     )
     given = configuration.given_fields(module.Config, words)
-    return options, budget.fit_to_data(module, config, given, options.source)
+    return options, budget.fit_to_data(module, config, given, options.source), given

@@ -70,6 +70,8 @@ class SweepOracle(keras_tuner.Oracle):
         self.max_epochs = max_epochs
         self.trial_epochs = trial_epochs
         self.storage, self.study = storage, study
+        # Set by a tuner whose trials may differ in their epochs: a function of a trial's values.
+        self.epochs_of = None
         self.store = None
         self._space = None
 
@@ -129,6 +131,19 @@ class SweepOracle(keras_tuner.Oracle):
     def taken(trials):
         """Returns the keys of the points of trials."""
         return {spaces.key(trial.values) for trial in trials}
+
+    def own_limit(self, epochs, values):
+        """Returns the epochs of a trial that are as far as `epochs` of a full one with `trial_epochs`.
+
+        Methods that cut trials short compare them at equal shares of their trainings.
+
+        Args:
+            epochs: Of `trial_epochs`; None: all of them.
+            values: Of the trial.
+        """
+        if epochs is None or self.trial_epochs is None or self.epochs_of is None:
+            return epochs
+        return math.ceil(epochs * self.epochs_of(values) / self.trial_epochs)
 
     def loss(self, trial):
         """Returns the score of a finished trial, lower is better; infinite if it failed."""

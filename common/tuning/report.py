@@ -11,10 +11,10 @@ from common.tuning import figures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.oracle import reason
-from common.tuning.retraining import gains, spread
 from common.tuning.score import direction
 from common.tuning.shared_store import make_store
 from common.tuning.store import FAILED, PRUNED, best_trial, history
+from common.tuning.verdict import commands, sentences, spread_of, trained_for
 
 SHOWN = 10
 # A forest on fewer trials sees patterns in noise.
@@ -38,6 +38,8 @@ def write_report(directory):
     maximise = direction(definition.objective) == "max"
     summary_file = directory / "summary.json"
     summary = read_json(summary_file) if summary_file.exists() else {"retrained": [], "start": []}
+    # Not in those of before searches had a verdict.
+    summary.setdefault("objective", definition.objective)
     ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
     best = best_trial(trials, definition.objective)
     pictures = {
@@ -69,7 +71,10 @@ def write_report(directory):
         "best": best,
         "values": [(name, spaces.show(value)) for name, value in best.values.items()],
         "summary": summary,
-        "gain": _gain(summary, definition.objective),
+        "verdict": sentences(summary),
+        "again": _again(summary, definition.objective),
+        "trained_for": trained_for(summary) if summary["retrained"] else None,
+        "commands": commands(summary, definition, directory),
         "names": list(dict.fromkeys(entry.name for entry in entries)),
         "ranked": ranked[:SHOWN],
         "failed": [(trial.number, reason(trial)) for trial in trials if trial.status == FAILED],
@@ -83,17 +88,18 @@ def write_report(directory):
         "seconds": sum(trial.seconds for trial in trials),
         "explained": importance[2] if importance else None,
         "enough": ENOUGH_TRIALS,
-        "directory": str(directory),
         "pictures": {name: data_uri(content) for name, content in pictures.items()},
     }
     write_text_atomic(directory / "sweep.html", render("sweep.html", page, show=spaces.show))
     return directory / "sweep.html"
 
 
-def _gain(summary, objective):
-    if not summary["start"]:
-        return None
-    return spread(gains(summary, objective))
+def _again(summary, objective):
+    """Returns what winner and start came to with new seeds, as text; None for what was not trained."""
+    return {
+        role: spread_of(summary[role], objective) if summary[role] else None
+        for role in ("retrained", "start")
+    }
 
 
 def _progress_title(trials, best, definition):

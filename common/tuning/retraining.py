@@ -5,13 +5,11 @@ only in trainings that the search has not seen, and in what the start is worth i
 """
 
 import dataclasses
-import statistics
 
 from common import child
 from common import config as configuration
 from common.errors import RecipeError
 from common.files import read_json, write_json_atomic
-from common.tuning.space import show
 
 MEASURES = ("val_accuracy", "val_loss", "test_accuracy")
 
@@ -31,7 +29,7 @@ def retrain(sweep, winner):
     seeds = [base.seed + 1 + index for index in range(options.retrain)]
     planned = [("retrained", winner, seed) for seed in seeds]
     if options.retrain_start:
-        planned += [("start", _long(base, options), seed) for seed in seeds]
+        planned += [("start", start_config(sweep), seed) for seed in seeds]
     rows = {"retrained": [], "start": []}
     for index, (role, config, seed) in enumerate(planned):
         config = dataclasses.replace(config, seed=seed)
@@ -55,8 +53,16 @@ def _long(config, options):
     return dataclasses.replace(config, epochs=options.retrain_epochs)
 
 
+def start_config(sweep):
+    """Returns the Config that a search started from, with the epochs of the trainings at the end."""
+    return _long(sweep.base, sweep.options)
+
+
 def winner_config(sweep, trial):
-    """Returns the Config of a trial, with the epochs that it is to be trained for in the end."""
+    """Returns the Config of a trial, with the epochs of the trainings at the end.
+
+    Those are its own, where nothing else was asked for: a search may have chosen them.
+    """
     import keras_tuner
 
     hyperparameters = keras_tuner.HyperParameters()
@@ -85,47 +91,25 @@ def _train(sweep, config, line):
     return read_json(directory / "metrics.json", "metrics")
 
 
-def spread(values):
-    """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
-    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.4f}{deviation}"
+def write_config(sweep, name, config, **more):
+    """Writes a Config into the sweep folder, for `recipes train --config`, with the search's data.
 
-
-def gains(summary, name):
-    """Returns how much larger a measure is for the winner than for the start, a list over seeds."""
-    pairs = zip(summary["retrained"], summary["start"], strict=True)
-    return [winner[name] - start[name] for winner, start in pairs]
-
-
-def summary_text(summary, directory):
-    """Returns what a sweep prints at its end."""
-    objective = summary["objective"]
-    values = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())
-    lines = [
-        f"Best of {summary['trials']} trials: trial {summary['trial']}, {objective} "
-        f"{summary['search_score']:.4f} (a maximum over trials, so it flatters): {values}"
-    ]
-    rows = summary["retrained"]
-    if rows:
-        seeds = f"{len(rows)} new seed{'s' * (len(rows) > 1)}"
-        epochs = summary["retrain_epochs"]
-        lines.append(f"Trained with {seeds}, {epochs} epoch{'s' * (epochs > 1)}:")
-        heads = {"retrained": "the winner", "start": "what it started from"}
-        lines += [
-            f"  {head}: {objective} {_spread_of(summary[role], objective)}, "
-            f"test accuracy {_spread_of(summary[role], 'test_accuracy')}"
-            for role, head in heads.items()
-            if summary[role]
-        ]
-        if summary["start"]:
-            lines.append(
-                f"  difference, seed by seed: {objective} {spread(gains(summary, objective))}, "
-                f"test accuracy {spread(gains(summary, 'test_accuracy'))}"
-            )
-    lines.append(f"Train it: recipes train {summary['recipe']} --config {directory / 'best.json'}")
-    lines.append(f"Report: {(directory / 'sweep.html').resolve()}")
-    return "\n".join(lines)
-
-
-def _spread_of(rows, name):
-    return spread([row[name] for row in rows])
+    Args:
+        sweep: The Sweep.
+        name: Of the file.
+        config: Config.
+        **more: What else the file is to hold.
+    """
+    definition = sweep.definition
+    data = read_json(sweep.directory / "environment.json", "environment")["data"]
+    write_json_atomic(
+        sweep.directory / name,
+        {
+            "recipe": sweep.recipe,
+            "config": configuration.to_dict(config),
+            # What common.recorded reads.
+            **{key: getattr(definition, key) for key in ("data", "data_dir", "reading")},
+            **{key: data.get(key) for key in ("label", "fingerprint")},
+            **more,
+        },
+    )

@@ -50,3 +50,18 @@ def below_median(values, others, direction, epochs):
     if direction == "max":
         return max(values) < statistics.median(reached)
     return min(values) > statistics.median(reached)
+
+
+def at_equal_shares(values, own, epochs):
+    """Returns another trial's values where this one's epochs end, as shares of the two trainings.
+
+    A search may vary the epochs. The learning rate of a schedule falls over the whole training, so that
+    of two trainings the longer one is behind at equal epochs and yet ends higher.
+
+    Args:
+        values: Of the other trial, after each of its epochs; it may have ended early.
+        own: Epochs of its configuration.
+        epochs: Epochs of the configuration of the trial that is judged.
+    """
+    places = [max(epoch * own // epochs, 1) for epoch in range(1, epochs + 1)]
+    return [values[place - 1] for place in places if place <= len(values)]

@@ -45,7 +45,8 @@ class Trial:
     status: str = RUNNING
     """running, completed, pruned, retry or failed."""
     epoch_limit: int | None = None
-    """Epochs to train for now, fewer than its configuration says; None: all of them."""
+    """Epochs to train for now, fewer than the search's start trains; None: all of them. Of a trial that
+    trains for more or fewer it is the same share."""
     starts: int = 0
     """How often it was started since it last got somewhere."""
     failures: int = 0

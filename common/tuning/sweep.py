@@ -14,10 +14,11 @@ from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
 from common.tuning.options import SearchOptions, parse
-from common.tuning.retraining import retrain, summary_text, winner_config
+from common.tuning.retraining import retrain, start_config, winner_config, write_config
 from common.tuning.searching import search
 from common.tuning.shared_store import make_store
 from common.tuning.store import best_trial
+from common.tuning.verdict import judge, summary_text
 from common.wording import printable
 
 
@@ -30,8 +31,8 @@ class Options(SearchOptions):
     search_seed: int = 0
     """Seed of the search. The training seed (--seed) is the same in all trials."""
     retrain_epochs: int | None = None
-    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too. None: as
-    in the trials."""
+    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
+    those that were searched. None: as in the trials."""
     retrain_start: bool = True
     """Train the configuration that the search started from with the same new seeds, so that what the
     search gained is known."""
@@ -49,8 +50,8 @@ class Options(SearchOptions):
 def command(name, words):
     """Runs `recipes tune NAME WORDS...`; returns the exit code."""
     what = f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
-    options, config = parse(name, words, Options, verb="tune", description=what)
-    return Sweep(name, options, config).run()
+    options, config, given = parse(name, words, Options, verb="tune", description=what)
+    return Sweep(name, options, config, given).run()
 
 
 class Sweep:
@@ -60,15 +61,16 @@ class Sweep:
         recipe: Name of the recipe.
         options: Options.
         base: Config that the search starts from.
+        given: Names of its fields that the user chose; the others may be fitted to own data.
         budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
             trials.
         show_space: Whether to print the search space first.
     """
 
-    def __init__(self, recipe, options, base, budget=False, show_space=True):
+    def __init__(self, recipe, options, base, given=(), budget=False, show_space=True):
         check_method(options.method)
         self.show_space = show_space
-        self.recipe, self.options, self.base = recipe, options, base
+        self.recipe, self.options, self.base, self.given = recipe, options, base, given
         self.module = registry.load(recipe)
         data_dir = options.data_dir.resolve() if options.data_dir else None
         own = options.data_name == "own"
@@ -216,6 +218,7 @@ class Sweep:
         cli.announce_backend()
         backend.start()
         ignored = fixed.ignored_fields(self.search_space(), start, self.base)
+        ignored = [name for name in ignored if name in self.given]
         if ignored:
             flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
             raise UsageError(
@@ -256,23 +259,22 @@ class Sweep:
         search(self)
 
     def _finish(self):
-        """Writes best.json, retrains the winner and writes the report."""
+        """Writes best.json and start.json, trains both with new seeds, and writes the report."""
         trials = self.store.read()
         best = best_trial(trials, self.options.objective)
         if best is None:
             raise RecipeError(f"all {len(trials)} trials failed; see {self.directory}/trials.csv")
-        winner = winner_config(self, best)
-        write_json_atomic(
-            self.directory / "best.json",
-            {
-                "recipe": self.recipe,
-                "config": configuration.to_dict(winner),
-                "trial": best.number,
-                "values": best.values,
-                "objective": self.options.objective,
-                "score": best.score,
-            },
+        winner, start = winner_config(self, best), start_config(self)
+        write_config(
+            self,
+            "best.json",
+            winner,
+            trial=best.number,
+            values=best.values,
+            objective=self.options.objective,
+            score=best.score,
         )
+        write_config(self, "start.json", start)
         result = {
             "recipe": self.recipe,
             "method": self.options.method,
@@ -283,11 +285,14 @@ class Sweep:
             "trials": len(trials),
             "epochs": sum(trial.epochs for trial in trials),
             "seconds": sum(trial.seconds for trial in trials),
-            "retrain_epochs": winner.epochs,
+            "retrain_epochs": start.epochs,
+            "winner_epochs": winner.epochs,
             **retrain(self, winner),
         }
+        result["verdict"] = judge(result)
         write_json_atomic(self.directory / "summary.json", result)
         from common.tuning.report import write_report
 
         write_report(self.directory)
-        print(summary_text(result, self.directory))
+        compared = self.options.retrain_start
+        print(summary_text(result, self.definition, self.directory, compared))

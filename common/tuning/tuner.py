@@ -26,7 +26,7 @@ from common.files import read_json, write_json_atomic
 from common.passwords import hide
 from common.run import Options, Run
 from common.tuning import space as spaces
-from common.tuning.score import below_median, best_of_curves, direction
+from common.tuning.score import at_equal_shares, below_median, best_of_curves, direction
 from common.tuning.store import COMPLETED, PRUNED, RUNNING
 from common.tuning.table import write_csv
 
@@ -105,6 +105,7 @@ class RecipeTuner(BaseTuner):
         )
         self.tuner_id = worker
         self.oracle.verbose = 0
+        self.oracle.epochs_of = self._epochs_of
 
     def run_trial(self, trial):
         """Trains one point of the space; the record takes its curves and its score."""
@@ -130,9 +131,9 @@ class RecipeTuner(BaseTuner):
                 record.status = PRUNED
                 record.message = f"worse than the median at epoch {len(curves[-1]['loss'])}"
                 break
-        if record.epoch_limit is not None and record.status == COMPLETED:
+        if rule.limit is not None and rule.limit < config.epochs and record.status == COMPLETED:
             record.status = PRUNED
-            record.message = f"stopped at the rung of {record.epoch_limit} epochs"
+            record.message = f"stopped at the rung of {rule.limit} epochs"
         score, record.best_epoch = best_of_curves(curves, rule.objective, rule.direction)
         return {rule.objective: score}
 
@@ -173,11 +174,20 @@ class RecipeTuner(BaseTuner):
         others = []
         if self.prune:
             others = [
-                other.curves[fold][objective]
+                at_equal_shares(
+                    other.curves[fold][objective], self._epochs_of(other.values), epochs
+                )
                 for other in self.oracle.store.read()
                 if other.status == COMPLETED and other.number < record.number
             ]
-        return StoppingRule(objective, record.epoch_limit, epochs, others)
+        limit = self.oracle.own_limit(record.epoch_limit, record.values)
+        return StoppingRule(objective, limit, epochs, others)
+
+    def _epochs_of(self, values):
+        """Returns the epochs of the Config of a point, which the search may vary."""
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.values = dict(values)
+        return make_config(self.search_space, hyperparameters, self.base).epochs
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         try:

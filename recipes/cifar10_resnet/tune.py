@@ -3,11 +3,14 @@
     recipes tune cifar10_resnet --method bayesian --trials 30
     make tune-cifar10_resnet METHOD=evolution TRIALS=50
 
-Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+Every Float has a step, so that a grid is possible. Batch size and epochs are half, once and twice those
+that the search starts from: other data needs others. Any other field of Config may be added: the values
 a trial is given are those it trains with.
 """
 
 from dataclasses import replace
+
+from common.tuning.space import multiples
 
 
 def search_space(hp, base):
@@ -32,7 +35,8 @@ def search_space(hp, base):
         optimizer=optimizer,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=hp.Choice("batch_size", [64, 128, 256]),
+        batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
         shift=hp.Int("shift", 0, 4, step=2),
         zero_gamma=hp.Boolean("zero_gamma"),

@@ -3,11 +3,14 @@
     recipes tune imdb_bilstm --method bayesian --trials 30
     make tune-imdb_bilstm METHOD=evolution TRIALS=50
 
-Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+Every Float has a step, so that a grid is possible. Batch size and epochs are half, once and twice those
+that the search starts from: other data needs others. Any other field of Config may be added: the values
 a trial is given are those it trains with.
 """
 
 from dataclasses import replace
+
+from common.tuning.space import multiples
 
 
 def search_space(hp, base):
@@ -26,7 +29,8 @@ def search_space(hp, base):
         embedding_dropout_rate=hp.Float("embedding_dropout_rate", 0.0, 0.5, step=0.25),
         dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.25),
         learning_rate=hp.Float("learning_rate", 5e-4, 6.4e-2, step=2, sampling="log"),
-        batch_size=hp.Choice("batch_size", [32, 64, 128]),
+        batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
     )
 
 

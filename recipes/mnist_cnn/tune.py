@@ -3,11 +3,14 @@
     recipes tune mnist_cnn --method bayesian --trials 30
     make tune-mnist_cnn METHOD=evolution TRIALS=50
 
-Every Float has a step, so that a grid is possible. Any other field of Config may be added: the values
+Every Float has a step, so that a grid is possible. Batch size and epochs are half, once and twice those
+that the search starts from: other data needs others. Any other field of Config may be added: the values
 a trial is given are those it trains with.
 """
 
 from dataclasses import replace
+
+from common.tuning.space import multiples
 
 
 def search_space(hp, base):
@@ -23,7 +26,8 @@ def search_space(hp, base):
         base,
         filters=tuple(round(filters * width) for filters in base.filters),
         learning_rate=hp.Float("learning_rate", 3e-4, 3e-2, step=10**0.25, sampling="log"),
-        batch_size=hp.Choice("batch_size", [32, 64, 128, 256]),
+        batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
         dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.125),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.05, 0.1]),
         weight_decay=hp.Float("weight_decay", 1e-3, 1e-1, step=10**0.5, sampling="log"),

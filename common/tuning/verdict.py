@@ -1,0 +1,167 @@
+"""What a search gained, in words: whether its winner is better than its start, and what to do then."""
+
+import shlex
+import statistics
+
+from common import config as configuration
+from common.differences import BETTER, NONE_SHOWN, WORSE, paired
+from common.tuning.score import direction
+from common.tuning.space import show
+
+# Where there are no new seeds of both, or one each.
+NOT_TESTED = "not tested"
+
+
+def spread(values):
+    """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
+    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{deviation}"
+
+
+def spread_of(rows, name):
+    """Returns `spread` of a measure of retrained runs."""
+    return spread([row[name] for row in rows])
+
+
+def gains(summary, name):
+    """Returns how much larger a measure is for the winner than for the start, a list over seeds."""
+    pairs = zip(summary["retrained"], summary["start"], strict=True)
+    return [winner[name] - start[name] for winner, start in pairs]
+
+
+def difference(summary):
+    """Returns the Difference, winner minus start, in what the search judged by; None without both.
+
+    That is a validation score. The test scores are told beside it: a choice by them would be made on the
+    test set.
+    """
+    if not summary["retrained"] or not summary["start"]:
+        return None
+    name = summary["objective"]
+    return paired(*([row[name] for row in summary[role]] for role in ("retrained", "start")))
+
+
+def judge(summary):
+    """Returns the verdict on a winner.
+
+    Args:
+        summary: Dict with "objective", and for "retrained" and "start" a list of dicts, one for each
+            seed, with the objective's value.
+
+    Returns:
+        Dict of "case" (BETTER, WORSE, NONE_SHOWN or NOT_TESTED), "n", and as far as they are known
+        "difference" (winner minus start), its "interval" (95 %, of a paired t test) and "p".
+    """
+    found = difference(summary)
+    verdict = {"case": NOT_TESTED, "n": len(summary["retrained"])}
+    if found is None:
+        return verdict
+    if verdict["n"] > 1:
+        verdict["case"] = found.verdict(direction(summary["objective"]) == "max")
+    return verdict | {"difference": found.mean, "interval": found.interval, "p": found.p}
+
+
+def sentences(summary):
+    """Returns the verdict as a sentence, and what to do as another."""
+    verdict, objective = judge(summary), summary["objective"]
+    more = max(5, 2 * verdict["n"])
+    if verdict["case"] == NOT_TESTED:
+        why = "one seed tells nothing of chance"
+        if not summary["retrained"] or not summary["start"]:
+            why = "both have to be trained with new seeds"
+        return (
+            f"Whether the winner is better than what the search started from is not known: {why}.",
+            f"The same search command with --retrain {more} --retrain-start tells; no trial is repeated.",
+        )
+    words = {
+        BETTER: "The winner is better than what the search started from",
+        WORSE: "The winner is worse than what the search started from",
+        NONE_SHOWN: "No difference is shown between the winner and what the search started from",
+    }[verdict["case"]]
+    advice = {
+        BETTER: "Train the winner.",
+        WORSE: "Keep what you started from.",
+        NONE_SHOWN: "Keep what you started from, or look closer: the same search command with "
+        f"--retrain {more}; no trial is repeated.",
+    }[verdict["case"]]
+    return f"{words}: {objective} {difference(summary).describe()}.", advice
+
+
+def keeps_start(summary):
+    """Returns whether the verdict is to keep what the search started from."""
+    return judge(summary)["case"] in (WORSE, NONE_SHOWN)
+
+
+def train_command(definition, file):
+    """Returns the command that trains a configuration file of a search, on the search's data.
+
+    Args:
+        definition: Definition of the search.
+        file: Its best.json or start.json.
+    """
+    words = ["recipes", "train", definition.recipe, "--config", file, "--data", definition.data]
+    if definition.data_dir:
+        words += ["--data-dir", definition.data_dir]
+    words += configuration.flags(definition.reading)
+    return shlex.join(map(str, words))
+
+
+def commands(summary, definition, directory):
+    """Returns what to train, a dict from what it is to its command; what the verdict advises first."""
+    found = {"the winner": train_command(definition, directory / "best.json")}
+    start = {"what you started from": train_command(definition, directory / "start.json")}
+    return start | found if keeps_start(summary) else found | start
+
+
+def epochs_of(summary):
+    """Returns the epochs that the winner and the start were trained for with new seeds."""
+    start = summary["retrain_epochs"]
+    # Searches of before the epochs were searched, too, trained both for as many.
+    return {"retrained": summary.get("winner_epochs", start), "start": start}
+
+
+def trained_for(summary):
+    """Returns `3 new seeds, 8 epochs`, and where they differ both epochs."""
+    seeds = len(summary["retrained"])
+    epochs = epochs_of(summary)
+    text = f"{epochs['retrained']} epoch{'s' * (epochs['retrained'] > 1)}"
+    if epochs["start"] != epochs["retrained"] and summary["start"]:
+        text += f" (the start {epochs['start']})"
+    return f"{seeds} new seed{'s' * (seeds > 1)}, {text}"
+
+
+def summary_text(summary, definition, directory, compared=True):
+    """Returns what a sweep prints at its end.
+
+    Args:
+        summary: What summary.json holds.
+        definition: Definition of the search.
+        directory: The sweep folder.
+        compared: Whether winner and start were to be compared: in a contest of methods they are not.
+    """
+    objective = summary["objective"]
+    values = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())
+    lines = [
+        f"Best of {summary['trials']} trials: trial {summary['trial']}, {objective} "
+        f"{summary['search_score']:.4f} (a maximum over trials, so it flatters): {values}"
+    ]
+    if summary["retrained"]:
+        lines.append(f"Trained with {trained_for(summary)}:")
+        heads = {"retrained": "the winner", "start": "what it started from"}
+        lines += [
+            f"  {head}: {objective} {spread_of(summary[role], objective)}, "
+            f"test accuracy {spread_of(summary[role], 'test_accuracy')}"
+            for role, head in heads.items()
+            if summary[role]
+        ]
+        if summary["start"]:
+            lines.append(
+                f"  difference, seed by seed: {objective} {spread(gains(summary, objective))}, "
+                f"test accuracy {spread(gains(summary, 'test_accuracy'))}"
+            )
+    lines += sentences(summary) if compared else []
+    for index, (what, command) in enumerate(commands(summary, definition, directory).items()):
+        head = "Train it" if index == 0 else f"Or {what}"
+        lines.append(f"{head}: {command}")
+    lines.append(f"Report: {(directory / 'sweep.html').resolve()}")
+    return "\n".join(lines)
