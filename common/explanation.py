@@ -49,7 +49,8 @@ def explain_files(run, encode, files, label, output):
         inputs = encode(prediction.read_texts(files))
     else:
         height, width, channels = model.input_shape[1:]
-        inputs = prediction.read_images(files, (height, width), channels)
+        found = (data.get("reading") or {}).get("value_range")
+        inputs = prediction.read_images(files, (height, width), channels, found)
     one = explain_words if data["kind"] == "text" else explain_image
     drawn = lettering.names_to_draw(names)
     for file, x in zip(files, inputs, strict=True):

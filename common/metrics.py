@@ -319,7 +319,7 @@ def mcnemar(labels, predictions_a, predictions_b):
     }
 
 
-def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
+def summarise(val_probabilities, val_labels, test_probabilities, test_labels, seen=None):
     """Returns the "validation" and "test" parts of metrics.json.
 
     Args:
@@ -327,6 +327,7 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
         val_labels: Integer array (n,).
         test_probabilities: Array (m, classes); scored once, with and without that temperature.
         test_labels: Integer array (m,).
+        seen: Which test examples occur in the training data as well, bool (m,); None: none is known to.
 
     Returns:
         A dict of plain numbers, rounded to 6 decimals so that equal runs write equal files:
@@ -334,7 +335,8 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
          "test": {"count", "accuracy", "accuracy_interval", "loss", "ece", "ece_calibrated",
                   "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %. Where the rarest
         class of the test split has less than half its share, "balanced_accuracy" and "macro_f1", the
-        means over classes of recall and F1, are there as well.
+        means over classes of recall and F1, are there as well; where test examples were seen, "unseen":
+        "count" and "accuracy" (None of none) of the others.
     """
     parts = {}
     for name, given, truth in (
@@ -362,6 +364,10 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels):
         "temperature": temperature,
     }
     parts["test"] |= _of_imbalanced(test_labels, test_probabilities)
+    if seen is not None and np.any(seen):
+        right = np.argmax(test_probabilities, axis=1)[~seen] == np.asarray(test_labels)[~seen]
+        share = float(np.mean(right)) if len(right) else None
+        parts["test"]["unseen"] = {"count": len(right), "accuracy": share}
     return {name: _rounded(part) for name, part in parts.items()}
 
 
@@ -388,4 +394,4 @@ def _rounded(value):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rounded(item) for item in value]
-    return value if isinstance(value, int) else round(float(value), 6)
+    return value if value is None or isinstance(value, int) else round(float(value), 6)

@@ -13,6 +13,7 @@ from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
 from common.precision import in_float32
 from common.progress import Progress
+from common.wording import percent
 
 
 def fit(
@@ -192,7 +193,7 @@ def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=Fa
         "best_epoch": keeper.best_epoch,
         # While it was trained: augmented, with dropout, the weights changing.
         "training": {"accuracy": round(history[keeper.best_epoch - 1]["accuracy"], 6)},
-        **metrics.summarise(**outputs),
+        **metrics.summarise(**outputs, seen=splits.test_seen),
         "baselines": rows,
         **(more or {}),
     }
@@ -221,6 +222,11 @@ def finish_line(results, run):
         lines.append(
             f"The classes differ in size: balanced accuracy {test['balanced_accuracy']:.2%}, macro F1 "
             f"{test['macro_f1']:.2%}."
+        )
+    if "unseen" in test:
+        lines.append(
+            f"Without the test examples that also occur in the training data: "
+            f"{percent(test['unseen']['accuracy'])} of {test['unseen']['count']:,}."
         )
     for baseline in results["baselines"]:
         lines.append(f"Beside it, {baseline['name']}: {baseline['accuracy']:.2%}.")

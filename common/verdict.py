@@ -3,7 +3,8 @@
 Read from metrics.json alone, so that the terminal and the report say the same.
 """
 
-from common.wording import p_value
+from common.text import MANY_UNKNOWN
+from common.wording import p_value, percent
 
 SIGNIFICANT = 0.05
 GAP = 0.2
@@ -20,11 +21,13 @@ def line(metrics):
     """
     test = metrics["test"]["accuracy"]
     majority, others = _baselines(metrics)
+    count = metrics["test"]["count"]
     if majority is not None and not _better(test, majority):
+        shown = "not shown to be better" if test > majority["accuracy"] else "no better"
         return (
-            f"no better than {majority['name']} ({majority['accuracy']:.1%}, "
-            f"{p_value(majority['mcnemar_p'])}); look at the labels, and try more epochs or another "
-            "--learning-rate"
+            f"{shown} than {majority['name']} ({majority['accuracy']:.1%} against {test:.1%} of {count} "
+            f"test examples, {p_value(majority['mcnemar_p'])}); look at the labels, and try more epochs "
+            "or another --learning-rate"
         )
     best = max(others, key=lambda row: row["accuracy"], default=None)
     if best is not None and best["accuracy"] > test and best["mcnemar_p"] < SIGNIFICANT:
@@ -36,9 +39,12 @@ def line(metrics):
     if memorised:
         return memorised
     if best is not None and not _better(test, best):
+        end = "the simpler model may do"
+        if test > best["accuracy"]:
+            end = f"{count} test examples cannot tell; until more do, {end}"
         return (
             f"no difference shown from {best['name']} ({best['accuracy']:.1%} against {test:.1%}, "
-            f"{p_value(best['mcnemar_p'])}): the simpler model may do"
+            f"{p_value(best['mcnemar_p'])}): {end}"
         )
     beaten = best or majority
     if beaten is None:
@@ -61,6 +67,19 @@ def remarks(metrics):
         found.append(
             "The rarest class has less than half its share: read balanced accuracy and macro F1, not "
             "accuracy; --class-weights balanced counts rare classes more."
+        )
+    unknown = metrics.get("unknown_words", 0)
+    if unknown > MANY_UNKNOWN:
+        found.append(
+            f"{unknown:.0%} of the words are not in the vocabulary and all look alike to the network: "
+            "raise --vocabulary-size, or bring more texts."
+        )
+    unseen = metrics["test"].get("unseen")
+    if unseen is not None:
+        seen = metrics["test"]["count"] - unseen["count"]
+        found.append(
+            f"{seen} of the {metrics['test']['count']} test examples also occur in the training data: "
+            f"the others score {percent(unseen['accuracy'])}."
         )
     return found
 

@@ -241,3 +241,14 @@ def test_imbalanced_classes_have_balanced_accuracy_and_macro_f1():
 def test_a_temperature_at_the_end_of_its_range_was_not_found(temperature):
     assert metrics.at_bound(temperature)
     assert not metrics.at_bound(1.0)
+
+
+def test_test_examples_that_were_seen_are_left_out_of_a_second_score():
+    labels = np.array([0, 1, 0, 1, 0])
+    answers = np.eye(2)[[0, 1, 0, 0, 1]]  # Right, right, right, wrong, wrong.
+    seen = np.array([True, True, False, False, False])
+    test = metrics.summarise(answers, labels, answers, labels, seen=seen)["test"]
+    assert test["unseen"] == {"count": 3, "accuracy": pytest.approx(1 / 3, abs=1e-6)}
+    every = metrics.summarise(answers, labels, answers, labels, seen=np.ones(5, bool))["test"]
+    assert every["unseen"] == {"count": 0, "accuracy": None}
+    assert "unseen" not in metrics.summarise(answers, labels, answers, labels)["test"]

@@ -28,11 +28,11 @@ def test_chance():
     chance = metrics(test=0.3333, majority=0.3333)
     chance["baselines"][0]["mcnemar_p"] = 1.0
     assert verdict.line(chance).startswith(
-        "no better than always answering “cat” (33.3%, p = 1.00)"
+        "no better than always answering “cat” (33.3% against 33.3% of 100 test examples, p = 1.00)"
     )
     # A little above, which may be luck.
     chance["test"]["accuracy"], chance["baselines"][0]["mcnemar_p"] = 0.36, 0.2
-    assert verdict.line(chance).startswith("no better than always answering")
+    assert verdict.line(chance).startswith("not shown to be better than always answering")
 
 
 def test_the_linear_model_is_better():
@@ -55,7 +55,9 @@ def test_a_gap_that_few_examples_may_make_by_luck_is_none():
 
 @pytest.mark.parametrize(("accuracy", "p"), [(0.88, 0.5), (0.93, 0.4), (0.9, 1.0)])
 def test_level_with_the_linear_model(accuracy, p):
-    assert line(linear=(accuracy, p)).startswith("no difference shown from logistic regression")
+    said = line(linear=(accuracy, p))
+    assert said.startswith("no difference shown from logistic regression")
+    assert ("100 test examples cannot tell" in said) == (accuracy < 0.9)
 
 
 def test_better_than_the_best_of_the_others():
@@ -79,3 +81,10 @@ def test_remarks_say_what_makes_figures_uncertain():
     assert "--folds 5" in few
     (imbalanced,) = verdict.remarks(metrics(balanced_accuracy=0.5, macro_f1=0.49))
     assert "balanced accuracy" in imbalanced
+    (unknown,) = verdict.remarks({**metrics(), "unknown_words": 0.4})
+    assert unknown.startswith("40% of the words are not in the vocabulary")
+    (seen,) = verdict.remarks(metrics(unseen={"count": 60, "accuracy": 0.5}))
+    assert seen.startswith("40 of the 100 test examples also occur in the training data")
+    assert "50.00 %" in seen
+    (all_seen,) = verdict.remarks(metrics(unseen={"count": 0, "accuracy": None}))
+    assert all_seen.startswith("100 of the 100")
