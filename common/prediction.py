@@ -47,18 +47,15 @@ class Given:
     """
 
     def __init__(self, files, data, text_column=None):
-        from common.data import folders
-
         kind = data["kind"]
         text_column = text_column or (data.get("reading") or {}).get("text_column") or "text"
         self.count = 0
         self.skipped = 0
         """Files of the folders that are not of the kind."""
         self._parts = []
-        suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
         for file in files:
             if file != "-" and Path(file).is_dir():
-                self._add_folder(file, suffixes, alone=len(files) == 1)
+                self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
             if Path(file).suffix.lower() != ".csv":
@@ -76,7 +73,10 @@ class Given:
         for part in self._parts:
             yield from part
 
-    def _add_folder(self, folder, suffixes, alone):
+    def _add_folder(self, folder, kind, alone):
+        from common.data import folders
+
+        suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:
             raise RecipeError(

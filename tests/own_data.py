@@ -1,0 +1,61 @@
+"""Small data sets as a user brings them, made from a seed: what a preset must cope with."""
+
+import csv
+
+import numpy as np
+
+TOPICS = {
+    "billing": "invoice charged refund payment card twice amount",
+    "delivery": "parcel late tracking courier address lost shipped",
+    "technical": "crash error freeze update screen login bug",
+    "cancel": "subscription close stop renewal contract leave end",
+}
+FILLER = (
+    "the a of to and in my it is on for with this that i was have please when after since today"
+)
+
+
+def photos(folder, count=300, seed=0):
+    """Writes photographs of stripes in three directions, as class folders, and returns the folder.
+
+    Colours, contrast, width and phase of the stripes are chance: no single pixel tells anything.
+    """
+    from PIL import Image
+
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:48, :64]
+    for index in range(count):
+        label = index % 3
+        angle = (0, np.pi / 2, np.pi / 4)[label] + random.normal(0, 0.12)
+        width = random.uniform(0.35, 0.8)
+        wave = np.sin(
+            width * (columns * np.cos(angle) + rows * np.sin(angle)) + random.uniform(0, 7)
+        )
+        colour = random.integers(60, 200, 3)
+        picture = (
+            colour + random.uniform(20, 60) * wave[..., None] + random.normal(0, 25, (48, 64, 3))
+        )
+        place = folder / ("upright", "level", "slanting")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.clip(picture, 0, 255).astype("uint8")).save(place / f"{index}.png")
+    return folder
+
+
+def tickets(path, count=860, seed=0):
+    """Writes support tickets of four topics as CSV, some with a word of another, and returns the path."""
+    random = np.random.default_rng(seed)
+    names, filler = list(TOPICS), FILLER.split()
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(count):
+            label = int(random.integers(4))
+            words = list(random.choice(filler, random.integers(8, 40)))
+            topics = [label] * int(random.integers(1, 4))
+            if random.random() < 0.35:
+                topics.append(int(random.integers(4)))
+            for topic in topics:
+                word = str(random.choice(TOPICS[names[topic]].split()))
+                words.insert(int(random.integers(len(words) + 1)), word)
+            writer.writerow([" ".join(words), names[label]])
+    return path

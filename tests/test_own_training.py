@@ -1,0 +1,45 @@
+"""The first thing a user does after the benchmarks: `recipes train NAME --data my_data`, as it is.
+
+Each recipe trains its default preset on 300 photographs or 860 texts. It must be better than the linear
+model that is printed beside it, or level with it.
+"""
+
+import pytest
+
+from common import cli, registry
+from common.files import read_json
+from tests import own_data
+from tests.helpers import kind_of
+
+
+# Minutes on two cores, most of them of the two networks for CIFAR-10.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    return {
+        "image": own_data.photos(folder / "photos"),
+        "text": own_data.tickets(folder / "tickets.csv"),
+    }
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["train", name, "--data", str(own[kind_of(name)]), "--run-dir", str(run), "--no-report"]
+    assert cli.main(words) == 0
+    printed = capsys.readouterr().out
+    metrics = read_json(run / "metrics.json")
+    majority, linear = metrics["baselines"][:2]
+    assert majority["name"].startswith("always answering")
+    assert "logistic regression" in linear["name"]
+    test = metrics["test"]["accuracy"]
+    assert test > linear["accuracy"] or linear["mcnemar_p"] > 0.05
+    assert test > 0.85
+    for said in ("fitted to your data", f"Beside it, {linear['name']}", "Verdict: "):
+        assert said in printed
+    assert "no better" not in printed
+    # Level or better, never chance: 170 steps of texts and 720 of images are the least.
+    assert metrics["epochs"] > registry.load(name).PRESETS["best"].epochs
