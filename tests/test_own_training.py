@@ -11,7 +11,6 @@ from common.files import read_json
 from tests import own_data
 from tests.helpers import kind_of
 
-
 # Minutes on two cores, most of them of the two networks for CIFAR-10.
 pytestmark = pytest.mark.slow
 
