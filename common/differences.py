@@ -4,8 +4,9 @@ import dataclasses
 import statistics
 
 LEVEL = 0.95
-# Differences that agree this closely tell no spread: accuracies move in steps of one example.
-SAME = 1e-9
+# Differences that agree this closely tell no spread: accuracies move in steps of one example, and are
+# written with six decimals.
+SAME = 3e-6
 
 BETTER, WORSE, NONE_SHOWN = "better", "worse", "no difference shown"
 

@@ -55,3 +55,10 @@ def test_what_tells_no_spread_shows_no_difference():
 def test_points():
     text = paired([0.9, 0.92, 0.94], [0.88, 0.88, 0.92]).describe(scale=100, digits=2)
     assert text == "+2.67 (95 % interval -0.20 to +5.54, p = 0.057, n = 3 seeds, paired)"
+
+
+def test_steps_of_one_example_that_are_rounded_tell_no_spread():
+    """One of 58 validation examples more with both seeds, written with six decimals."""
+    found = paired([0.982759, 0.965517], [0.965517, 0.948276])
+    assert found.interval is None
+    assert found.verdict() == NONE_SHOWN
