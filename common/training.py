@@ -13,7 +13,6 @@ from common.errors import RecipeError
 from common.files import atomic_path, write_json_atomic
 from common.precision import in_float32
 from common.progress import Progress
-from common.wording import percent
 
 
 def fit(
@@ -222,11 +221,6 @@ def finish_line(results, run):
         lines.append(
             f"The classes differ in size: balanced accuracy {test['balanced_accuracy']:.2%}, macro F1 "
             f"{test['macro_f1']:.2%}."
-        )
-    if "unseen" in test:
-        lines.append(
-            f"Without the test examples that also occur in the training data: "
-            f"{percent(test['unseen']['accuracy'])} of {test['unseen']['count']:,}."
         )
     for baseline in results["baselines"]:
         lines.append(f"Beside it, {baseline['name']}: {baseline['accuracy']:.2%}.")

@@ -79,7 +79,7 @@ def remarks(metrics):
         seen = metrics["test"]["count"] - unseen["count"]
         found.append(
             f"{seen} of the {metrics['test']['count']} test examples also occur in the training data: "
-            f"the others score {percent(unseen['accuracy'])}."
+            f"the other {unseen['count']} score {percent(unseen['accuracy'])}."
         )
     return found
 
