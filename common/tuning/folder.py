@@ -5,8 +5,9 @@ import fcntl
 import time
 from pathlib import Path
 
+from common import partial
 from common.errors import UsageError
-from common.tuning.store import open_lock, remove_unfinished
+from common.tuning.store import open_lock
 
 LOCK = ".sweep"
 END_LOCK = ".end"
@@ -32,9 +33,8 @@ def joined(directory, fresh):
         if fresh and not alone:
             raise UsageError(f"another process works on {directory}; stop it before --fresh")
         if alone:
-            remove_unfinished(
-                [*directory.glob(".partial-*"), *directory.glob("retrain/.partial-*")]
-            )
+            partial.remove_abandoned(directory)
+            partial.remove_abandoned(directory / "retrain")
         begun = time.monotonic()
         while not fresh and not _take(file, fcntl.LOCK_SH):
             if time.monotonic() - begun > MOMENT_SECONDS:

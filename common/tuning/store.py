@@ -16,6 +16,7 @@ from pathlib import Path
 
 from common.errors import RecipeError, storage_error
 from common.files import could_not_write, read_json, write_json_atomic
+from common.run_folder import remove_unfinished
 from common.tuning.score import direction
 
 RUNNING = "running"
@@ -144,7 +145,7 @@ class Store:
             file.close()
             return False
         self._held[trial.number] = file
-        remove_unfinished(folder.rglob(".partial-*"))
+        remove_unfinished(folder)
         return True
 
     def release(self, trial):
@@ -214,12 +215,6 @@ def read_trial(held, number, where, advice=RUN_AGAIN):
             found = str(getattr(trial, name))[:40]
             raise RecipeError(f"{where} is not a readable trial: its {name} is {found}; {advice}")
     return trial
-
-
-def remove_unfinished(paths):
-    """Deletes what processes left that were killed while they wrote a file."""
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def open_lock(path):
