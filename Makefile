@@ -76,7 +76,7 @@ results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: ma
 
 notebooks:  ## run all notebooks and store what they show (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
-	@$(BIN)/python -m common.notebook notebooks/*.ipynb
+	@$(BIN)/python -m common.cli.notebook notebooks/*.ipynb
 
 lab:  ## open JupyterLab on the notebooks (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
@@ -89,7 +89,7 @@ bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs
 	@$(BIN)/python -m tests.benchmarks.readme
 
 tables: $(INSTALLED)  ## write the result tables of the READMEs again
-	@$(BIN)/python -m common.results
+	@$(BIN)/python -m common.cli.results
 
 clean:  ## remove the environment and caches of tools; runs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

@@ -178,7 +178,7 @@ def sweep(tmp_path, kind, begin, work, check):
         work: Function of a folder and that.
         check: Function of a folder and the error, called after; None where the work was done.
     """
-    from common.errors import RecipeError
+    from common.basics.errors import RecipeError
 
     count = tmp_path / "count"
     count.mkdir()

@@ -7,9 +7,9 @@ import typing
 
 import numpy as np
 
-from common import registry
 from common.data import Source
-from common.run import Options, Run
+from common.runs import registry
+from common.runs.run import Options, Run
 
 
 def tiny_config(name, **changes):
@@ -58,7 +58,7 @@ def other_value(cls, field):
 
 def weights(path):
     """Returns the weights of a saved model."""
-    from common.loading import load_model
+    from common.training.loading import load_model
 
     return load_model(path).get_weights()
 

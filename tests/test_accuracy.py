@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from common import registry
-from common.run import Options, Run
+from common.runs import registry
+from common.runs.run import Options, Run
 
 
 def train(name, preset, directory, data="full", **changes):

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from common import anatomy
-from common.gradients import weight_gradients
+from common.explain import anatomy
+from common.explain.gradients import weight_gradients
 
 IMAGE = np.array([[1, 2, 0, 1], [0, 1, 3, 1], [2, 0, 1, 0]])
 KERNEL = np.array([[1, 0], [2, -1]])

@@ -8,9 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from common import arrays, report
+from common.basics import arrays
+from common.basics.errors import RecipeError
 from common.data import own_npz
-from common.errors import RecipeError
+from common.report import page
 
 HELD = {"x": np.arange(600, dtype=np.uint8).reshape(2, 300), "y": np.arange(2)}
 
@@ -64,7 +65,7 @@ def test_a_header_that_claims_more_than_there_is(shape, tmp_path, little_memory)
     with pytest.raises(RecipeError, match=r"a\.npz cannot be read as .npz: 'x' claims"):
         own_npz.read(path)
     claiming(path, shape, name="val_probabilities")
-    held, problem = report.read_predictions(path)
+    held, problem = page.read_predictions(path)
     assert held is None
     assert "predictions.npz cannot be used" in problem
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.augment import random_affine, random_flip, random_shift
+from common.data.augment import random_affine, random_flip, random_shift
 
 
 @pytest.fixture

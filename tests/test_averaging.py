@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from common import averaging, callbacks
-from common.batches import ArrayBatches
+from common.training import averaging, callbacks
+from common.training.batches import ArrayBatches
 from tests.test_callbacks import FakeRun
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from common import registry
+from common.runs import registry
 from tests.conftest import ROOT
 from tests.helpers import train_tiny
 

@@ -17,10 +17,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from common import backend, cli, prediction, registry, report, report_facts
-from common.errors import RecipeError, UsageError
-from common.files import could_not_write, read_json, write_json_atomic, write_text_atomic
-from common.run import Options, Run
+from common.basics import backend
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import could_not_write, read_json, write_json_atomic, write_text_atomic
+from common.cli import main
+from common.data import inputs
+from common.report import facts, page
+from common.runs import registry
+from common.runs.run import Options, Run
 from tests.conftest import ROOT
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny, weights
 
@@ -48,7 +52,7 @@ def fails(capsys):
 
     def run(*words):
         capsys.readouterr()
-        code = cli.main([str(word) for word in words])
+        code = main([str(word) for word in words])
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         lines = [line for line in captured.err.splitlines() if not line.endswith(" ...")]
@@ -174,7 +178,7 @@ def test_overwrite_spares_folders_that_no_run_wrote(tmp_path):
 def test_folder_in_which_another_process_trains(tiny_data, tmp_path):
     options = Options(data=str(tiny_data["image"]), run_dir=tmp_path)
     program = (
-        "import sys, time; from pathlib import Path; from common.run import Options, Run;"
+        "import sys, time; from pathlib import Path; from common.runs.run import Options, Run;"
         "from tests.helpers import tiny_config;"
         f"run = Run({NAME!r}, tiny_config({NAME!r}), Options(data={options.data!r},"
         f" run_dir=Path({str(tmp_path)!r}))).open(); print('open', flush=True); time.sleep(60)"
@@ -248,7 +252,7 @@ def test_run_that_goes_on_with_other_versions_says_so(copy, tiny_data):
     assert held == old
     assert resumed["commit"] == environment["commit"]
     assert resumed["versions"] == [f"keras: 3.0 -> {environment['versions']['keras']}"]
-    rows = dict(report_facts.environment(held | {"resumed": [resumed]}))
+    rows = dict(facts.environment(held | {"resumed": [resumed]}))
     assert "keras: 3.0 ->" in rows["resumed"]
 
 
@@ -278,7 +282,7 @@ def test_hint_at_a_command_is_one_that_works(fails, finished, tmp_path, capsys):
     shutil.rmtree(copy / "backup")
     (copy / "best.keras").unlink()
     assert line.split("`")[1] == fails("evaluate", copy)[1].split("`")[1]
-    assert cli.main([*words[1:], "--no-report"]) == 0, capsys.readouterr().err
+    assert main([*words[1:], "--no-report"]) == 0, capsys.readouterr().err
     assert (copy / "metrics.json").read_bytes() == finished.path("metrics.json").read_bytes()
 
 
@@ -336,12 +340,12 @@ def test_report_that_a_kill_cut_off_is_written_by_the_same_command(
     words += ["--data", finished.options.data]
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     assert "finished run" in fails(*words, "--no-report")[1]
-    monkeypatch.setattr(report, "write_text_atomic", _killed)
+    monkeypatch.setattr(page, "write_text_atomic", _killed)
     with pytest.raises(SystemError):
-        cli.main([*words, "--debug"])
+        main([*words, "--debug"])
     monkeypatch.undo()
     assert (copy / "figures").exists()
-    assert cli.main(words) == 0
+    assert main(words) == 0
     output = capsys.readouterr().out
     assert "is trained; its report is missing: writing it" in output
     assert "Test accuracy" in output
@@ -381,8 +385,8 @@ def test_report_of_data_that_moved(fails, copy, tiny_data, tmp_path, monkeypatch
     code, line = fails("report", copy, "--data", "sample")
     assert code == 1
     assert "is not the data that" in line
-    monkeypatch.setattr(cli, "_write_report", lambda run, module, splits: splits.info.fingerprint)
-    assert cli.main(["report", str(copy), "--data", str(tiny_data["image"])]) == 0
+    monkeypatch.setattr(main, "_write_report", lambda run, module, splits: splits.info.fingerprint)
+    assert main(["report", str(copy), "--data", str(tiny_data["image"])]) == 0
 
 
 def test_corrupt_model(fails, copy):
@@ -440,7 +444,7 @@ def test_text_that_is_empty_or_no_text(content, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     for name, words in ((str(file), "review.txt"), ("-", "standard input")):
         with pytest.raises(RecipeError, match=f"{words} (holds no text|is not UTF-8)"):
-            prediction.read_texts([name])
+            inputs.read_texts([name])
 
 
 def test_evaluate_on_data_with_other_classes(fails, copy):
@@ -499,7 +503,7 @@ def test_loss_that_is_not_finite_stops_the_run(tiny_data, tmp_path):
 
 
 def test_last_good_model_is_kept_when_the_loss_breaks(tiny_data, tmp_path, monkeypatch):
-    from common.batches import ArrayBatches
+    from common.training.batches import ArrayBatches
 
     get = ArrayBatches.__getitem__
 
@@ -542,7 +546,7 @@ def test_what_a_starting_backend_says_is_shown_when_it_fails(kind, shown, capfd)
 
 def test_debug_shows_the_traceback(in_tmp):
     with pytest.raises(UsageError):
-        cli.main(["train", NAME, "--config", "absent.json", "--debug"])
+        main(["train", NAME, "--config", "absent.json", "--debug"])
 
 
 def test_a_config_that_is_no_zip_or_json(copy):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from common.baselines import TOKEN, BinaryNgrams, linear_on_pixels, majority_class, nbsvm
+from common.basics.errors import RecipeError
 from common.data.types import Split
-from common.errors import RecipeError
+from common.tasks.baselines import TOKEN, BinaryNgrams, linear_on_pixels, majority_class, nbsvm
 
 
 def reviews(count, seed=0):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from common.batch_norm import BatchNormalization
-from common.gradients import weight_gradients
+from common.explain.gradients import weight_gradients
+from common.layers.batch_norm import BatchNormalization
 
 numbers = keras.ops.convert_to_numpy
 RANDOM = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_a_frozen_layer_keeps_its_averages():
 
 
 def test_a_saved_model_is_loaded(tmp_path):
-    from common.loading import load_model
+    from common.training.loading import load_model
 
     ours, _ = pair()
     ours.save(tmp_path / "model.keras")

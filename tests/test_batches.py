@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-import common.batches
-from common.batches import (
+import common.training.batches
+from common.training.batches import (
     ArrayBatches,
     BucketBatches,
     balanced_weights,
@@ -117,7 +117,7 @@ def test_predict_restores_the_order_of_the_data(ids):
 )
 def test_fed_to_tensorflow_they_are_the_same(examples, size, monkeypatch):
     monkeypatch.setattr(
-        common.batches, "BYTES_PER_CALL", 2000
+        common.training.batches, "BYTES_PER_CALL", 2000
     )  # Five batches of 100, fifteen of 32.
     x = np.random.default_rng(0).integers(0, 256, (examples, 2, 2, 1)).astype("uint8")
     y = np.arange(examples) % 3

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from common import registry
+from common.runs import registry
 from tests.benchmarks import depth, readme, search_replay
 from tests.benchmarks.probe import TestAccuracy
 

@@ -4,10 +4,11 @@ import dataclasses
 
 import pytest
 
-from common import budget, registry
-from common import config as configuration
-from common.run import Options, Run
-from common.source import Source
+from common.data.source import Source
+from common.runs import command_line, registry
+from common.runs import config as configuration
+from common.runs.run import Options, Run
+from common.training import budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def test_every_recipe_fits_every_preset_to_few_examples_and_leaves_the_real_set_
 
 def test_fields_that_a_command_line_sets():
     def given(*words):
-        return configuration.given_fields(Config, words)
+        return command_line.given_fields(Config, words)
 
     assert given("--epochs", "3", "--batch-size=4", "--data", "x") == {"epochs", "batch_size"}
     assert given("--batch_size", "4") == {"batch_size"}

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from common import backend, callbacks
-from common.errors import RecipeError
+from common.basics import backend
+from common.basics.errors import RecipeError
+from common.training import callbacks
 
 
 class FakeRun:

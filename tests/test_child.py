@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from common import child
-from common.files import read_json
+from common.basics import child
+from common.basics.files import read_json
 from tests.conftest import NO_NETWORK, ROOT
 from tests.helpers import wait_for
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import cli
-from common.errors import RecipeError
-from common.files import read_json
+from common.basics.errors import RecipeError
+from common.basics.files import read_json
+from common.cli import main
 from tests.helpers import train_tiny
 
 
@@ -33,7 +33,7 @@ def output(capsys):
 
     def run(*words):
         capsys.readouterr()
-        code = cli.main([str(word) for word in words])
+        code = main([str(word) for word in words])
         captured = capsys.readouterr()
         assert code == 0, captured.err
         return captured.out
@@ -140,9 +140,9 @@ def test_run_dir_names_the_run_in_every_command(flag, command, before, after, mo
         opened.append(path)
         raise RecipeError("far enough")
 
-    monkeypatch.setattr(cli, "_open", stop)
-    monkeypatch.setattr("common.compare.compare", stop)
-    assert cli.main([command, *before, *flag, *after]) == 1
+    monkeypatch.setattr(main, "_open", stop)
+    monkeypatch.setattr("common.studies.compare.compare", stop)
+    assert main([command, *before, *flag, *after]) == 1
     expected = (Path("RUN"), Path("OTHER")) if command == "compare" else Path("RUN")
     assert opened == [expected]
 
@@ -153,9 +153,9 @@ def test_run_dir_without_a_folder(capsys):
         ["predict", "--run-dir", "--json"],
         ["report", "--run-dir="],
     ):
-        assert cli.main(words) == 2
+        assert main(words) == 2
         assert "--run-dir needs a value" in capsys.readouterr().err
-    assert cli.main(["tune", "mnist_cnn", "--run-dir", "x"]) == 2
+    assert main(["tune", "mnist_cnn", "--run-dir", "x"]) == 2
     assert "did you mean '--sweep-dir'" in capsys.readouterr().err
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from common import metrics
-from common.compare import compare
-from common.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError, UsageError
+from common.studies.compare import compare
+from common.tasks import metrics
 
 
 def write_run(

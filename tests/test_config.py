@@ -6,10 +6,11 @@ from typing import Literal
 
 import pytest
 
-from common import config as configuration
-from common import registry
-from common.errors import SYNONYMS, UsageError, near_match
-from common.run import Options
+from common.basics.errors import SYNONYMS, UsageError, near_match
+from common.basics.flags import flag
+from common.runs import command_line, registry
+from common.runs import config as configuration
+from common.runs.run import Options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Config:
 
 
 def parse(*words, default=None):
-    return configuration.parse(Config, words, prog="test", description="", default=default)
+    return command_line.parse(Config, words, prog="test", description="", default=default)
 
 
 FIELDS = (
@@ -75,8 +76,8 @@ FIELDS += ("flip", "no_flip", "data", "data_dir", "run_dir", "overwrite", "preci
     ],
 )
 def test_what_people_write_finds_what_there_is(written, meant):
-    flags = [configuration.flag(name) for name in FIELDS]
-    expected = f"; did you mean '{configuration.flag(meant)}'?" if meant else ""
+    flags = [flag(name) for name in FIELDS]
+    expected = f"; did you mean '{flag(meant)}'?" if meant else ""
     assert near_match(f"--{written}", flags) == expected
 
 
@@ -164,7 +165,7 @@ def test_help_says_whose_defaults_it_shows(capsys, tmp_path):
         (["--config", str(file)], "Defaults of ", "(default: 77)"),
     ):
         with pytest.raises(SystemExit):
-            configuration.parse_recipe(
+            command_line.parse_recipe(
                 module, [*words, "--help"], Options, prog="test", description=""
             )
         text = " ".join(capsys.readouterr().out.replace("│", " ").split())

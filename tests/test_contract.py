@@ -8,14 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from common import config as configuration
-from common import registry, results
-from common.backend import jit_compile
-from common.batches import inference_batches, predict
+from common.basics.backend import jit_compile
+from common.basics.flags import words
 from common.data import Source
-from common.loading import load_model
-from common.run import Options, Run, open_finished
-from common.training import parameter_count
+from common.runs import command_line, registry
+from common.runs import config as configuration
+from common.runs.run import Options, Run, open_finished
+from common.studies import results
+from common.training.batches import inference_batches, predict
+from common.training.fit import parameter_count
+from common.training.loading import load_model
 from common.tuning import evidence
 from tests.helpers import (
     assert_equal_weights,
@@ -50,7 +52,7 @@ def batch(name, tiny_data, count, tmp_path):
     splits = module.load_data(config, Source(str(tiny_data[kind_of(name)])))
     x, y = splits.train.x[:count], splits.train.y[:count]
     if hasattr(module, "encode"):
-        from common.text import TextEncoder
+        from common.data.text import TextEncoder
 
         run = Run(name, config, Options(run_dir=tmp_path))
         TextEncoder.fit(splits.train.x, config.vocabulary_size, config.max_tokens).save(
@@ -89,8 +91,9 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
                 expected = dataclasses.replace(cls(), **{field.name: value})
             except configuration.UsageError:
                 continue
-            words = configuration.words(field.name, value)
-            parsed = configuration.parse(cls, words, prog="test", description="", default=cls())
+            parsed = command_line.parse(
+                cls, words(field.name, value), prog="test", description="", default=cls()
+            )
             assert parsed == expected
             break
         else:
@@ -192,7 +195,7 @@ def test_interrupted_run_resumes_to_the_same_weights(name, trained, tiny_data, t
     class Stop(Exception):
         pass
 
-    from common.progress import Progress
+    from common.training.progress import Progress
 
     original = Progress.on_epoch_end
     try:

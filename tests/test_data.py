@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.basics.errors import RecipeError, UsageError
 from common.data import (
     Source,
     Split,
@@ -30,7 +31,6 @@ from common.data import (
 )
 from common.data.__main__ import main as prepare_data
 from common.data.split import stratified_cut
-from common.errors import RecipeError, UsageError
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from common.differences import BETTER, NONE_SHOWN, WORSE, paired, unpaired
+from common.studies.differences import BETTER, NONE_SHOWN, WORSE, paired, unpaired
 
 
 def test_paired_by_hand():

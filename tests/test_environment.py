@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from common import environment
+from common.runs import environment
 
 
 def test_asking_for_the_commit_takes_no_lock_of_the_users_repository(tmp_path, monkeypatch):

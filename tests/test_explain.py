@@ -6,9 +6,11 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
-from common import cli, explain, explain_figures, registry
-from common.errors import RecipeError
-from common.gradients import class_gradient, logit_model
+from common.basics.errors import RecipeError
+from common.cli import main
+from common.explain import methods, pictures
+from common.explain.gradients import class_gradient, logit_model
+from common.runs import registry
 from tests.helpers import kind_of, train_tiny
 
 
@@ -35,7 +37,7 @@ def test_the_gradient_of_a_linear_model_is_its_kernel():
 def test_integrated_gradients_of_a_linear_model_by_hand():
     model, kernel = linear()
     image = np.random.default_rng(2).integers(0, 256, (3, 4, 2), dtype=np.uint8)
-    attributions, residual = explain.integrated_gradients(model, image, 2, baseline=10.0)
+    attributions, residual = methods.integrated_gradients(model, image, 2, baseline=10.0)
     expected = (image.reshape(-1) - 10.0) / 255.0 * kernel[:, 2]
     np.testing.assert_allclose(attributions.reshape(-1), expected, rtol=1e-3, atol=1e-5)
     assert residual < 1e-3
@@ -49,7 +51,7 @@ def test_more_steps_complete_the_integral_of_a_curved_model():
     x = layers.Dense(2, activation="softmax", kernel_initializer="random_normal")(x * 30.0)
     model = keras.Model(inputs, x)
     image = np.random.default_rng(0).integers(0, 256, (6, 5, 1), dtype=np.uint8)
-    residuals = [explain.integrated_gradients(model, image, 1, steps=n)[1] for n in (2, 256)]
+    residuals = [methods.integrated_gradients(model, image, 1, steps=n)[1] for n in (2, 256)]
     assert residuals[1] < residuals[0]
     assert residuals[1] < 0.01
 
@@ -79,10 +81,10 @@ def test_grad_cam_of_a_global_average_by_hand():
     image = np.random.default_rng(0).integers(1, 256, (1, 6, 7, 1), dtype=np.uint8)
     maps = image[0, :, :, 0, None] / 255.0 * np.array([1.0, 2.0, 0.5])
     expected = np.maximum(maps @ kernel[:, 0], 0.0)
-    heat = explain.grad_cam(model, image, [0])
+    heat = methods.grad_cam(model, image, [0])
     np.testing.assert_allclose(heat[0], expected / expected.max(), rtol=1e-4)
     # Here the average changes nothing.
-    hires = explain.grad_cam(model, image, [0], average=False)
+    hires = methods.grad_cam(model, image, [0], average=False)
     np.testing.assert_allclose(hires, heat, rtol=1e-4)
 
 
@@ -96,10 +98,10 @@ def test_hirescam_marks_only_places_that_raise_the_logit():
     kernel[0, 1] = 1.0
     model.layers[-1].set_weights([kernel, np.zeros(2)])
     image = np.full((1, 5, 5, 1), 200, np.uint8)
-    hires = explain.grad_cam(model, image, [1], average=False)[0]
+    hires = methods.grad_cam(model, image, [1], average=False)[0]
     assert hires[0, 0] == 1.0
     assert hires.sum() == 1.0
-    assert explain.grad_cam(model, image, [1])[0].sum() == 25.0
+    assert methods.grad_cam(model, image, [1])[0].sum() == 25.0
 
 
 def test_grad_cam_where_nothing_speaks_for_the_class_is_zero():
@@ -110,13 +112,13 @@ def test_grad_cam_where_nothing_speaks_for_the_class_is_zero():
     model.layers[1].set_weights([np.ones((1, 1, 1, 2))])
     model.layers[-1].set_weights([-np.ones((2, 2)), np.zeros(2)])
     image = np.full((1, 5, 5, 1), 9, np.uint8)
-    assert explain.grad_cam(model, image, [1]).max() == 0.0
+    assert methods.grad_cam(model, image, [1]).max() == 0.0
 
 
 def test_a_model_without_maps_is_refused():
     model, _ = linear()
     with pytest.raises(RecipeError, match="no feature map of 5 x 5"):
-        explain.grad_cam(model, np.zeros((1, 3, 4, 2), np.uint8), [0])
+        methods.grad_cam(model, np.zeros((1, 3, 4, 2), np.uint8), [0])
 
 
 def counting(ids):
@@ -128,19 +130,19 @@ def counting(ids):
 
 def test_erased_words_by_hand():
     ids = np.array([7, 3, 9, 7, 0, 0])
-    np.testing.assert_allclose(explain.erase_words(counting, ids, 1), [1, 0, -2, 1], atol=1e-5)
-    np.testing.assert_allclose(explain.erase_words(counting, ids, 0), [-1, 0, 2, -1], atol=1e-5)
+    np.testing.assert_allclose(methods.erase_words(counting, ids, 1), [1, 0, -2, 1], atol=1e-5)
+    np.testing.assert_allclose(methods.erase_words(counting, ids, 0), [-1, 0, 2, -1], atol=1e-5)
 
 
 def test_a_deletion_curve_removes_the_most_important_first():
     ids = np.array([7, 7, 3, 3, 7, 3, 0, 0])
-    scores = explain.erase_words(counting, ids, 1)
-    shares, values, area = explain.deletion_curve(counting, ids, scores, 1, fill=1, points=6)
+    scores = methods.erase_words(counting, ids, 1)
+    shares, values, area = methods.deletion_curve(counting, ids, scores, 1, fill=1, points=6)
     np.testing.assert_allclose(shares, np.arange(7) / 6)
     # Three 7s, two, one, none, and then only neutral words.
     np.testing.assert_allclose(values, 1 / (1 + np.exp([-3.0, -2, -1, 0, 0, 0, 0])))
     assert area == pytest.approx(values.mean())
-    assert area < explain.random_deletion(counting, ids, 6, 1, fill=1, points=6)[2]
+    assert area < methods.random_deletion(counting, ids, 6, 1, fill=1, points=6)[2]
 
 
 @pytest.fixture(scope="module")
@@ -159,36 +161,36 @@ def trained(tiny_data, tmp_path_factory):
 @pytest.mark.parametrize("name", registry.names())
 def test_every_recipe_can_be_explained_and_the_weights_matter(name, trained, tiny_data):
     run = trained(name)
-    from common.loading import load_model
+    from common.training.loading import load_model
 
     model = load_model(run.path("best.keras"))
     module = registry.load(name)
     splits = module.load_data(run.config, run.source)
     if splits.info.kind == "text":
-        from common.explanation import answers
+        from common.explain.explanation import answers
 
         ids = module.encode(run, splits.test.x[:1])[0]
-        scores = explain.erase_words(answers(model), ids, 1)
-        again = explain.erase_words(answers(model), ids, 1)
-        other = explain.erase_words(answers(explain.randomised(model)), ids, 1)
+        scores = methods.erase_words(answers(model), ids, 1)
+        again = methods.erase_words(answers(model), ids, 1)
+        other = methods.erase_words(answers(methods.randomised(model)), ids, 1)
         assert scores.shape == (np.count_nonzero(ids),)
         np.testing.assert_array_equal(scores, again)
-        assert explain.similarity(scores, other) < 0.9
+        assert methods.similarity(scores, other) < 0.9
         return
     images = splits.test.x[:4]
-    heat = explain.grad_cam(model, images, [0, 1, 2, 0])
+    heat = methods.grad_cam(model, images, [0, 1, 2, 0])
     assert heat.shape == images.shape[:3]
     assert (heat.min(), heat.max()) >= (0.0, 0.0)
     assert heat.max() <= 1.0
-    _, residual = explain.integrated_gradients(model, images[0], 1, steps=128)
+    _, residual = methods.integrated_gradients(model, images[0], 1, steps=128)
     assert residual < 0.1
-    other = explain.grad_cam(explain.randomised(model), images, [0, 1, 2, 0])
-    assert explain.similarity(heat, other) < 0.9
+    other = methods.grad_cam(methods.randomised(model), images, [0, 1, 2, 0])
+    assert methods.similarity(heat, other) < 0.9
 
 
 def test_what_is_marked_in_a_trained_network_matters_more_than_random_parts(trained):
-    from common.explanation import answers, explain_image
-    from common.loading import load_model
+    from common.explain.explanation import answers, explain_image
+    from common.training.loading import load_model
 
     run = trained("mnist_cnn")
     model = load_model(run.path("best.keras"))
@@ -211,13 +213,13 @@ def test_the_command_writes_a_picture_and_says_how_far_to_trust_it(
     run = trained("mnist_cnn")
     image = np.load(tiny_data["image"])["x_test"][0]
     Image.fromarray(image).save(tmp_path / "spot.png")
-    assert cli.main(["explain", str(run.directory), str(tmp_path / "spot.png")]) == 0
+    assert main(["explain", str(run.directory), str(tmp_path / "spot.png")]) == 0
     text = capsys.readouterr().out
     for part in ("spot.png: ", "residual", "at random", "randomised weights"):
         assert part in text
     picture = Image.open(run.path("explanations/spot.png"))
     assert picture.size[0] > 1000
-    code = cli.main(["explain", str(run.directory), str(tmp_path / "spot.png"), "--label", "tree"])
+    code = main(["explain", str(run.directory), str(tmp_path / "spot.png"), "--label", "tree"])
     assert code == 2
     assert "there is no class 'tree'" in capsys.readouterr().err
 
@@ -227,7 +229,7 @@ def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
     (tmp_path / "review.txt").write_text("The film was superb and <b>great</b>")
     output = tmp_path / "out"
     words = ["explain", str(run.directory), str(tmp_path / "review.txt"), "--output", str(output)]
-    assert cli.main([*words, "--label", "pos"]) == 0
+    assert main([*words, "--label", "pos"]) == 0
     text = capsys.readouterr().out
     assert "Words that weigh most, for (+) or against (-): " in text
     listed = text.split("against (-): ")[1].split(". Mean ")[0].split(", ")
@@ -242,7 +244,7 @@ def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["mnist_cnn", "imdb_bilstm"])
 def test_the_report_shows_what_answers_rest_on(name, trained):
     run = trained(name)
-    assert cli.main(["report", str(run.directory)]) == 0
+    assert main(["report", str(run.directory)]) == 0
     page = run.path("report.html").read_text()
     section = page[page.index('<section id="explanations">') : page.index('id="calibration"')]
     assert section.count("Mean probability while") >= section.count("<h3>") >= 1
@@ -251,15 +253,15 @@ def test_the_report_shows_what_answers_rest_on(name, trained):
 
 
 def test_a_report_says_what_cannot_be_explained(trained, monkeypatch):
-    from common import explanation
-    from common.errors import RecipeError
+    from common.basics.errors import RecipeError
+    from common.explain import explanation
 
     def refuse(*_):
         raise RecipeError("no maps")
 
     run = trained("mnist_cnn")
     monkeypatch.setattr(explanation, "explain_image", refuse)
-    assert cli.main(["report", str(run.directory)]) == 0
+    assert main(["report", str(run.directory)]) == 0
     assert "This model cannot be explained: no maps." in run.path("report.html").read_text()
 
 
@@ -275,4 +277,4 @@ def test_a_report_says_what_cannot_be_explained(trained, monkeypatch):
 )
 def test_verdict_needs_a_clear_difference(areas, sentence):
     curves = {name: ([], [], area) for name, area in zip("ab", areas, strict=True)}
-    assert explain_figures.verdict({**curves, "random": ([], [], 0.5)}) == sentence
+    assert pictures.verdict({**curves, "random": ([], [], 0.5)}) == sentence

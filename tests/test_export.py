@@ -11,13 +11,14 @@ import keras
 import numpy as np
 import pytest
 
-from common import export as exporting
-from common import export_worker, fast_lstm
-from common.batch_norm import BatchNormalization
-from common.errors import RecipeError, UsageError
-from common.export import FORMATS, default_output, export
-from common.export_worker import compare
-from common.fast_lstm import BidirectionalLSTM
+from common.basics.errors import RecipeError, UsageError
+from common.export import conversion as exporting
+from common.export import worker
+from common.export.conversion import FORMATS, default_output, export
+from common.export.worker import compare
+from common.layers import fast_lstm
+from common.layers.batch_norm import BatchNormalization
+from common.layers.fast_lstm import BidirectionalLSTM
 
 ROOT = Path(__file__).parent.parent
 
@@ -83,7 +84,7 @@ def in_process(monkeypatch):
         monkeypatch.setattr(
             exporting,
             "_run_worker",
-            lambda backend, *task: export_worker._report(exporting._task(*task)),
+            lambda backend, *task: worker._report(exporting._task(*task)),
         )
 
 
@@ -130,13 +131,13 @@ def test_a_recurrent_net_of_any_length_in_litert(saved, tmp_path, in_process):
     for length in (1, 40):
         tokens = np.arange(1, length + 1, dtype=np.int32)[None]
         np.testing.assert_allclose(
-            export_worker._run_litert(output, tokens), model.predict(tokens, verbose=0), atol=1e-5
+            worker._run_litert(output, tokens), model.predict(tokens, verbose=0), atol=1e-5
         )
 
 
 def test_an_export_that_predicts_otherwise_is_deleted(saved, tmp_path, in_process, monkeypatch):
     require("litert")
-    from common import loading
+    from common.training import loading
 
     other = keras.models.load_model(saved / "conv.keras", compile=False)
     other.layers[-1].bias.assign(np.linspace(-2, 2, 10))
@@ -307,7 +308,7 @@ def test_every_format_from_every_backend(saved, tmp_path, backend, format, name)
     require(format)
     script = (
         "import json, sys, numpy\n"
-        "from common.export import export\n"
+        "from common.export.conversion import export\n"
         "model, format, output, inputs = sys.argv[1:]\n"
         "result = export(model, format, output, numpy.load(inputs))\n"
         "print(json.dumps([result.backend, result.max_difference, result.input_shape]))\n"

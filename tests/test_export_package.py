@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import cli, export_package, export_worker, fast_lstm
-from common import export as exporting
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json, write_json_atomic
+from common.cli import main
 from common.data.images import read_image
-from common.errors import RecipeError, UsageError
-from common.export_package import Package
-from common.files import read_json, write_json_atomic
-from common.loading import load_model
-from common.text import TextEncoder
+from common.data.text import TextEncoder
+from common.export import conversion as exporting
+from common.export import package as export_package
+from common.export import worker
+from common.export.package import Package
+from common.layers import fast_lstm
+from common.training.loading import load_model
 from tests.helpers import train_tiny
 
 VALUE_RANGE = [0, 65535]
@@ -105,7 +108,7 @@ def in_process(monkeypatch):
     monkeypatch.setattr(
         exporting,
         "_run_worker",
-        lambda backend, *task: export_worker._report(exporting._task(*task)),
+        lambda backend, *task: worker._report(exporting._task(*task)),
     )
 
 
@@ -181,10 +184,10 @@ def export_and_compare(runs, files, kind, format, folder, capsys):
         pytest.skip(f"{format} export needs packages that are not installed")
     run, output = runs[kind], folder / exporting._DEFAULT_NAMES[format]
     words = ["export", run.directory, "--format", format, "--output", output]
-    assert cli.main([str(word) for word in words]) == 0
+    assert main([str(word) for word in words]) == 0
     assert f"predict.py {output} FILE..." in capsys.readouterr().out
     names = [str(file) for file in files[kind]]
-    assert cli.main(["predict", str(run.directory), *names, "--json"]) == 0
+    assert main(["predict", str(run.directory), *names, "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)
     found = answers_alone(output, names)
     assert [row["file"] for row in found] == [row["file"] for row in expected] == names

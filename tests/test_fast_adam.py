@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from common.backend import jit_compile
-from common.fast_adam import FusedAdam
+from common.basics.backend import jit_compile
+from common.layers.fast_adam import FusedAdam
 
 
 def trained(optimizer):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from common import fast_lstm
-from common.fast_lstm import BidirectionalLSTM
-from common.gradients import weight_gradients
+from common.explain.gradients import weight_gradients
+from common.layers import fast_lstm
+from common.layers.fast_lstm import BidirectionalLSTM
 
 
 def pair(units=5, features=3, steps=None, masked=True):
@@ -74,7 +74,7 @@ def test_training_goes_the_same_way():
     x, y = sequences(), np.eye(3, dtype="float32")[[0, 2, 1, 1, 0]]
     losses = []
     for model in (ours, theirs):
-        from common.backend import jit_compile
+        from common.basics.backend import jit_compile
 
         model.compile(
             keras.optimizers.SGD(0.5), "categorical_crossentropy", jit_compile=jit_compile()

@@ -9,12 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from common import export, results
-from common.config import to_dict
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json, write_json_atomic
 from common.data import cache
-from common.errors import RecipeError, UsageError
-from common.files import read_json, write_json_atomic
-from common.run import Options, Run, open_finished
+from common.export import conversion
+from common.runs.config import to_dict
+from common.runs.run import Options, Run, open_finished
+from common.studies import results
 from tests.conftest import ROOT
 from tests.faults import KILL, KINDS, Faults, sweep
 from tests.helpers import tiny_config
@@ -162,7 +163,7 @@ def test_a_damaged_cache_entry_is_made_again(file, content, tmp_path, monkeypatc
 
 def finished_run(folder, seed):
     """Writes what `record` reads of a finished run."""
-    from common import registry
+    from common.runs import registry
 
     directory = folder / f"seed{seed}"
     directory.mkdir(parents=True)
@@ -261,13 +262,13 @@ def test_results_that_are_none_are_named(tmp_path, monkeypatch):
 def publish(folder, content="new"):
     """Does what `export` does around the conversion."""
     output = folder / "out/savedmodel"
-    with export._workspace(output) as workspace:
+    with conversion._workspace(output) as workspace:
         artifact = workspace / "savedmodel"
         (artifact / "variables").mkdir(parents=True)
         for name in ("saved_model.pb", "variables/data"):
             (artifact / name).write_text(content)
-        assert export._sync(artifact) == 6
-        export._publish(artifact, output, workspace)
+        assert conversion._sync(artifact) == 6
+        conversion._publish(artifact, output, workspace)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,9 +9,11 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common import explain_figures, lettering, report, report_figures
+from common.basics.wording import readable, shorten
+from common.explain import pictures
+from common.report import drawing, lettering
+from common.report import page as report
 from common.tuning import figures
-from common.wording import readable, shorten
 from tests.test_report import Page, write_run
 
 HOSTILE = (
@@ -73,9 +75,9 @@ def test_any_characters_in_names_of_classes_and_words():
     pixels = np.zeros((8, 8, 3), np.uint8)
     names = lettering.names_to_draw(HOSTILE)
     matrix = np.ones((len(names), len(names)), int)
-    drawn(report_figures.confusion(matrix, names, title="t"))
-    captions = [f"{report_figures.short(name, 12)}\n99 %" for name in names]
-    drawn(report_figures.contact_sheet([pixels] * len(names), captions))
+    drawn(drawing.confusion(matrix, names, title="t"))
+    captions = [f"{drawing.short(name, 12)}\n99 %" for name in names]
+    drawn(drawing.contact_sheet([pixels] * len(names), captions))
     drawn(explained_words(HOSTILE, "label"))
     drawn(figures.bars(HOSTILE, np.arange(len(HOSTILE)), "x", "t"))
     lines = {name or "none": (np.arange(3), np.array([[0.1, 0.2, 0.3]])) for name in HOSTILE}
@@ -85,12 +87,12 @@ def test_any_characters_in_names_of_classes_and_words():
 @pytest.mark.parametrize("name", [HOSTILE[0], "".join(HOSTILE), HOSTILE[6], ""])
 def test_any_characters_in_titles_and_labels(name):
     epochs, values = np.arange(1, 4), np.array([0.3, 0.2, np.nan])
-    drawn(report_figures.learning_curve(epochs, values, None, 2, title=name, ylabel=name))
+    drawn(drawing.learning_curve(epochs, values, None, 2, title=name, ylabel=name))
     drawn(explained_words(["word"], name))
     checks = {"residual": 0.01, "similarity": 0.1, "gradients_similarity": 0.1}
     pixels = np.zeros((8, 8, 3), np.uint8)
     drawn(
-        explain_figures.image_explanation(
+        pictures.image_explanation(
             pixels, name, 0.9, np.zeros((8, 8)), np.ones((8, 8, 3)), CURVES, checks
         )
     )
@@ -102,26 +104,26 @@ CURVES = {which: (np.array([0, 1]), np.array([0.9, 0.1]), 0.5) for which in ("wo
 def explained_words(words, label):
     scores = np.linspace(-1, 1, len(words))
     checks = {"similarity": 0.1}
-    return explain_figures.word_explanation(words, scores, label, 0.9, CURVES, checks)
+    return pictures.word_explanation(words, scores, label, 0.9, CURVES, checks)
 
 
 def test_a_dollar_sign_is_drawn_as_one():
     """Mathematics would make "a$b$c" the same picture as "abc", in italics."""
     one, other = (
-        report_figures.confusion(np.eye(2, dtype=int), [name, "x"], title="t")
+        drawing.confusion(np.eye(2, dtype=int), [name, "x"], title="t")
         for name in ("a$b$c", "a\\$b\\$c")
     )
     assert one != other
-    figure, axes = report_figures.new_axes(4, 3, "$x$", "y", "$\\frac{$")
+    figure, axes = drawing.new_axes(4, 3, "$x$", "y", "$\\frac{$")
     axes.set_yscale("log")
     axes.plot([1, 2], [1, 1000])
-    report_figures.to_png(figure)
+    drawing.to_png(figure)
     assert axes.xaxis.label.get_text() == "$x$"
     assert not axes.xaxis.label.get_parse_math()
     powers = [label for label in axes.get_yticklabels() if label.get_text()]
     assert powers
     # Powers of ten are mathematics, and stay so when a figure is drawn once more.
-    report_figures.to_png(figure)
+    drawing.to_png(figure)
     assert all(label.get_parse_math() for label in powers)
 
 
@@ -141,7 +143,7 @@ def test_a_font_that_has_the_characters_is_used(chinese_font):
     assert lettering.names_to_draw(["好", "评"]) == ["好", "class 1"]
     figure = Figure(figsize=(2, 1))
     text = figure.text(0.5, 0.3, "a好", fontsize=20)
-    with_font = drawn(report_figures.to_png(figure))
+    with_font = drawn(drawing.to_png(figure))
     assert text.get_fontfamily()[-1] == chinese_font
     assert (with_font < 100).sum() > 500  # The test font's character is a black square.
 
@@ -153,11 +155,11 @@ def test_any_number_of_classes(classes):
     matrix[0, 1] = 1
     with pytest.MonkeyPatch.context() as patch:
         kept = []
-        patch.setattr(report_figures, "to_png", lambda figure: kept.append(figure) or b"")
-        report_figures.confusion(matrix, names, title="t")
+        patch.setattr(drawing, "to_png", lambda figure: kept.append(figure) or b"")
+        drawing.confusion(matrix, names, title="t")
     axes = kept[0].axes[0]
     assert 2 <= len(axes.get_yticklabels()) <= 60
-    drawn(report_figures.to_png(kept[0]))
+    drawn(drawing.to_png(kept[0]))
 
 
 def test_a_report_of_hostile_names_is_written_and_readable(tmp_path):

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from common import partial
-from common.config import read_config_file
-from common.errors import RecipeError, UsageError
-from common.files import atomic_path, link_to_nothing, read_json, write_json_atomic
+from common.basics import partial
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import atomic_path, link_to_nothing, read_json, write_json_atomic
+from common.runs.config import read_config_file
 from tests.conftest import NO_NETWORK, ROOT
 from tests.faults import KILL, KINDS, Faults, Killed, partial_files, places
 
@@ -147,7 +147,7 @@ def test_a_new_file_that_another_process_takes_for_abandoned_is_made_again(tmp_p
 REPEATS = """
 import sys
 from pathlib import Path
-from common.files import read_json, write_json_atomic
+from common.basics.files import read_json, write_json_atomic
 for index in range(200):
     write_json_atomic(Path(sys.argv[1]), {"index": index})
     read_json(sys.argv[1])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from common.basics.errors import RecipeError
 from common.data.split import stratified_cut
-from common.errors import RecipeError
 
 
 def cut(labels, groups, fraction=0.15, seed=0):

@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from common.callbacks import RunKeeper
-from common.errors import RecipeError
-from common.run import Options, Run
+from common.basics.errors import RecipeError
+from common.runs.run import Options, Run
+from common.training.callbacks import RunKeeper
 from tests.faults import KINDS, Faults, sweep
 from tests.helpers import tiny_config
 

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from common.errors import RecipeError, UsageError
-from common.loading import load_model
+from common.basics.errors import RecipeError, UsageError
+from common.training.loading import load_model
 
 keras = pytest.importorskip("keras", reason="loading a model needs keras")
 
@@ -282,7 +282,7 @@ def test_a_lambda_written_by_keras_is_refused(tmp_path, nothing_runs):
 
 def test_the_global_switch_does_not_open_it(tmp_path, nothing_runs, monkeypatch):
     """Keras' own wall stands when the first one is gone, whatever its global switch says."""
-    from common import loading
+    from common.training import loading
 
     keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)]).save(
         tmp_path / "best.keras"

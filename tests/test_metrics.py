@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from common import metrics
-from common.errors import RecipeError
+from common.basics.errors import RecipeError
+from common.tasks import metrics
 
 
 def random_predictions(n=301, classes=4, seed=0, sharpness=2.0):
@@ -220,7 +220,7 @@ def test_importing_metrics_pulls_in_nothing_heavy():
     import subprocess
     import sys
 
-    code = "import sys, common.metrics; sys.exit(any(m in sys.modules for m in ('scipy','keras')))"
+    code = "import sys, common.tasks.metrics; sys.exit(any(m in sys.modules for m in ('scipy','keras')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from common.loading import load_model
-from common.muon import Muon
+from common.layers.muon import Muon
+from common.training.loading import load_model
 
 
 def newton_schulz(matrix, steps=5):

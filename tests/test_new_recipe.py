@@ -72,7 +72,7 @@ def test_make_knows_it(clone):
 
 
 def test_table_row_appears(clone):
-    done = run(clone, "-m", "common.results")
+    done = run(clone, "-m", "common.cli.results")
     assert done.returncode == 0, done.stderr
     assert f"[{NEW}](recipes/{NEW}/README.md)" in (clone / "README.md").read_text()
 

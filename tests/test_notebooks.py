@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from common import registry
-from common.notebook import KEY, code_hash
+from common.cli.notebook import KEY, code_hash
+from common.runs import registry
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "notebooks"
@@ -79,7 +79,7 @@ def test_its_outputs_are_those_of_its_code(name):
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs(name, tmp_path, monkeypatch):
     pytest.importorskip("nbclient", reason="notebooks need the extra [notebooks]")
-    from common.notebook import execute
+    from common.cli.notebook import execute
 
     monkeypatch.setenv("NOTEBOOK_DATA", "sample")
     execute(FOLDER / name, tmp_path / name)

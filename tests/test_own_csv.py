@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from common.basics.errors import RecipeError
 from common.data import own, own_csv
-from common.errors import RecipeError
-from common.source import Reading
+from common.data.source import Reading
 
 ROWS = [
     (f"good film {index}" if index % 2 else f"bad film {index}", index % 2) for index in range(40)

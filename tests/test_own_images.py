@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.basics.errors import RecipeError, UsageError
 from common.data import Reading, Source, cache, folders, images, load_images, own_images, remarks
 from common.data import progress as progress_module
 from common.data.progress import progress
-from common.errors import RecipeError, UsageError
 
 
 @pytest.fixture(autouse=True)

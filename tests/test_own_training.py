@@ -6,8 +6,9 @@ model that is printed beside it, or level with it.
 
 import pytest
 
-from common import cli, registry
-from common.files import read_json
+from common.basics.files import read_json
+from common.cli import main
+from common.runs import registry
 from tests import own_data
 from tests.helpers import kind_of
 
@@ -28,7 +29,7 @@ def own(tmp_path_factory):
 def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path, capsys):
     run = tmp_path / "run"
     words = ["train", name, "--data", str(own[kind_of(name)]), "--run-dir", str(run), "--no-report"]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     printed = capsys.readouterr().out
     metrics = read_json(run / "metrics.json")
     majority, linear = metrics["baselines"][:2]

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from common import cli, environment, passwords
-from common.errors import UsageError
+from common.basics import passwords
+from common.basics.errors import UsageError
+from common.cli import main
+from common.runs import environment
 from common.tuning.definition import FILE, Definition
 from common.tuning.processes import Worker
 
@@ -79,7 +81,7 @@ def test_a_recorded_command_line_has_none(monkeypatch):
     "words", [["nonsense", URL], ["tune", "mnist_cnn", URL], ["tune", "mnist_cnn", f"--x={URL}"]]
 )
 def test_no_error_message_has_one(words, capsys):
-    assert cli.main(words) == 2
+    assert main(words) == 2
     assert SECRET not in capsys.readouterr().err
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from common import precision
-from common.loading import load_model
+from common.training import precision
+from common.training.loading import load_model
 from recipes.cifar10_resnet.model import build_model
 from recipes.cifar10_resnet.train import Config
 

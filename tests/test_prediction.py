@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import cli, prediction, prediction_output
-from common.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError, UsageError
+from common.cli import main
+from common.data import inputs
+from common.tasks import answers
 from tests.helpers import train_tiny
 
 IMAGES, TEXTS = {"kind": "image"}, {"kind": "text"}
@@ -52,7 +54,7 @@ def predict(capsys):
 
     def run(*words):
         capsys.readouterr()
-        code = cli.main(["predict", *map(str, words)])
+        code = main(["predict", *map(str, words)])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -65,7 +67,7 @@ def rows_of(path):
 
 
 def test_a_folder_is_walked_for_images(photos):
-    given = prediction.Given([str(photos)], IMAGES)
+    given = inputs.Given([str(photos)], IMAGES)
     names = [name for name, _ in given]
     found = ["4.bmp", "cats/1.png", "cats/2.JPG", "cats/broken.png", "dogs/deep/3.png"]
     assert sorted(names) == sorted([*found, f"dogs/{NO_UTF8}"])
@@ -74,7 +76,7 @@ def test_a_folder_is_walked_for_images(photos):
 
 def test_names_say_which_folder_where_more_is_given(photos):
     single = photos / "4.bmp"
-    names = [name for name, _ in prediction.Given([str(photos / "cats"), str(single)], IMAGES)]
+    names = [name for name, _ in inputs.Given([str(photos / "cats"), str(single)], IMAGES)]
     assert names == [str(photos / f"cats/{name}") for name in ("1.png", "2.JPG", "broken.png")] + [
         str(single)
     ]
@@ -88,21 +90,21 @@ def test_links_to_folders_are_followed_once(photos, tmp_path):
     except OSError:
         pytest.skip("no links here")
     (photos / "cats" / "up").symlink_to(tmp_path / "linked", target_is_directory=True)
-    given = prediction.Given([str(tmp_path / "linked")], IMAGES)
+    given = inputs.Given([str(tmp_path / "linked")], IMAGES)
     assert len(list(given)) == given.count == 6
 
 
 def test_a_folder_without_images(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RecipeError, match=r"nothing to classify: expected .*\.png.*found 1 others"):
-        prediction.Given([str(tmp_path)], IMAGES)
-    assert prediction.Given([str(tmp_path)], TEXTS).count == 1
+        inputs.Given([str(tmp_path)], IMAGES)
+    assert inputs.Given([str(tmp_path)], TEXTS).count == 1
 
 
 def test_a_csv_is_no_image(tmp_path):
     (tmp_path / "texts.csv").write_text("text\nfine\n")
     with pytest.raises(UsageError, match=r"classifies images: .*texts\.csv"):
-        prediction.Given([str(tmp_path / "texts.csv")], IMAGES)
+        inputs.Given([str(tmp_path / "texts.csv")], IMAGES)
 
 
 def test_rows_of_a_csv_file(tmp_path):
@@ -111,19 +113,19 @@ def test_rows_of_a_csv_file(tmp_path):
         '\ufeffId,Text \n1,"good, ""very""\ngood"\n\n2, \n3,too,many\n4,\udce9t\udce9\n5,"bad"\n'
     )
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
-    given = prediction.Given([str(file)], TEXTS)
+    given = inputs.Given([str(file)], TEXTS)
     items = dict(given)
     assert given.count == len(items) == 5
     assert list(items) == [f"{file}:{number}" for number in (1, 2, 3, 4, 5)]
-    assert prediction.read_text(items[f"{file}:1"]) == 'good, "very"\ngood'
-    assert prediction.read_text(items[f"{file}:5"]) == "bad"
+    assert inputs.read_text(items[f"{file}:1"]) == 'good, "very"\ngood'
+    assert inputs.read_text(items[f"{file}:5"]) == "bad"
     for number, problem in (
         (2, "holds no text"),
         (3, "3 fields where the header has 2"),
         (4, "not UTF-8"),
     ):
         with pytest.raises(RecipeError, match=rf"reviews\.csv:{number} .*{problem}"):
-            prediction.read_text(items[f"{file}:{number}"])
+            inputs.read_text(items[f"{file}:{number}"])
 
 
 @pytest.mark.parametrize(
@@ -138,17 +140,17 @@ def test_rows_of_a_csv_file(tmp_path):
 def test_a_csv_file_that_cannot_be_used_is_refused_at_once(tmp_path, content, problem):
     (tmp_path / "reviews.csv").write_text(content)
     with pytest.raises(RecipeError, match=problem):
-        prediction.Given([str(tmp_path / "reviews.csv")], TEXTS)
+        inputs.Given([str(tmp_path / "reviews.csv")], TEXTS)
 
 
 def test_another_column_of_a_csv_file(tmp_path):
     (tmp_path / "reviews.csv").write_text("text,body\nx,y\n")
-    ((_, row),) = prediction.Given([str(tmp_path / "reviews.csv")], TEXTS, "body")
-    assert prediction.read_text(row) == "y"
+    ((_, row),) = inputs.Given([str(tmp_path / "reviews.csv")], TEXTS, "body")
+    assert inputs.read_text(row) == "y"
     # The column of the training data, where the run says it.
     data = {**TEXTS, "reading": {"text_column": "body"}}
-    ((_, row),) = prediction.Given([str(tmp_path / "reviews.csv")], data)
-    assert prediction.read_text(row) == "y"
+    ((_, row),) = inputs.Given([str(tmp_path / "reviews.csv")], data)
+    assert inputs.read_text(row) == "y"
 
 
 def test_no_more_is_held_than_is_asked_at_once():
@@ -166,7 +168,7 @@ def test_no_more_is_held_than_is_asked_at_once():
         return source
 
     given = ((str(index), index) for index in range(10))
-    rows = prediction_output._answers(given, answer, ask, 4)
+    rows = answers._answers(given, answer, ask, 4)
     for _ in range(4):
         name, probabilities = next(rows)
     assert sorted(read) == [0, 1, 2]
@@ -266,7 +268,7 @@ def test_an_output_is_whole_or_absent(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prediction_output._write_csv(rows(), ["x", "y"], tmp_path / "p.csv")
+        answers._write_csv(rows(), ["x", "y"], tmp_path / "p.csv")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -278,7 +280,7 @@ def test_a_terminal_shows_the_time_left(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr("tqdm.std.time", iter(range(0, 10_000, 5)).__next__)
-    rows = prediction_output._watched(iter([("a", None)] * 8), 8, " images", [])
+    rows = answers._watched(iter([("a", None)] * 8), 8, " images", [])
     assert len(list(rows)) == 8
     assert "/8 [" in stream.getvalue()
     assert "<00:" in stream.getvalue()

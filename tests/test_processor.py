@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import processor
+from common.basics import processor
 
 CPUINFO = """processor\t: 0
 model name\t: AMD EPYC

@@ -5,8 +5,8 @@ import io
 import keras
 import pytest
 
-from common import progress
-from common.progress import Progress
+from common.training import progress
+from common.training.progress import Progress
 
 LOGS = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 2.0}
 

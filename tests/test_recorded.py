@@ -5,11 +5,11 @@ import types
 
 import pytest
 
-from common import cli, recorded, registry
-from common import config as configuration
-from common.errors import UsageError
-from common.run import Options
-from common.source import Reading
+from common.basics.errors import UsageError
+from common.cli import main
+from common.data.source import Reading
+from common.runs import command_line, recorded, registry
+from common.runs.run import Options
 from common.tuning.contest import Options as ContestOptions
 from common.tuning.sweep import Options as SweepOptions
 
@@ -23,7 +23,7 @@ def written(path, **content):
 
 def parsed(options, *words):
     module = registry.load(NAME)
-    return configuration.parse_recipe(module, words, options, prog="x", description="x")
+    return command_line.parse_recipe(module, words, options, prog="x", description="x")
 
 
 @pytest.mark.parametrize("options", [Options, SweepOptions, ContestOptions])
@@ -90,7 +90,7 @@ def test_data_is_the_same_by_its_fingerprint(tmp_path):
 
 def test_on_the_command_line(in_tmp, capsys, tiny_data):
     file = written(in_tmp / "best.json", data="sample", label="DIGITS")
-    assert cli.main(["train", NAME, "--config", "best.json"]) == 2
+    assert main(["train", NAME, "--config", "best.json"]) == 2
     assert "give --data sample" in capsys.readouterr().err
     assert not (in_tmp / "runs").exists()
     assert file.exists()

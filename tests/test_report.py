@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from common import metrics, report, report_figures
-from common.errors import RecipeError
+from common.basics.errors import RecipeError
+from common.report import drawing
+from common.report import page as report
+from common.tasks import metrics
 
 CLASS_NAMES = ("cat", "dog & <b>friend</b>", "frog")
 
@@ -95,9 +97,9 @@ def fake_splits(x, y):
 @pytest.fixture
 def quick_figures(monkeypatch):
     """Replaces the drawing, a second per report, where a test is about something else."""
-    pixel = report_figures.thumbnail(np.zeros((1, 1), np.uint8))
+    pixel = drawing.thumbnail(np.zeros((1, 1), np.uint8))
     for name in ("learning_curve", "confusion", "reliability", "contact_sheet"):
-        monkeypatch.setattr(report_figures, name, lambda *_, **__: pixel)
+        monkeypatch.setattr(drawing, name, lambda *_, **__: pixel)
 
 
 class Page(HTMLParser):
@@ -132,7 +134,7 @@ def test_report_is_complete_and_self_contained(tmp_path):
     items = [
         {
             "title": f"Test no. {index}: cat, truly dog",
-            "picture": report_figures.thumbnail(images[index]),
+            "picture": drawing.thumbnail(images[index]),
             "text": "Whiskers weigh most.",
         }
         for index in range(3)

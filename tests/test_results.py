@@ -2,20 +2,24 @@
 
 import pytest
 
-from common import cli, registry, results
-from common import config as configuration
-from common.errors import RecipeError
-from common.files import write_json_atomic
-from common.wording import mean_and_deviation
+from common.basics import child
+from common.basics.errors import RecipeError
+from common.basics.files import write_json_atomic
+from common.basics.wording import mean_and_deviation
+from common.cli import main
+from common.cli import results as results_command
+from common.runs import config as configuration
+from common.runs import registry
+from common.studies import results, tables
 from tests.helpers import train_tiny
 
 
 @pytest.mark.parametrize(
-    ("path", "section", "begin", "end"), list(results.readmes()), ids=lambda value: ""
+    ("path", "section", "begin", "end"), list(results_command.readmes()), ids=lambda value: ""
 )
 def test_tables_are_what_the_json_files_say(path, section, begin, end):
     text = path.read_text(encoding="utf-8")
-    assert results.replace_section(text, section, begin, end) == text, (
+    assert tables.replace_section(text, section, begin, end) == text, (
         f"{path} is stale: run `make tables`"
     )
 
@@ -51,7 +55,7 @@ def test_every_recorded_run_is_complete():
 
 
 def test_help_of_results_is_not_indented(capsys):
-    assert cli.main(["results", registry.names()[0], "--help"]) == 0
+    assert main(["results", registry.names()[0], "--help"]) == 0
     text = capsys.readouterr().out
     assert "\nEach run is a process of its own" in text
 
@@ -122,10 +126,10 @@ def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeyp
         ("best", False, ""): 2,
         ("best", False, "GPU"): 1,
     }
-    table = results.recipe_table("mnist_cnn")
+    table = tables.recipe_table("mnist_cnn")
     assert "\n| `best` | 65.00 ± 7.07 |" in table
     assert "\n| `best`, GPU | 80.00 |" in table
-    assert results.summaries("mnist_cnn")["best"].startswith("65.00")
+    assert tables.summaries("mnist_cnn")["best"].startswith("65.00")
 
 
 def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):
@@ -137,46 +141,46 @@ def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):
     del kept[1]["config"]["rotation"]
     monkeypatch.setattr(results, "read", lambda name: kept)
     assert list(results.by_row("mnist_cnn").values()) == [[kept[1]], [kept[0]]]
-    table = results.recipe_table("mnist_cnn")
+    table = tables.recipe_table("mnist_cnn")
     assert table.index("\n| `best` |") < table.index("\n| `best` before it changed |")
-    assert "before" not in results.summaries("mnist_cnn")["best"]
+    assert "before" not in tables.summaries("mnist_cnn")["best"]
     kept.pop()
-    assert results.summaries("mnist_cnn")["best"].endswith("before the preset changed")
+    assert tables.summaries("mnist_cnn")["best"].endswith("before the preset changed")
 
 
 def test_runs_with_different_baselines_share_a_preset():
     mirror = {"name": "mirror", "accuracy": 0.5, "mcnemar_p": 0.01}
     linear = {"name": "linear", "accuracy": 0.9}
     runs = [{"baselines": [linear]}, {"baselines": []}, {"baselines": [mirror, linear]}]
-    assert results._baseline_lines({("best", False, ""): runs}) == [
+    assert tables._baseline_lines({("best", False, ""): runs}) == [
         "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
         "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
     ]
 
 
 def test_the_range_of_p_values_is_readable_where_it_passes_the_smallest_shown():
-    assert results._p_range([0.02, 0.0004]) == "0.0004 to 0.0200"
-    assert results._p_range([1e-9, 0.0104, 1e-4]) == "at most 0.0104"
-    assert results._p_range([1e-9, 2e-5]) == "< 0.0001"
+    assert tables._p_range([0.02, 0.0004]) == "0.0004 to 0.0200"
+    assert tables._p_range([1e-9, 0.0104, 1e-4]) == "at most 0.0104"
+    assert tables._p_range([1e-9, 2e-5]) == "< 0.0001"
 
 
 def test_markers_are_needed():
     with pytest.raises(RecipeError, match="lacks the lines"):
-        results.replace_section("no markers", "table")
-    text = f"a\n{results.BEGIN}\nold\n{results.END}\nb"
-    assert results.replace_section(text, "new") == f"a\n{results.BEGIN}\nnew\n{results.END}\nb"
+        tables.replace_section("no markers", "table")
+    text = f"a\n{tables.BEGIN}\nold\n{tables.END}\nb"
+    assert tables.replace_section(text, "new") == f"a\n{tables.BEGIN}\nnew\n{tables.END}\nb"
 
 
 def test_run_that_was_killed_while_it_wrote_its_report_is_finished(tmp_path, monkeypatch):
     module, started = registry.load("mnist_cnn"), []
-    monkeypatch.setattr(results.child, "run", lambda words: started.append(words) or 0)
+    monkeypatch.setattr(child, "run", lambda words: started.append(words) or 0)
     config = configuration.to_dict(module.PRESETS["best"])
     write_json_atomic(tmp_path / "config.json", {"config": config})
     write_json_atomic(tmp_path / "metrics.json", {})
-    results._train("mnist_cnn", module, "best", 0, tmp_path, None)
+    results_command._train("mnist_cnn", module, "best", 0, tmp_path, None)
     (words,) = started
     assert words[:4] == ["train", "mnist_cnn", "--preset", "best"]
     assert "--overwrite" not in words
     (tmp_path / "report.html").touch()
-    results._train("mnist_cnn", module, "best", 0, tmp_path, None)
+    results_command._train("mnist_cnn", module, "best", 0, tmp_path, None)
     assert len(started) == 1

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from common import registry
-from common.files import read_json
+from common.basics.files import read_json
+from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 from tests.faults import partial_files
 from tests.helpers import assert_equal_weights, kind_of

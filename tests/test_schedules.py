@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from common.schedules import drops, one_cycle
+from common.layers.schedules import drops, one_cycle
 
 
 def value(schedule, step):

@@ -5,9 +5,13 @@ import statistics
 
 import pytest
 
-from common import child, cli, registry, series
-from common.errors import UsageError
-from common.files import read_json
+from common.basics import child
+from common.basics.errors import UsageError
+from common.basics.files import read_json
+from common.cli import main
+from common.cli.train import preset_name
+from common.runs import command_line, registry
+from common.studies import series
 
 NAME = registry.names()[0]
 
@@ -15,22 +19,21 @@ NAME = registry.names()[0]
 @pytest.fixture
 def trained(monkeypatch):
     """Lets trainings write what a finished run holds; returns the commands that were run."""
-    from common.run import Run
+    from common.runs.run import Run
 
     commands, module = [], registry.load(NAME)
 
     def run(words):
-        from common import config as configuration
-        from common.run import Options
+        from common.runs.run import Options
 
         commands.append(words)
         assert words[:2] == ["train", NAME]
-        options, config = configuration.parse_recipe(
+        options, config = command_line.parse_recipe(
             module, words[2:], Options, prog="x", description="x"
         )
         if config.seed == 3 and len(commands) < 5:
             return 1
-        run = Run(NAME, config, options, cli.preset_name(module, config))
+        run = Run(NAME, config, options, preset_name(module, config))
         assert not run.finished or options.overwrite
         run.directory.mkdir(parents=True, exist_ok=True)
         run.path("config.json").write_text(json.dumps(run._started()))
@@ -45,7 +48,7 @@ def trained(monkeypatch):
 
 def test_seeds_are_runs_of_their_own_and_are_summed_up(trained, in_tmp, capsys):
     words = ["train", NAME, "--preset", "sample", "--data=sample", "--no-report"]
-    assert cli.main([*words, "--seeds", "3"]) == 0
+    assert main([*words, "--seeds", "3"]) == 0
     text = capsys.readouterr().out
     for seed, command in enumerate(trained):
         folder = f"runs/{NAME}/sample-sample-seed{seed}"
@@ -56,31 +59,31 @@ def test_seeds_are_runs_of_their_own_and_are_summed_up(trained, in_tmp, capsys):
     assert "3 seeds: test accuracy 91.00 ± 1.00 % (90.00 to 92.00), validation accuracy" in text
     assert f"recipes compare runs/{NAME}/sample-sample-seed0 " in text
     # Nothing is trained twice, also where there are more of them.
-    assert cli.main([*words, "--seeds=3"]) == 0
+    assert main([*words, "--seeds=3"]) == 0
     assert len(trained) == 3
     assert "finished before" in capsys.readouterr().out
-    assert cli.main([*words, "--seeds", "3", "--overwrite"]) == 0
+    assert main([*words, "--seeds", "3", "--overwrite"]) == 0
     assert len(trained) == 6
 
 
 def test_it_starts_at_its_seed_and_stays_in_its_folder(trained, in_tmp, capsys):
     words = ["train", NAME, "--preset", "sample", "--data", "sample", "--seed", "1"]
     words += ["--run_dir", "s", "--seeds", "2", "--epochs", "1"]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     assert [command[-3:] for command in trained] == [
         [str(seed), "--run-dir", f"s/seed{seed}"] for seed in (1, 2)
     ]
     assert read_json(in_tmp / "s/seed2/config.json")["config"]["seed"] == 2
     # Another training is not taken for this one: it is tried, and refuses the folder itself.
     with pytest.raises(AssertionError):
-        cli.main([*words, "--epochs", "2", "--debug"])
+        main([*words, "--epochs", "2", "--debug"])
 
 
 def test_it_goes_on_where_it_stopped(trained, in_tmp, capsys):
     words = ["train", NAME, "--preset", "sample", "--data", "sample", "--seeds", "4"]
-    assert cli.main(words) == 1
+    assert main(words) == 1
     assert "the training of seed 3 failed" in capsys.readouterr().err
-    assert cli.main(words) == 0
+    assert main(words) == 0
     assert [command[-3] for command in trained] == ["0", "1", "2", "3", "3"]
     assert "4 seeds: test accuracy 91.50 ± 1.29 %" in capsys.readouterr().out
 
@@ -90,13 +93,13 @@ def test_an_interrupt_ends_it_and_keeps_what_is_trained(monkeypatch, in_tmp, cap
         raise KeyboardInterrupt
 
     monkeypatch.setattr(child, "run", interrupted)
-    assert cli.main(["train", NAME, "--data", "sample", "--seeds", "2"]) == 130
+    assert main(["train", NAME, "--data", "sample", "--seeds", "2"]) == 130
     assert "0 of 2 seeds are trained; the same command goes on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--seeds", "0"], ["--seeds", "2", "--seed", str(2**32 - 1)]])
 def test_seeds_that_there_are_not_are_refused_before_anything_is_trained(words, trained, in_tmp):
-    assert cli.main(["train", NAME, "--data", "sample", *words]) == 2
+    assert main(["train", NAME, "--data", "sample", *words]) == 2
     assert not trained
 
 

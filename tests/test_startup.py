@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from common import cli, registry
-from common import config as configuration
-from common.files import write_json_atomic
+from common.basics import backend
+from common.basics.files import write_json_atomic
+from common.cli import main
+from common.runs import config as configuration
+from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib", "scipy", "PIL", "pandas")
@@ -130,15 +132,15 @@ def check_without_keras(words, code, tmp_path):
 def test_backend_that_is_being_started_is_announced(monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    cli.announce_backend()
+    backend.announce()
     assert capsys.readouterr().err == "Starting JAX ...\n"
     monkeypatch.setitem(sys.modules, "keras", object())
-    cli.announce_backend()
+    backend.announce()
     assert capsys.readouterr().err == ""
 
 
 def test_help_of_explain_says_what_is_drawn(capsys):
-    assert cli.main(["explain", "--help"]) == 0
+    assert main(["explain", "--help"]) == 0
     text = capsys.readouterr().out
     for drawn in ("heat map", "integrated gradients", "words shaded", "removed", "random weights"):
         assert drawn in text

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from common import files
-from common.errors import RecipeError, StorageError, storage_error
+from common.basics import files
+from common.basics.errors import RecipeError, StorageError, storage_error
 from common.tuning import searching
 from common.tuning.oracle import MAX_STARTS
 from common.tuning.processes import NO_STORAGE, Worker

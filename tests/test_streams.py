@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from common import child, prediction, streams
-from common.errors import RecipeError
-from common.files import write_text_atomic
+from common.basics import child, streams
+from common.basics.errors import RecipeError
+from common.basics.files import write_text_atomic
+from common.data import inputs
 from common.tuning.processes import Worker
 from tests.conftest import NO_NETWORK, ROOT
 
@@ -133,7 +134,7 @@ def test_work_is_announced_only_where_it_takes_time(monkeypatch, capsys):
 def test_standard_input_that_is_closed_is_named(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(RecipeError, match="cannot read standard input: it is closed"):
-        prediction.check_files(["-"])
+        inputs.check_files(["-"])
 
 
 def test_lines_of_a_child_arrive_whatever_its_bytes(monkeypatch, capsys):

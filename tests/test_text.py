@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from common import tokens
-from common.errors import RecipeError, UsageError
-from common.patterns import PATTERNS_BEFORE
-from common.text import TextEncoder, tell_unknown
-from common.tokens import Tokens, tokenise
+from common.basics.errors import RecipeError, UsageError
+from common.basics.patterns import PATTERNS_BEFORE
+from common.data import tokens
+from common.data.text import TextEncoder, tell_unknown
+from common.data.tokens import Tokens, tokenise
 
 TEXTS = ["the good film, the good cast", "The BAD film.", "a <br /><br />bad end: the end"]
 

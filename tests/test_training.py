@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from common import batches as batching
-from common import training
-from common.batches import ArrayBatches
-from common.callbacks import NonFiniteLoss
+from common.training import batches as batching
+from common.training import fit
+from common.training.batches import ArrayBatches
+from common.training.callbacks import NonFiniteLoss
 from tests.test_callbacks import FakeRun
 
 
@@ -35,7 +35,7 @@ def test_the_training_step_is_traced_once(classes, tmp_path, monkeypatch):
     def batches(seed):
         return ArrayBatches(x, y, batch_size=8, num_classes=classes, seed=seed)
 
-    keeper = training.fit(model, FakeTrial(tmp_path), batches(0), batches(None), epochs=2)
+    keeper = fit.fit(model, FakeTrial(tmp_path), batches(0), batches(None), epochs=2)
     assert len(traced) == 1
     # Nothing of what made the metrics is left in them.
     scores = model.evaluate(batches(None), verbose=0, return_dict=True)
@@ -57,7 +57,7 @@ def test_several_steps_a_call_train_the_same(tmp_path, monkeypatch):
         validation = ArrayBatches(x, y, batch_size=8, num_classes=3)
         folder = tmp_path / str(per_call)
         folder.mkdir()
-        history = training.fit(model, FakeTrial(folder), train, validation, epochs=2).history
+        history = fit.fit(model, FakeTrial(folder), train, validation, epochs=2).history
         assert model.steps_per_execution == per_call
         assert model.optimizer.iterations == 12
         columns = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -79,4 +79,4 @@ def test_a_loss_that_is_no_number_stops_several_steps_a_call(tmp_path):
         for seed in (0, None)
     )
     with pytest.raises(NonFiniteLoss, match="by step 6 of epoch 1"):
-        training.fit(model, FakeTrial(tmp_path), train, validation, epochs=2)
+        fit.fit(model, FakeTrial(tmp_path), train, validation, epochs=2)

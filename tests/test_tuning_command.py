@@ -11,8 +11,8 @@ from unittest import mock
 
 import pytest
 
-from common import cli
-from common.errors import RecipeError
+from common.basics.errors import RecipeError
+from common.cli import main
 from common.tuning import searching
 from common.tuning.processes import REFUSED
 from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
@@ -98,7 +98,7 @@ def test_best_json_trains(sweep, in_tmp, capsys):
     best = json.loads((directory / "best.json").read_text())
     assert best["config"]["learning_rate"] == best["values"]["learning_rate"]
     words = ["train", "mnist_cnn", "--config", str(directory / "best.json"), "--data", "sample"]
-    assert cli.main([*words, "--epochs", "1"]) == 0
+    assert main([*words, "--epochs", "1"]) == 0
     assert "Test accuracy" in capsys.readouterr().out
 
 
@@ -110,7 +110,7 @@ def test_what_it_ends_with_holds_to_its_data(sweep, in_tmp, capsys):
         held = json.loads((directory / file).read_text())
         assert (held["data"], held["data_dir"], held["reading"]) == ("sample", None, {})
         assert (held["label"], held["fingerprint"]) == (data["label"], data["fingerprint"])
-        assert cli.main(["train", "mnist_cnn", "--config", str(directory / file)]) == 2
+        assert main(["train", "mnist_cnn", "--config", str(directory / file)]) == 2
         error = capsys.readouterr().err
         assert "made on the data 'sample' (SAMPLE DATA" in error
         assert "give --data sample" in error
@@ -155,7 +155,7 @@ def test_the_report_shows_the_search(sweep):
 def test_another_search_in_the_same_folder_is_refused(sweep, words, message, capsys):
     directory, _ = sweep
     base = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
-    code = cli.main([*base, "--sweep-dir", str(directory), *words])
+    code = main([*base, "--sweep-dir", str(directory), *words])
     assert code == 2
     error = capsys.readouterr().err
     assert message in error
@@ -174,7 +174,7 @@ def test_a_changed_space_is_named(sweep, capsys, monkeypatch):
     monkeypatch.setattr(tune, "search_space", narrower)
     directory, _ = sweep
     words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
-    assert cli.main([*words, "--sweep-dir", str(directory)]) == 2
+    assert main([*words, "--sweep-dir", str(directory)]) == 2
     assert "search space, batch_size:" in capsys.readouterr().err
 
 
@@ -184,7 +184,7 @@ def test_a_finished_sweep_runs_nothing_again(sweep, capsys):
     words = ["tune", "mnist_cnn", "--method", "random", "--trials", "3", *FAST]
     words += ["--retrain", "1", "--retrain-epochs", "1"]
     runs = {file: file.stat().st_mtime_ns for file in directory.glob("retrain/*/metrics.json")}
-    assert cli.main([*words, "--sweep-dir", str(directory)]) == 0
+    assert main([*words, "--sweep-dir", str(directory)]) == 0
     assert "3 of 3 trials found, continuing." in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in runs} == runs
     assert [trial.seconds for trial in Store(directory).read()] == before
@@ -194,7 +194,7 @@ def test_a_finished_sweep_runs_nothing_again(sweep, capsys):
 def test_a_folder_of_something_else_is_refused(fresh, tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     words = ["tune", "mnist_cnn", *FAST, "--sweep-dir", str(tmp_path), *fresh]
-    assert cli.main(words) == 2
+    assert main(words) == 2
     assert "holds no sweep" in capsys.readouterr().err
     assert (tmp_path / "notes.txt").exists()
 
@@ -214,11 +214,11 @@ def test_what_is_found_is_told_in_what_the_budget_counts(in_tmp, capsys, no_sear
     ends = [(COMPLETED, 2), (FAILED, 0), (RUNNING, 0)]
     for method, text in (("random", "2 of 30 trials"), ("hyperband", "3 of 60 epochs")):
         words = [*PLAN, "--method", method, "--fresh"]
-        assert cli.main(words) == 0
+        assert main(words) == 0
         assert "found" not in capsys.readouterr().out
         for number, (status, epochs) in enumerate(ends):
             Store("s").write(Trial(number, values, status, epochs=epochs))
-        assert cli.main(words[:-1]) == 0
+        assert main(words[:-1]) == 0
         assert f"\n{text} found, continuing.\n" in capsys.readouterr().out
 
 
@@ -233,7 +233,7 @@ def test_what_is_found_is_told_in_what_the_budget_counts(in_tmp, capsys, no_sear
     ],
 )
 def test_a_method_that_never_gets_to_its_own_says_so(words, text, in_tmp, capsys, no_search):
-    assert cli.main([*PLAN, "--method", *words]) == 0
+    assert main([*PLAN, "--method", *words]) == 0
     assert text in capsys.readouterr().out
 
 
@@ -242,18 +242,18 @@ def test_what_is_fitted_to_own_data_is_no_flag_that_is_overridden(
 ):
     # Of few texts imdb_bilstm fits the learning rate, which its space searches.
     words = ["tune", "imdb_bilstm", "--data", str(tiny_data["text"]), "--sweep-dir", "s"]
-    assert cli.main(words) == 0
-    assert cli.main([*words, "--fresh", "--learning-rate", "0.1"]) == 2
+    assert main(words) == 0
+    assert main([*words, "--fresh", "--learning-rate", "0.1"]) == 2
     assert "--learning-rate: what" in capsys.readouterr().err
 
 
 def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_search):
-    assert cli.main([*PLAN, "--method", "random"]) == 0
+    assert main([*PLAN, "--method", "random"]) == 0
     Store("s").write(Trial(0, {}, COMPLETED))
-    assert cli.main([*PLAN, "--method", "random", "--fresh", "--weight-decay", "0.5"]) == 2
+    assert main([*PLAN, "--method", "random", "--fresh", "--weight-decay", "0.5"]) == 2
     assert len(Store("s").read()) == 1
     lock = (in_tmp / "s" / ".sweep").stat().st_ino
-    assert cli.main([*PLAN, "--method", "evolution", "--fresh"]) == 0
+    assert main([*PLAN, "--method", "evolution", "--fresh"]) == 0
     assert not Store("s").read()
     # Still the file that keeps a second --fresh out.
     assert (in_tmp / "s" / ".sweep").stat().st_ino == lock
@@ -265,14 +265,14 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
 
     url = f"sqlite:///{in_tmp}/sweep.db"
     words = [*PLAN, "--storage", url, "--method"]
-    assert cli.main([*words, "random"]) == 0
+    assert main([*words, "random"]) == 0
     # Another recipe's search in a folder of the same name is another study.
     store = SharedStore("s", url, "mnist_cnn-s")
     assert store.agree({})["recipe"] == "mnist_cnn"
     trial = Trial(0, {}, RUNNING, worker="elsewhere-1")
     store.claim(trial)
     capsys.readouterr()
-    assert cli.main([*words, "evolution", "--fresh"]) == 2
+    assert main([*words, "evolution", "--fresh"]) == 2
     error = capsys.readouterr().err
     assert "somebody works on mnist_cnn-s" in error
     assert "trial 0 (worker elsewhere-1)" in error
@@ -280,7 +280,7 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     trial.status = FAILED
     store.write(trial)
     store.release(trial)
-    assert cli.main([*words, "evolution", "--fresh"]) == 0
+    assert main([*words, "evolution", "--fresh"]) == 0
     assert not SharedStore("s", url, "mnist_cnn-s").read()
 
 
@@ -300,7 +300,7 @@ def test_a_password_is_nowhere_in_a_search_nor_in_one_of_before(
         files = [path for path in in_tmp.rglob("*") if path.is_file()]
         return {path.name: path.read_bytes() for path in files}
 
-    assert cli.main([*words, "random"]) == 0
+    assert main([*words, "random"]) == 0
     assert not [name for name, text in texts().items() if b"geheim7" in text]
     definition = SharedStore("s", url, "mnist_cnn-s").agree({})
     assert definition["storage"] == shown
@@ -315,8 +315,8 @@ def test_a_password_is_nowhere_in_a_search_nor_in_one_of_before(
         held = json.loads((in_tmp / "s" / name).read_text())
         (in_tmp / "s" / name).write_text(json.dumps({**held, key: value}))
     assert sum(b"geheim7" in text for text in texts().values()) == 3
-    assert cli.main([*words, "evolution"]) == 2
-    assert cli.main([*words, "random"]) == 0
+    assert main([*words, "evolution"]) == 2
+    assert main([*words, "random"]) == 0
     held = texts()
     assert b"geheim7" not in held["sweep.json"] + held["environment.json"]
     assert SharedStore("s", url, "mnist_cnn-s").database.read("definition")["storage"] == shown
@@ -393,12 +393,12 @@ def test_how_a_worker_ended_decides_whether_the_sweep_goes_on(ends, message, tmp
 def test_absent_data_is_answered_before_anything_starts(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     words = ["tune", "mnist_cnn", "--data-dir", str(tmp_path / "none")]
-    assert cli.main([*words, "--sweep-dir", str(tmp_path / "s")]) == 1
+    assert main([*words, "--sweep-dir", str(tmp_path / "s")]) == 1
     assert "--data sample" in capsys.readouterr().err
 
 
 def test_a_folder_that_kerastuner_cannot_name_is_refused(in_tmp, capsys):
-    assert cli.main(["tune", "mnist_cnn", "--data", "sample", "--sweep-dir", "s\udcff"]) == 2
+    assert main(["tune", "mnist_cnn", "--data", "sample", "--sweep-dir", "s\udcff"]) == 2
     assert "folders whose names are UTF-8" in capsys.readouterr().err
     assert list(in_tmp.iterdir()) == []
 
@@ -410,7 +410,7 @@ def test_tpe_without_optuna_names_the_extra(monkeypatch, capsys, in_tmp):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "optuna" else found(name, *a)
     )
-    assert cli.main(["tune", "mnist_cnn", "--method", "tpe", *FAST]) == 1
+    assert main(["tune", "mnist_cnn", "--method", "tpe", *FAST]) == 1
     assert "[optuna]" in capsys.readouterr().err
 
 

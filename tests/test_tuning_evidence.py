@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from common import config as configuration
-from common import registry
-from common.errors import RecipeError
-from common.files import read_json, write_json_atomic
+from common.basics.errors import RecipeError
+from common.basics.files import read_json, write_json_atomic
+from common.runs import command_line, registry
+from common.runs import config as configuration
 from common.tuning import evidence
 from common.tuning.definition import Definition
 
@@ -108,7 +108,7 @@ def test_the_recorded_command_is_one_that_parses(folder):
 
     (search,) = evidence.read("mnist_cnn")
     words = search["command"].split()[3:]
-    options, config = configuration.parse_recipe(
+    options, config = command_line.parse_recipe(
         registry.load("mnist_cnn"), words, Options, prog="x", description="x"
     )
     assert (options.method, options.folds, options.retrain_epochs) == ("evolution", 3, 8)

@@ -6,8 +6,9 @@ import json
 import keras_tuner
 import pytest
 
-from common import cli, registry
-from common.errors import UsageError
+from common.basics.errors import UsageError
+from common.cli import main
+from common.runs import registry
 from common.tuning import fixed
 from common.tuning.definition import search_space_of
 from common.tuning.fixed import FixedSpace
@@ -151,18 +152,18 @@ FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", 
 
 def test_on_the_command_line(in_tmp, capsys):
     words = ["tune", "mnist_cnn", "--trials", "1", *FAST, "--sweep-dir", "s"]
-    assert cli.main([*words, "--learning-rate", "0.1"]) == 2
+    assert main([*words, "--learning-rate", "0.1"]) == 2
     assert "--learning-rate: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
-    assert cli.main([*words, "--fix", "batchsize=64"]) == 2
+    assert main([*words, "--fix", "batchsize=64"]) == 2
     assert "did you mean 'batch_size'?" in capsys.readouterr().err
-    assert cli.main([*words, "--fix", "batch_size=64", "width=0.5"]) == 0
+    assert main([*words, "--fix", "batch_size=64", "width=0.5"]) == 0
     assert "held: width 0.5" in capsys.readouterr().out
     best = json.loads((in_tmp / "s/best.json").read_text())
     assert best["config"]["batch_size"] == 64
     assert "width" not in best["values"]
     assert "batch_size 64, width 0.5" in (in_tmp / "s/sweep.html").read_text()
     # Without it, it is another search.
-    assert cli.main(words) == 2
+    assert main(words) == 2
     assert "search space, batch_size: (absent)" in capsys.readouterr().err
 
 
@@ -211,7 +212,7 @@ def test_a_scope_that_kerastuner_refuses_is_named_with_the_way_round(search_spac
 
 
 def test_nested_scopes_of_a_parent_are_named_where_a_search_begins(tmp_path, monkeypatch):
-    from common import config as configuration
+    from common.runs import config as configuration
     from common.tuning.definition import Definition, make_tuner
     from recipes.mnist_cnn import tune
 

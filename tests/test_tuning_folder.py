@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from common.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError, UsageError
 from common.tuning import folder
 from common.tuning.definition import FILE, Definition
 from common.tuning.store import COMPLETED, FAILED, PRUNED, Store, Trial

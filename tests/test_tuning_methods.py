@@ -4,7 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from common.errors import UsageError
+from common.basics.errors import UsageError
 from common.tuning import METHODS, make_oracle
 from common.tuning import space as spaces
 from common.tuning.hyperband import brackets

@@ -21,8 +21,8 @@ pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 
-from common.errors import RecipeError, StorageError
-from common.passwords import VARIABLE
+from common.basics.errors import RecipeError, StorageError
+from common.basics.passwords import VARIABLE
 from common.tuning import database
 from common.tuning.shared_store import SharedStore
 from common.tuning.store import COMPLETED, RUNNING, Trial

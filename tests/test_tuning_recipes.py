@@ -9,9 +9,10 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from common import config as configuration
-from common import registry, training
-from common.run import Options, Run
+from common.runs import config as configuration
+from common.runs import registry
+from common.runs.run import Options, Run
+from common.training import fit as training
 from common.tuning import fixed
 from common.tuning.definition import Definition, make_tuner, search_space_of
 from common.tuning.space import Space, domain

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from common.errors import RecipeError
-from common.files import read_json, write_json_atomic
+from common.basics.errors import RecipeError
+from common.basics.files import read_json, write_json_atomic
 from common.tuning import contest, figures, report
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
@@ -162,7 +162,7 @@ def test_every_method_searches_two_ranges_of_one_name(method, tmp_path):
 
 
 def test_a_changed_range_of_a_name_with_two_is_noticed():
-    from common.errors import UsageError
+    from common.basics.errors import UsageError
 
     spaces_of = []
     for top in (1e-1, 1e-2):

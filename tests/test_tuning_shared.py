@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
 
-from common import cli
-from common.errors import RecipeError
+from common.basics.errors import RecipeError
+from common.cli import main
 from common.tuning.shared_store import SharedStore
 from common.tuning.store import COMPLETED, FINISHED, RUNNING, Trial
 from tests import toy_sweep
@@ -119,11 +119,11 @@ def test_a_url_that_is_none_is_named(tmp_path):
 def test_two_commands_share_a_sweep(tmp_path, in_tmp, capsys):
     words = ["tune", "mnist_cnn", "--preset", "sample", "--data", "sample", "--epochs", "1"]
     words += ["--method", "random", "--trials", "3", "--storage", f"sqlite:///{tmp_path}/s.db"]
-    assert cli.main([*words, "--sweep-dir", "one/sweep", "--retrain", "0"]) == 0
+    assert main([*words, "--sweep-dir", "one/sweep", "--retrain", "0"]) == 0
     capsys.readouterr()
     # The second machine finds it done, and another search under its name is refused.
-    assert cli.main([*words, "--sweep-dir", "two/sweep", "--retrain", "0"]) == 0
+    assert main([*words, "--sweep-dir", "two/sweep", "--retrain", "0"]) == 0
     assert "3 of 3 trials found" in capsys.readouterr().out
-    code = cli.main([*words, "--sweep-dir", "three/sweep", "--epochs", "2"])
+    code = main([*words, "--sweep-dir", "three/sweep", "--epochs", "2"])
     assert code == 2
     assert "epochs: 1 -> 2" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from common.errors import UsageError
+from common.basics.errors import UsageError
 from common.tuning import space as spaces
 from common.tuning.space import Space
 from tests import toy_sweep

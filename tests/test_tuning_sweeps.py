@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError, UsageError
 from common.tuning import METHODS
 from common.tuning.oracle import MAX_STARTS, reason
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial
@@ -369,7 +369,7 @@ def test_models_trained_one_after_another_leave_nothing():
     import keras
     import numpy as np
 
-    from common import backend
+    from common.basics import backend
 
     def left():
         model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(2)])

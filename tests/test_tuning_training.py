@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from common import config as configuration
-from common import registry
+from common.runs import config as configuration
+from common.runs import registry
 from common.tuning import METHODS
 from common.tuning import tuner as tuners
 from common.tuning.definition import Definition, make_tuner

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.files import read_json, write_json_atomic
+from common.basics.files import read_json, write_json_atomic
 from common.tuning import report, verdict
 from common.tuning.definition import Definition
 from tests.test_tuning_report import finished

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import verdict
+from common.tasks import verdict
 
 
 def metrics(test=0.9, validation=0.9, training=0.92, count=100, majority=0.34, linear=None, **more):

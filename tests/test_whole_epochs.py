@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from common import averaging, callbacks, whole_epochs
-from common.batches import ArrayBatches, BucketBatches
+from common.training import averaging, callbacks, whole_epochs
+from common.training.batches import ArrayBatches, BucketBatches
 from tests.test_callbacks import FakeRun
 
 pytestmark = pytest.mark.skipif(

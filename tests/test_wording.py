@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import wording
+from common.basics import wording
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import types
 
 import numpy as np
 
+from common.basics.errors import RecipeError
+from common.basics.files import write_text_atomic
 from common.data.types import DataInfo, Split, Splits
-from common.errors import RecipeError
-from common.files import write_text_atomic
 
 
 @dataclasses.dataclass(frozen=True)

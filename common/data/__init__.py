@@ -9,15 +9,15 @@ Validation is cut from train by a seed of its own; the test split is whole and i
 somebody asks for it.
 """
 
-from common.config import flag
+from common.basics.errors import UsageError, near_match
+from common.basics.flags import flag
 from common.data import own, sample
 from common.data.full import DATA_SETS
 from common.data.full import load as load_full
 from common.data.images import convert
+from common.data.source import Reading, Source
 from common.data.split import check_fraction, check_seed, stratified_cut
 from common.data.types import DataInfo, Split, Splits
-from common.errors import UsageError, near_match
-from common.source import Reading, Source
 
 __all__ = ["DataInfo", "Reading", "Source", "Split", "Splits", "load_images", "load_texts"]
 

@@ -4,9 +4,9 @@ import argparse
 import sys
 import time
 
-from common import streams
+from common.basics import streams
+from common.basics.errors import RecipeError
 from common.data import full
-from common.errors import RecipeError
 
 
 def main(arguments=None):

@@ -24,19 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common import partial
+from common.basics import partial
+from common.basics.errors import RecipeError
+from common.basics.files import cache_folder, make_folder, put_in_place, sync
 from common.data.types import Split
-from common.errors import RecipeError
-from common.files import make_folder, put_in_place, sync
 
 FORMAT = 1
 """Raised when the layout changes; entries of another format are written anew."""
-
-
-def root():
-    """Returns the cache folder: KERAS_RECIPE_BOX_CACHE, else ~/.cache/keras-recipe-box."""
-    named = os.environ.get("KERAS_RECIPE_BOX_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "keras-recipe-box"
 
 
 class Entry:
@@ -96,7 +90,7 @@ def get(name, version, fingerprint, build):
     Raises:
         RecipeError: The disk is full, or `build` raised it.
     """
-    folder = root() / name / f"{version}-{fingerprint[:16]}"
+    folder = cache_folder() / name / f"{version}-{fingerprint[:16]}"
     # Also where nothing will be written: killed processes left whole data sets.
     partial.remove_abandoned(folder.parent)
     entry = _open(folder, fingerprint)
@@ -108,8 +102,9 @@ def get(name, version, fingerprint, build):
             new = cleanup.enter_context(partial.folder_in(folder.parent))
         except OSError as error:
             print(
-                f"note: the cache folder {root()} cannot be written ({error.strerror or error}), so the "
-                "data is decoded again at every start; KERAS_RECIPE_BOX_CACHE names another folder",
+                f"note: the cache folder {cache_folder()} cannot be written "
+                f"({error.strerror or error}), so the data is decoded again at "
+                "every start; KERAS_RECIPE_BOX_CACHE names another folder",
                 file=sys.stderr,
             )
             temporary = Path(tempfile.mkdtemp(prefix="keras-recipe-box-"))
@@ -130,7 +125,7 @@ def get(name, version, fingerprint, build):
 def find(name):
     """Returns all whole entries of a data set (list of Entry)."""
     try:
-        folders = sorted(path for path in (root() / name).iterdir() if path.is_dir())
+        folders = sorted(path for path in (cache_folder() / name).iterdir() if path.is_dir())
     except OSError:
         return []
     entries = (_open(path) for path in folders if not path.name.startswith("."))

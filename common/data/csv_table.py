@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shlex
 
-from common.errors import RecipeError, near_match
+from common.basics.errors import RecipeError, near_match
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Marks that spreadsheets and Windows write at the start of a file.

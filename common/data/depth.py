@@ -6,7 +6,7 @@ bright one, and a prediction must see what training saw.
 
 import numpy as np
 
-from common.errors import RecipeError
+from common.basics.errors import RecipeError
 
 BITS = (8, 10, 12, 14, 16)
 """What cameras and scanners deliver, mostly in files of 16 bits."""

@@ -5,8 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+from common.basics.errors import RecipeError
 from common.data.images import pillow
-from common.errors import RecipeError
 
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),

@@ -19,10 +19,11 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from common.basics.errors import RecipeError
+from common.basics.files import cache_folder
 from common.data import cache
 from common.data.tfds_worker import NO_SPACE
 from common.data.types import Dataset
-from common.errors import RecipeError
 
 CONNECT_SECONDS = 3
 """TFDS takes minutes to give up without a network; so ask first, and briefly."""
@@ -165,7 +166,7 @@ def _download(name, folder, cached):
     if not folder.is_dir():
         absent += ", a folder that does not exist,"
     if cached:
-        absent += f" and {cached} versions of it in the cache {cache.root()}"
+        absent += f" and {cached} versions of it in the cache {cache_folder()}"
     missing = _missing_packages()
     if missing:
         raise RecipeError(
@@ -217,7 +218,7 @@ def _run_worker(name, *arguments, quiet=True):
     if missing:
         raise RecipeError(
             f"decoding {name} for the first time needs {missing}, which is not installed; "
-            f"install it, copy the array cache ({cache.root()}) from a machine that has it, "
+            f"install it, copy the array cache ({cache_folder()}) from a machine that has it, "
             "or use `--data sample`"
         )
     project = str(Path(__file__).parents[2])

@@ -9,8 +9,8 @@ import threading
 
 import numpy as np
 
+from common.basics.errors import RecipeError
 from common.data.depth import to_8_bits
-from common.errors import RecipeError
 
 DEEP_MODES = ("I", "F")
 """How Pillow's names of grey pixels deeper than 8 bits begin: I;16, I;16B, I and F."""

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config import flag
+from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.flags import flag
+from common.basics.wording import printable
 from common.data import groups, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
+from common.data.source import AS_IT_COMES
 from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
-from common.errors import RecipeError, UsageError, near_match
-from common.source import AS_IT_COMES
-from common.wording import printable
 
 TEST_FRACTION = 0.15
 TEST_SEED = 0

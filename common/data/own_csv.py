@@ -6,11 +6,11 @@ import unicodedata
 
 import numpy as np
 
+from common.basics.errors import RecipeError
+from common.basics.patterns import PATTERNS
+from common.basics.wording import number
 from common.data.csv_table import read_table
 from common.data.types import OwnArrays, Split, fingerprint_of
-from common.errors import RecipeError
-from common.patterns import PATTERNS
-from common.wording import number
 
 SKIPPED_AT_MOST = 0.1
 """Share of rows without a text or a label above which something is wrong with the file."""
@@ -30,7 +30,7 @@ def read(files, reading):
 
     Args:
         files: Dict from "train", and perhaps "test", to a CSV file.
-        reading: common.source.Reading.
+        reading: common.data.source.Reading.
 
     Returns:
         OwnArrays.

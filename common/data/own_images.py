@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from common.basics.errors import RecipeError, UsageError
+from common.basics.wording import printable
 from common.data import cache, depth, remarks
 from common.data.folders import class_folders, describe_skipped, images_beside, list_images
 from common.data.images import read_with_facts
 from common.data.progress import progress
 from common.data.types import OwnArrays, fingerprint_of
-from common.errors import RecipeError, UsageError
-from common.wording import printable
 
 GREY_MODES = ("1", "L", "LA", "La")
 NEARLY_BLACK = 32
@@ -29,7 +29,7 @@ def read(path, image_size, channels, reading):
         path: The folder, which may hold train/ and test/.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
-        reading: common.source.Reading.
+        reading: common.data.source.Reading.
 
     Returns:
         OwnArrays.

@@ -5,10 +5,10 @@ import hashlib
 
 import numpy as np
 
-from common import arrays
+from common.basics import arrays
+from common.basics.errors import RecipeError
 from common.data import depth, remarks
 from common.data.types import OwnArrays, Split, fingerprint_of
-from common.errors import RecipeError
 
 KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_names if you like)"
 _KEYS = ("x", "y", "x_train", "y_train", "x_test", "y_test", "class_names")

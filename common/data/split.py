@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError, UsageError
 
 ORDERS = 20
 """In which groups are tried; what a small data set can come to is found by then."""

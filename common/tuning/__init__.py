@@ -14,7 +14,7 @@ report     trials.csv and sweep.html; contest compares methods on one budget; ev
            searches found in a recipe's tuning.json
 """
 
-from common.errors import RecipeError, UsageError, near_match
+from common.basics.errors import RecipeError, UsageError, near_match
 
 METHODS = ("grid", "random", "bayesian", "hyperband", "evolution", "tpe")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common import config as configuration
-from common.files import (
+from common.basics.files import (
     read_json,
     write_bytes_atomic,
     write_json_atomic,
     write_text_atomic,
 )
+from common.runs import config as configuration
 from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
 from common.tuning.options import SearchOptions, parse
@@ -80,7 +80,7 @@ def command(name, words):
 
 def write_report(folder, methods, seeds):
     """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
-    from common.pages import data_uri, render
+    from common.report.rendering import data_uri, render
     from common.tuning import figures
     from common.tuning.definition import Definition
 

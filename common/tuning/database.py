@@ -13,9 +13,9 @@ import time
 import warnings
 from pathlib import Path
 
-from common.errors import RecipeError, StorageError, UsageError, storage_error
-from common.files import could_not_write
-from common.passwords import VARIABLE, hide, reveal
+from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
+from common.basics.files import could_not_write
+from common.basics.passwords import VARIABLE, hide, reveal
 
 # A server that is restarted, or moved to another machine, is away for minutes.
 PATIENCE_SECONDS = 300
@@ -41,7 +41,7 @@ class Database:
     """The attempts of one study.
 
     Args:
-        url: Its address; where that says `***`, common.passwords knows the password.
+        url: Its address; where that says `***`, common.basics.passwords knows the password.
         name: Name of the study.
         interval: Seconds between heartbeats. What sent none for three times as long counts as dead.
 

@@ -3,12 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-from common import config as configuration
-from common import registry
-from common.errors import RecipeError, UsageError
-from common.files import read_json, write_json_atomic
-from common.passwords import keep
-from common.source import Reading, Source
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json, write_json_atomic
+from common.basics.passwords import keep
+from common.data.source import Reading, Source
+from common.runs import config as configuration
+from common.runs import registry
 from common.tuning.fixed import FixedSpace
 
 FILE = "sweep.json"
@@ -44,8 +44,8 @@ class Definition:
     workers: int = 1
     """Processes at a time; they share the cores."""
     storage: str | None = None
-    """Address of the database that machines share, without its password (common.passwords); None: files
-    in the sweep folder."""
+    """Address of the database that machines share, without its password (common.basics.passwords); None:
+    files in the sweep folder."""
 
     def __post_init__(self):
         # Whoever was given the address: a file of before passwords were left out may hold one.
@@ -155,7 +155,7 @@ def make_tuner(definition, directory, worker="worker"):
         UsageError: The method does not suit the space, what is fixed is not in it, or it hides a
             hyperparameter.
     """
-    from common import backend
+    from common.basics import backend
 
     backend.start()
     import keras_tuner

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from common.report_figures import (
+from common.report.drawing import (
     ALERT,
     FAINT,
     INK,

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 
-from common.errors import UsageError, near_match
+from common.basics.errors import UsageError, near_match
 from common.tuning.space import Space, contains, domain, show
 
 

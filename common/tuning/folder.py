@@ -5,8 +5,8 @@ import fcntl
 import time
 from pathlib import Path
 
-from common import partial
-from common.errors import UsageError
+from common.basics import partial
+from common.basics.errors import UsageError
 from common.tuning.store import open_lock
 
 LOCK = ".sweep"

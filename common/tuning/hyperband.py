@@ -9,7 +9,7 @@ then continues it exactly, as it continues a run that was killed.
 import itertools
 import math
 
-from common.errors import UsageError
+from common.basics.errors import UsageError
 from common.tuning.oracle import SweepOracle
 from common.tuning.score import best_of_curves
 from common.tuning.store import FAILED, Trial, next_number

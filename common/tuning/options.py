@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from common import budget, registry
-from common import config as configuration
-from common.source import AS_IT_COMES, Reading, Source
+from common.data.source import AS_IT_COMES, Reading, Source
+from common.runs import command_line, registry
+from common.runs import config as configuration
+from common.training import budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +77,8 @@ def parse(name, words, options_class, *, verb, description):
         of the fields that the user chose.
     """
     module = registry.load(name)
-    options, config = configuration.parse_recipe(
+    options, config = command_line.parse_recipe(
         module, words, options_class, prog=f"recipes {verb} {name}", description=description
     )
-    given = configuration.given_fields(module.Config, words)
+    given = command_line.given_fields(module.Config, words)
     return options, budget.fit_to_data(module, config, given, options.source), given

@@ -16,7 +16,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 
-from common.errors import RecipeError, StorageError
+from common.basics.errors import RecipeError, StorageError
 from common.tuning import space as spaces
 from common.tuning.shared_store import make_store
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, next_number

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from common.passwords import VARIABLE, reveal
+from common.basics.passwords import VARIABLE, reveal
 
 # How a worker exits after an error that would meet the next one as well. Whatever else ends a process in
 # the middle of a trial (a library may call exit) is that trial's failure.
@@ -21,13 +21,13 @@ class Worker:
         directory: The sweep folder.
         index: Its place, 0-based.
         count: How many share the machine.
-        storage: Address of the database, if there is one, as `common.passwords.keep` returned it.
+        storage: Address of the database, if there is one, as `common.basics.passwords.keep` returned it.
     """
 
     def __init__(self, directory, index, count, storage=None):
         import socket
 
-        from common.processor import cpu_count
+        from common.basics.processor import cpu_count
 
         self.index = index
         self.log = directory / "logs" / f"worker-{index}.log"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import RecipeError
-from common.files import read_json, write_text_atomic
-from common.pages import data_uri, render
+from common.basics.errors import RecipeError
+from common.basics.files import read_json, write_text_atomic
+from common.report.rendering import data_uri, render
 from common.tuning import figures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition

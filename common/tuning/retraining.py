@@ -6,10 +6,11 @@ only in trainings that the search has not seen, and in what the start is worth i
 
 import dataclasses
 
-from common import child
-from common import config as configuration
-from common.errors import RecipeError
-from common.files import read_json, write_json_atomic
+from common.basics import child
+from common.basics.errors import RecipeError
+from common.basics.files import read_json, write_json_atomic
+from common.basics.flags import flags
+from common.runs import config as configuration
 
 MEASURES = ("val_accuracy", "val_loss", "test_accuracy")
 
@@ -84,7 +85,7 @@ def _train(sweep, config, line):
         words += ["--data", sweep.definition.data]
         if sweep.definition.data_dir:
             words += ["--data-dir", sweep.definition.data_dir]
-        words += configuration.flags(sweep.definition.reading)
+        words += flags(sweep.definition.reading)
         code = child.run(words, indent="  ")
         if code:
             raise RecipeError(f"the training in {directory} failed; the lines above say why")
@@ -107,7 +108,7 @@ def write_config(sweep, name, config, **more):
         {
             "recipe": sweep.recipe,
             "config": configuration.to_dict(config),
-            # What common.recorded reads.
+            # What common.runs.recorded reads.
             **{key: getattr(definition, key) for key in ("data", "data_dir", "reading")},
             **{key: data.get(key) for key in ("label", "fingerprint")},
             **more,

@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from common.errors import RecipeError, StorageError
+from common.basics.errors import RecipeError, StorageError
 from common.tuning.processes import NO_STORAGE, REFUSED, Worker
 from common.tuning.status import Status
 from common.tuning.store import FAILED, RUNNING

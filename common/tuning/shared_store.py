@@ -14,8 +14,8 @@ import dataclasses
 import threading
 import uuid
 
-from common.errors import UsageError
-from common.passwords import keep
+from common.basics.errors import UsageError
+from common.basics.passwords import keep
 from common.tuning.database import Database
 from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, read_trial
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from common.errors import UsageError
+from common.basics.errors import UsageError
 
 # Random points that are drawn before what is left of a small space is listed instead.
 ATTEMPTS = 200

@@ -5,8 +5,8 @@ import shutil
 import sys
 import time
 
+from common.basics.wording import duration
 from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
-from common.wording import duration
 
 # How often it is asked whether the processes that hold trials answer.
 LOOK_SECONDS = 5

@@ -14,9 +14,9 @@ import itertools
 import json
 from pathlib import Path
 
-from common.errors import RecipeError, storage_error
-from common.files import could_not_write, read_json, write_json_atomic
-from common.run_folder import remove_unfinished
+from common.basics.errors import RecipeError, storage_error
+from common.basics.files import could_not_write, read_json, write_json_atomic
+from common.runs.folder import remove_unfinished
 from common.tuning.score import direction
 
 RUNNING = "running"

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from common import config as configuration
-from common import registry, streams
-from common.errors import RecipeError, StorageError, UsageError, storage_error
-from common.files import read_json, write_json_atomic
+from common.basics import streams
+from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
+from common.basics.files import read_json, write_json_atomic
+from common.basics.wording import printable
+from common.runs import config as configuration
+from common.runs import registry
 from common.tuning import METHODS, check_method, fixed
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
@@ -19,7 +21,6 @@ from common.tuning.searching import search
 from common.tuning.shared_store import make_store
 from common.tuning.store import best_trial
 from common.tuning.verdict import judge, summary_text
-from common.wording import printable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Sweep:
 
     def _record_environment(self, info):
         """Writes environment.json the first time; leaves no password in what was written before."""
-        from common import environment
+        from common.runs import environment
 
         path = self.directory / "environment.json"
         if not path.exists():
@@ -213,9 +214,9 @@ class Sweep:
             start = configuration.read_config_file(
                 self.options.config, self.module.Config, self.recipe
             )
-        from common import backend, cli
+        from common.basics import backend
 
-        cli.announce_backend()
+        backend.announce()
         backend.start()
         ignored = fixed.ignored_fields(self.search_space(), start, self.base)
         ignored = [name for name in ignored if name in self.given]

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from common.files import write_text_atomic
+from common.basics.files import write_text_atomic
 
 COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
 

@@ -18,13 +18,13 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
-from common import backend
-from common import config as configuration
+from common.basics import backend
+from common.basics.errors import RecipeError, UsageError, storage_error
+from common.basics.files import read_json, write_json_atomic
+from common.basics.passwords import hide
 from common.data.types import Split, Splits
-from common.errors import RecipeError, UsageError, storage_error
-from common.files import read_json, write_json_atomic
-from common.passwords import hide
-from common.run import Options, Run
+from common.runs import config as configuration
+from common.runs.run import Options, Run
 from common.tuning import space as spaces
 from common.tuning.score import at_equal_shares, below_median, best_of_curves, direction
 from common.tuning.store import COMPLETED, PRUNED, RUNNING
@@ -233,7 +233,7 @@ class RecipeTuner(BaseTuner):
 
     def load_model(self, trial):
         """Returns the model of one of the best trials (the last fold's)."""
-        from common.loading import load_model
+        from common.training.loading import load_model
 
         folders = sorted(self.oracle.store.folder(trial.record).glob("fold-*/best.keras"))
         if not folders:

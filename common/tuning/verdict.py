@@ -3,8 +3,8 @@
 import shlex
 import statistics
 
-from common import config as configuration
-from common.differences import BETTER, NONE_SHOWN, WORSE, paired
+from common.basics.flags import flags
+from common.studies.differences import BETTER, NONE_SHOWN, WORSE, paired
 from common.tuning.score import direction
 from common.tuning.space import show
 
@@ -102,7 +102,7 @@ def train_command(definition, file):
     words = ["recipes", "train", definition.recipe, "--config", file, "--data", definition.data]
     if definition.data_dir:
         words += ["--data-dir", definition.data_dir]
-    words += configuration.flags(definition.reading)
+    words += flags(definition.reading)
     return shlex.join(map(str, words))
 
 

@@ -20,9 +20,9 @@ def main(directory, name, words=None):
         name: Name of this process.
         words: File descriptor for what ended it, if something did.
     """
-    from common import streams
-    from common.child import follow_parent
-    from common.errors import RecipeError, storage_error
+    from common.basics import streams
+    from common.basics.child import follow_parent
+    from common.basics.errors import RecipeError, storage_error
     from common.tuning.definition import Definition, make_tuner
     from common.tuning.processes import NO_STORAGE, REFUSED
 
@@ -42,7 +42,7 @@ def main(directory, name, words=None):
 
 
 def _tell(error, words):
-    from common.passwords import hide
+    from common.basics.passwords import hide
 
     text = " ".join(hide(error).split()).rstrip(".")
     if words is not None:

@@ -13,9 +13,9 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.budget import Budget
-from common.config import require, require_seed
-from common.errors import UsageError
+from common.basics.errors import UsageError
+from common.runs.config import require, require_seed
+from common.training.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def make_optimizer(config, steps):
     """Returns the Keras optimizer for a training of `steps` steps in all."""
     import keras
 
-    from common.schedules import one_cycle
+    from common.layers.schedules import one_cycle
 
     learning_rate = config.learning_rate
     if config.schedule == "one_cycle":
@@ -198,7 +198,7 @@ def make_optimizer(config, steps):
     if config.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
     if config.optimizer == "muon":
-        from common.muon import Muon
+        from common.layers.muon import Muon
 
         return Muon(learning_rate, momentum=0.9, adam_weight_decay=0, adam_lr_ratio=0.25, **options)
     if config.optimizer == "adam":
@@ -215,19 +215,19 @@ def train(config, run):
 
     Args:
         config: Config.
-        run: common.run.Run, opened.
+        run: common.runs.run.Run, opened.
 
     Returns:
         The content of the run's metrics.json.
     """
     import keras
 
-    from common.augment import random_flip, random_shift
-    from common.backend import jit_compile, seed_everything
-    from common.baselines import linear_on_pixels
-    from common.batches import ArrayBatches, balanced_weights
-    from common.precision import precision
-    from common.training import finish, fit
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.augment import random_flip, random_shift
+    from common.tasks.baselines import linear_on_pixels
+    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.fit import finish, fit
+    from common.training.precision import precision
 
     from .model import build_model
 

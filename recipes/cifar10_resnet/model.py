@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from common.batch_norm import BatchNormalization
+from common.layers.batch_norm import BatchNormalization
 
 
 def build_model(config, num_classes=10):

@@ -13,8 +13,8 @@ accuracy and time, with the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.budget import Budget
-from common.config import require, require_seed
+from common.runs.config import require, require_seed
+from common.training.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def make_optimizer(config, steps_per_epoch):
         "weight_decay": config.weight_decay or None,
     }
     if config.optimizer == "muon":
-        from common.muon import Muon
+        from common.layers.muon import Muon
 
         return Muon(rate, adam_weight_decay=0, adam_lr_ratio=0.25, **options)
     optimizer = keras.optimizers.SGD(rate, **options)
@@ -189,7 +189,7 @@ def make_optimizer(config, steps_per_epoch):
 
 def learning_rate(config, steps_per_epoch):
     """Returns the learning-rate schedule."""
-    from common.schedules import drops, one_cycle
+    from common.layers.schedules import drops, one_cycle
 
     if config.schedule == "one_cycle":
         return one_cycle(config.learning_rate, config.epochs * steps_per_epoch, 0.25)
@@ -203,19 +203,19 @@ def train(config, run):
 
     Args:
         config: Config.
-        run: common.run.Run, opened.
+        run: common.runs.run.Run, opened.
 
     Returns:
         The content of the run's metrics.json.
     """
     import keras
 
-    from common.augment import random_flip, random_shift
-    from common.backend import jit_compile, seed_everything
-    from common.baselines import linear_on_pixels
-    from common.batches import ArrayBatches, balanced_weights
-    from common.precision import precision
-    from common.training import finish, fit
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.augment import random_flip, random_shift
+    from common.tasks.baselines import linear_on_pixels
+    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.fit import finish, fit
+    from common.training.precision import precision
 
     from .model import build_model
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from common.fast_lstm import BidirectionalLSTM
+from common.layers.fast_lstm import BidirectionalLSTM
 
 
 def build_model(config, num_classes=2):

@@ -13,8 +13,8 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.budget import Budget
-from common.config import require, require_seed
+from common.runs.config import require, require_seed
+from common.training.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def load_data(config, source):
 
 def encode(run, texts):
     """Returns int32 token ids `(n, max_tokens)` by the vocabulary of a run."""
-    from common.text import TextEncoder
+    from common.data.text import TextEncoder
 
     return TextEncoder.load(run.path("vocabulary.json")).encode(texts)
 
@@ -160,19 +160,19 @@ def train(config, run):
 
     Args:
         config: Config.
-        run: common.run.Run, opened.
+        run: common.runs.run.Run, opened.
 
     Returns:
         The content of the run's metrics.json.
     """
     import numpy as np
 
-    from common.backend import jit_compile, seed_everything
-    from common.batches import ArrayBatches, BucketBatches, balanced_weights
-    from common.fast_adam import FusedAdam
-    from common.schedules import one_cycle
-    from common.text import PADDING, UNKNOWN, TextEncoder, tell_unknown
-    from common.training import finish, fit
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.text import PADDING, UNKNOWN, TextEncoder, tell_unknown
+    from common.layers.fast_adam import FusedAdam
+    from common.layers.schedules import one_cycle
+    from common.training.batches import ArrayBatches, BucketBatches, balanced_weights
+    from common.training.fit import finish, fit
 
     from .model import build_model
 
@@ -242,7 +242,7 @@ def linear_baseline(splits, outputs):
     Returns:
         List of two dicts for metrics.json.
     """
-    from common.baselines import beside, nbsvm
+    from common.tasks.baselines import beside, nbsvm
 
     labels, lstm = outputs["test_labels"], outputs["test_probabilities"]
     (linear,) = nbsvm(splits.train.x, splits.train.y, [splits.test.x])

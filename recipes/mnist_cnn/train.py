@@ -12,9 +12,9 @@ the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from common.budget import Budget
-from common.config import require, require_seed
-from common.errors import UsageError
+from common.basics.errors import UsageError
+from common.runs.config import require, require_seed
+from common.training.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -161,19 +161,19 @@ def train(config, run):
 
     Args:
         config: Config.
-        run: common.run.Run, opened.
+        run: common.runs.run.Run, opened.
 
     Returns:
         The content of the run's metrics.json.
     """
     import keras
 
-    from common.augment import random_affine
-    from common.backend import jit_compile, seed_everything
-    from common.baselines import linear_on_pixels
-    from common.batches import ArrayBatches, balanced_weights
-    from common.schedules import one_cycle
-    from common.training import finish, fit
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.augment import random_affine
+    from common.layers.schedules import one_cycle
+    from common.tasks.baselines import linear_on_pixels
+    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.fit import finish, fit
 
     from .model import build_model
 

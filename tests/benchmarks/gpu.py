@@ -30,8 +30,10 @@ WAYS = {
 
 def measure(name, preset, way, epochs):
     """Trains in this process; returns seconds and what ran on what."""
-    from common import backend, registry, whole_epochs
-    from common.run import Options, Run
+    from common.basics import backend
+    from common.runs import registry
+    from common.runs.run import Options, Run
+    from common.training import whole_epochs
 
     backend.start()
     whole, precision = WAYS[way]

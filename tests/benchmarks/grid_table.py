@@ -64,11 +64,11 @@ def config_of(row, seed):
 
 def work(folder, worker, workers):
     """Trains this worker's share of what is missing, a line in its file for each."""
-    from common import backend
+    from common.basics import backend
 
     backend.start()
+    from common.basics.errors import RecipeError
     from common.data import Source
-    from common.errors import RecipeError
     from common.tuning.tuner import TrialRun, read_history
     from recipes.cifar10_cnn import train as recipe
     from tests.benchmarks.probe import TestAccuracy, watching

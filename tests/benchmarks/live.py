@@ -24,8 +24,8 @@ VALIDATION = 1 / 3
 
 def write_part(name, path, train=3000, test=2000):
     """Writes part of a recipe's real data as .npz, unless it is there; always the same examples."""
-    from common import registry
     from common.data import Source
+    from common.runs import registry
 
     if path.exists():
         return

@@ -38,7 +38,7 @@ def first_batch(name):
 
     Everything that a training does before it: reading, encoding, building and compiling the model.
     """
-    from common import backend
+    from common.basics import backend
 
     backend.start()
     begun = time.perf_counter()
@@ -48,8 +48,9 @@ def first_batch(name):
 
 def prepared(name, preset="best"):
     """Returns the `model` and the `train` batches of a preset as its train() makes them."""
-    from common import registry, training
-    from common.run import Options, Run
+    from common.runs import registry
+    from common.runs.run import Options, Run
+    from common.training import fit as training
 
     caught = {}
 
@@ -80,12 +81,12 @@ def pipeline(name, seconds=3.0, pairs=20):
     Both sides go through Keras' fit, in turns, each for so many seconds; the median over the pairs.
     CPU time, because neighbours disturb wall time by more than what is measured here.
     """
-    from common import backend
+    from common.basics import backend
 
     backend.start()
     import tensorflow as tf
 
-    from common.batches import feed, per_call
+    from common.training.batches import feed, per_call
 
     found = prepared(name)
     model, batches = found["model"], found["train"]
@@ -114,14 +115,14 @@ def fit_overhead(name="cifar10_cnn", seconds=3.0, pairs=20):
     that is saved included, over the rest of it; and the CPU time of our batches over that of arrays
     handed to fit, as in `pipeline`.
     """
-    from common import backend
+    from common.basics import backend
 
     backend.start()
     import numpy as np
 
-    from common import registry
-    from common.batches import feed
-    from common.run import Options, Run
+    from common.runs import registry
+    from common.runs.run import Options, Run
+    from common.training.batches import feed
 
     module = registry.load(name)
     config = dataclasses.replace(module.PRESETS["article"], epochs=2)
@@ -200,8 +201,9 @@ def trial_overhead(method, trials=20):
 
     Closing the one (record, table, clean-up), choosing the other and making its run folder.
     """
-    from common import backend, registry
-    from common.config import to_dict
+    from common.basics import backend
+    from common.runs import registry
+    from common.runs.config import to_dict
     from common.tuning.definition import Definition, make_tuner
 
     backend.start()

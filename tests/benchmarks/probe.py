@@ -11,14 +11,14 @@ import keras
 @contextlib.contextmanager
 def watching(callback):
     """While this lasts, `common.training.fit`, which all recipes train with, calls a callback as well."""
-    from common import training
+    from common.training import fit
 
-    original = training.fit
-    training.fit = functools.partial(original, callbacks=[callback])
+    original = fit.fit
+    fit.fit = functools.partial(original, callbacks=[callback])
     try:
         yield
     finally:
-        training.fit = original
+        fit.fit = original
 
 
 def clocks():
@@ -58,8 +58,8 @@ class TestAccuracy(keras.callbacks.Callback):
             self._note()
 
     def _note(self):
-        from common.averaging import averaged_weights
-        from common.batches import inference_batches, predict
+        from common.training.averaging import averaged_weights
+        from common.training.batches import inference_batches, predict
 
         before = clocks()
         with averaged_weights(self.model):

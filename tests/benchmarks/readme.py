@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from common.files import write_text_atomic
-from common.results import replace_section
+from common.basics.files import write_text_atomic
+from common.studies.results import replace_section
 from tests.benchmarks import (
     depth,
     gpu,

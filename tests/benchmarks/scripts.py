@@ -114,7 +114,7 @@ def _unit(images):
 
 def _encoder(texts, words, length):
     """Returns a function from texts to int32 `(n, length)`: the last words, padded in front."""
-    from common.text import TextEncoder
+    from common.data.text import TextEncoder
 
     encoder = TextEncoder.fit(texts, words, length)
 

@@ -375,7 +375,7 @@ def main():
     parser.add_argument("--mean", action="store_true", help="show methods the mean over seeds")
     parser.add_argument("--output", type=Path, help="folder for results and pictures")
     arguments = parser.parse_args()
-    from common.files import write_text_atomic
+    from common.basics.files import write_text_atomic
 
     names = list(json.loads((arguments.tables / "tables.json").read_text()))
     for name in arguments.names.split(",") if arguments.names else names:

@@ -60,13 +60,14 @@ def batch(name):
 
 def keras_trainer(name, x, y, jit):
     """Returns a function that trains a number of steps of the recipe's own model."""
-    from common import backend, registry
+    from common.basics import backend
+    from common.runs import registry
 
     backend.start()
     import keras
 
-    from common.batches import feed, per_call
-    from common.fast_adam import FusedAdam
+    from common.layers.fast_adam import FusedAdam
+    from common.training.batches import feed, per_call
 
     config = registry.load(name).PRESETS["article"]
     keras.utils.set_random_seed(0)
@@ -102,7 +103,7 @@ def multiply_adds(name):
     import keras
     import numpy as np
 
-    from common import registry
+    from common.runs import registry
 
     if name in ("imdb_bilstm", PACKED):
         # Two directions, four gates, input and recurrent products, 250 steps; the head is nothing.
@@ -252,7 +253,8 @@ def draw(results, path):
 
 def machine():
     """Returns the machine and the versions in words."""
-    from common import environment, processor
+    from common.basics import processor
+    from common.runs import environment
 
     versions = environment.versions()
     named = ", ".join(
@@ -283,7 +285,7 @@ def main():
     names = arguments.names.split(",")
     if "imdb_bilstm" in names and "plain PyTorch" in wanted:
         names.append(PACKED)
-    from common import processor
+    from common.basics import processor
 
     kind = processor.vector_instructions() or platform.machine()
     file = (arguments.output or Path()) / f"throughput_{kind.lower()}.json"

@@ -28,8 +28,8 @@ def run_script(name, which, seed):
     import keras
     import numpy as np
 
-    from common import registry
     from common.data import Source
+    from common.runs import registry
     from tests.benchmarks.probe import TestAccuracy
     from tests.benchmarks.scripts import SCRIPTS
 
@@ -54,8 +54,8 @@ def run_script(name, which, seed):
 
 def run_preset(name, preset, seed):
     """Trains a preset; returns the same."""
-    from common import registry
-    from common.run import Options, Run
+    from common.runs import registry
+    from common.runs.run import Options, Run
     from tests.benchmarks.probe import TestAccuracy, watching
 
     module = registry.load(name)
@@ -66,7 +66,7 @@ def run_preset(name, preset, seed):
         splits = run.load(module.load_data)
         inputs = splits.test.x
         if hasattr(module, "encode"):
-            from common.text import TextEncoder
+            from common.data.text import TextEncoder
 
             encoder = TextEncoder.fit(splits.train.x, config.vocabulary_size, config.max_tokens)
             inputs = encoder.encode(splits.test.x)
@@ -80,7 +80,7 @@ def measure(name, which, seed):
     """Returns the rows of one training, in this process."""
     if which not in PRESETS:
         return run_script(name, which, seed)
-    from common import backend
+    from common.basics import backend
 
     backend.start()
     return run_preset(name, which, seed)

@@ -1,0 +1,9 @@
+"""The words people type: one file for each family of commands, and what notebooks call.
+
+Everything may be imported here, and nothing imports this but the recipes' own scripts. Start reading in
+`entry.py`: it finds the command, and turns what goes wrong into one line and an exit code.
+"""
+
+from common.cli.entry import main, run_script, tune_script
+
+__all__ = ["main", "run_script", "tune_script"]

@@ -1,0 +1,134 @@
+"""Where a command starts: the console script `recipes`, `python -m recipes`, a recipe's own scripts.
+
+Each command is a function of the remaining words that returns an exit code: 0 done, 1 a RecipeError
+(data, files, divergence), 2 a usage error, 130 interrupted. Keras is imported inside the commands
+that need it, after the command line has been checked.
+"""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+from common.basics import streams
+from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.passwords import hide
+
+USAGE = """\
+Deep-learning recipes that a person can run, read, tune and trust.
+
+usage: recipes COMMAND ...
+
+  list                      every recipe, its presets and its measured result
+  train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags);
+                            --seeds 5: five seeds, mean and deviation
+  evaluate RUN              score a run's model again on its validation and test split
+  predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
+  explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
+  export RUN --format F     savedmodel, onnx or litert, checked against the model
+  report RUN                write report.html again
+  compare RUN RUN...        runs side by side, with tests; those of several seeds as one
+  results NAME              train the presets over seeds and write results.json
+  tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
+  sweep NAME [flags]        compare search methods on one budget of epochs
+
+Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+
+# What a command lies in: its file is imported when it is asked for.
+COMMANDS = {
+    "list": "listing",
+    "train": "train",
+    "evaluate": "trained",
+    "predict": "trained",
+    "explain": "trained",
+    "export": "trained",
+    "report": "trained",
+    "compare": "listing",
+    "results": "results",
+    "tune": "search",
+    "sweep": "search",
+}
+
+
+def main(argv=None):
+    """Runs one command.
+
+    Args:
+        argv: Words after `recipes`; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    return guarded(_command, list(sys.argv[1:] if argv is None else argv))
+
+
+def run_script(file, argv=None):
+    """Trains the recipe whose `train.py` is `file`; what a recipe script calls.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(_of("train"), [Path(file).resolve().parent.name, *words])
+
+
+def tune_script(file, argv=None):
+    """Searches hyperparameters of the recipe whose `tune.py` is `file`.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(_of("tune"), [Path(file).resolve().parent.name, *words])
+
+
+def guarded(function, words):
+    """Runs a command; returns the exit code. An error is one line, with --debug a traceback."""
+    streams.prepare()
+    return streams.finish(_exit_code(function, words))
+
+
+def _exit_code(function, words):
+    debug = "--debug" in words
+    try:
+        return function(words) or 0
+    except SystemExit as stop:  # tyro's --help
+        return stop.code or 0
+    except RecipeError as error:
+        if debug:
+            raise
+        print(f"error: {hide(error)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        # Keras writes paragraphs, in colour.
+        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", hide(error)).split())
+        hint = "--debug shows the traceback"
+        if isinstance(error, ModuleNotFoundError):
+            hint = (
+                f"this is {sys.executable}; `make setup` installs what is needed into .venv; {hint}"
+            )
+        print(f"error: {type(error).__name__}: {text} ({hint})", file=sys.stderr)
+        return 1
+
+
+def _of(command):
+    """Returns the function of a command."""
+    return getattr(importlib.import_module(f"common.cli.{COMMANDS[command]}"), f"{command}_command")
+
+
+def _command(words):
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] not in COMMANDS:
+        raise UsageError(
+            f"unknown command '{words[0]}'{near_match(words[0], COMMANDS)} (`recipes --help`)"
+        )
+    return _of(words[0])(words[1:])

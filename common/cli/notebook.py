@@ -1,0 +1,272 @@
+"""What the companion notebooks share: a quiet start, small trainings that are kept, and pictures.
+
+    python -m common.cli.notebook notebooks/*.ipynb     runs notebooks and stores what they show
+
+A notebook explains, the recipe computes. Which data it uses says the variable NOTEBOOK_DATA: "sample"
+(default, built in) or "full"; every notebook prints it.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import sys
+import time
+from pathlib import Path
+
+from common.basics.errors import RecipeError
+from common.basics.files import read_json
+from common.basics.wording import duration
+from common.runs import config as configuration
+from common.runs import registry
+
+KEY = "keras_recipe_box"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclasses.dataclass
+class Trained:
+    """A finished training and what one asks of it."""
+
+    run: object
+    model: object
+    splits: object
+    metrics: dict
+    history: list
+
+    def predict(self, x):
+        """Returns probabilities `(n, classes)` of model inputs."""
+        from common.training.batches import inference_batches, predict
+
+        return predict(self.model, inference_batches(x))
+
+    def column(self, name):
+        """Returns a column of the history, a list over epochs."""
+        return [float(row[name]) for row in self.history]
+
+
+def start(minutes, full="tens of minutes"):
+    """Starts Keras quietly and says what the notebook runs on.
+
+    Args:
+        minutes: How long the notebook takes on two cores with the sample, e.g. "2 minutes".
+        full: The same with the real data set; None: it always uses the sample.
+
+    Returns:
+        Which data to use: "sample" or "full".
+    """
+    import logging
+
+    from common.basics import backend, processor
+
+    name = backend.start()
+    # TensorFlow warns of functions traced anew, which several models in one process cannot avoid.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    import keras
+
+    data = os.environ.get("NOTEBOOK_DATA", "sample") if full else "sample"
+    devices = ", ".join(backend.accelerators()) or f"{processor.cpu_count()} CPU cores"
+    text = "the real data set"
+    if data == "sample":
+        text = "built-in sample data"
+        text += " (NOTEBOOK_DATA=full before Jupyter starts: the real set)" if full else ""
+    print(
+        f"Keras {keras.__version__} on {name}, {devices}; {text}. "
+        f"About {minutes if data == 'sample' else full} on two cores."
+    )
+    return data
+
+
+def kept(recipe, *what):
+    """Returns the folder for something of a recipe that a notebook trains, and finds again later.
+
+    Another for other code of the recipe, and on another backend: what is found must be what would be
+    trained.
+
+    Args:
+        recipe: Name of the recipe.
+        what: What it is, anything that JSON can hold.
+    """
+    files = sorted((registry.recipes_folder() / recipe).glob("*.py"))
+    code = [file.read_text(encoding="utf-8") for file in files]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    name = configuration.short_hash([what, backend, code])
+    return ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
+
+
+def train(recipe, config, data, quiet=True):
+    """Trains a recipe, or opens the same training if it has been done before.
+
+    Args:
+        recipe: Name of the recipe.
+        config: Its Config.
+        data: As for --data.
+        quiet: Whether to hide the lines of the epochs.
+
+    Returns:
+        Trained.
+    """
+    import csv
+
+    from common.runs.run import Options, Run
+    from common.training.loading import load_model
+
+    module = registry.load(recipe)
+    folder = kept(recipe, configuration.to_dict(config), data)
+    run = Run(recipe, config, Options(data=data, run_dir=folder, report=False), "custom")
+    if not run.finished:
+        run.open()
+        with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
+            module.train(config, run)
+    metrics = read_json(run.path("metrics.json"), "metrics")
+    seconds = read_json(run.path("timing.json"), "timing")["train_wall_seconds"]
+    with run.path("history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    print(
+        f"{recipe}: {metrics['epochs']} epochs, validation {metrics['validation']['accuracy']:.2%}, "
+        f"test {metrics['test']['accuracy']:.2%} on {metrics['data']['label']} "
+        f"(trained in {duration(seconds)})"
+    )
+    splits = run.load(module.load_data)
+    return Trained(run, load_model(run.path("best.keras")), splits, metrics, history)
+
+
+def command(*words):
+    """Runs `recipes WORDS...` and prints what it prints, without the project's path.
+
+    Raises:
+        RecipeError: It did not succeed.
+    """
+    from common.cli import main
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = main([str(word) for word in words])
+    print(printed.getvalue().replace(f"{ROOT}{os.sep}", ""))
+    if code:
+        raise RecipeError(f"recipes {' '.join(map(str, words))} ended with exit code {code}")
+
+
+def show(picture):
+    """Shows a matplotlib figure, or PNG bytes, in the notebook."""
+    from IPython.display import Image, display
+
+    from common.report.drawing import to_png
+
+    content = picture if isinstance(picture, bytes) else to_png(picture)
+    display(Image(content, width=min(_width(content), 900)))
+
+
+def _width(png):
+    # Bytes 16 to 20 of a PNG are its width; the figures have 150 pixels to the inch.
+    return int(int.from_bytes(png[16:20], "big") * 96 / 150)
+
+
+def panels(rows, columns, title, size=1.5):
+    """Returns a figure and its axes (rows x columns), without frames, for small pictures.
+
+    Args:
+        rows, columns: How many.
+        title: The finding, as a sentence.
+        size: Inches of a side.
+    """
+    from matplotlib.figure import Figure
+
+    from common.report.drawing import set_title
+
+    figure = Figure(
+        figsize=(max(size * columns, 4.0), size * rows + 0.6), dpi=150, layout="constrained"
+    )
+    set_title(figure, title)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for each in axes.flat:
+        each.set_axis_off()
+    return figure, axes
+
+
+def lines(series, xlabel, ylabel, title, x=None, marker=None):
+    """Draws named curves in the look of the reports; told apart in grey by lightness and dashes.
+
+    Args:
+        series: Dict from name to values.
+        x: Common x values (default: 1, 2, ...).
+
+    Returns:
+        The figure.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    from common.report.drawing import FAINT, INK, new_axes
+    from common.tuning.figures import STYLES
+
+    figure, axes = new_axes(7.0, 3.6, xlabel, ylabel, title)
+    if x is None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for (name, values), (colour, style) in zip(series.items(), STYLES, strict=False):
+        places = range(1, len(values) + 1) if x is None else x
+        axes.plot(places, values, linestyle=style, color=colour, lw=1.9, label=name, marker=marker)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    return figure
+
+
+def code_hash(notebook):
+    """Returns a digest of a notebook's code cells, in order."""
+    code = "\n\x00\n".join(
+        cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"
+    )
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def execute(path, output=None, timeout=3600):
+    """Runs a notebook from its own folder and stores outputs and what they were made with.
+
+    Args:
+        path: The .ipynb file.
+        output: Where to write (default: the same file).
+        timeout: Seconds a cell may take.
+
+    Raises:
+        RecipeError: nbclient is not installed, or a cell failed.
+    """
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+    except ImportError as error:
+        raise RecipeError(
+            f"notebooks need the extra [notebooks] ({error}): make setup EXTRAS=notebooks"
+        ) from error
+    path = Path(path)
+    notebook = nbformat.read(path, as_version=4)
+    begun = time.perf_counter()
+    client = NotebookClient(
+        notebook, timeout=timeout, resources={"metadata": {"path": str(path.parent)}}
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    for cell in notebook["cells"]:
+        # Times of cells would make every execution another file.
+        cell["metadata"].pop("execution", None)
+    notebook["metadata"][KEY] = {
+        "code": code_hash(notebook),
+        "data": os.environ.get("NOTEBOOK_DATA", "sample"),
+        "seconds": round(time.perf_counter() - begun),
+        "executed": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    nbformat.write(notebook, output or path)
+
+
+if __name__ == "__main__":
+    for file in sys.argv[1:]:
+        start_time = time.perf_counter()
+        try:
+            execute(file)
+        except RecipeError as failure:
+            print(f"error: {failure}", file=sys.stderr)
+            raise SystemExit(1) from None
+        print(f"{file}: {time.perf_counter() - start_time:.0f} s", flush=True)

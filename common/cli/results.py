@@ -1,0 +1,128 @@
+"""`recipes results`: trains presets over seeds; `python -m common.cli.results` writes the tables again.
+
+A number in a README is written here from a run that happened.
+"""
+
+import dataclasses
+import inspect
+import time
+from pathlib import Path
+
+from common.basics import child, streams
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import locked, read_json, write_text_atomic
+from common.runs import command_line, registry
+from common.runs import config as configuration
+from common.studies import results, tables
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Trains presets over seeds on the real data and writes results.json and the tables.
+
+    Each run is a process of its own in runs/NAME/results/. Finished runs are reused, so that an
+    interrupted series goes on where it stopped.
+    """
+
+    seeds: int = 3
+    """Seeds 0 to n - 1."""
+    presets: str = "best,article"
+    """Names of presets, separated by commas."""
+    data_dir: Path | None = None
+    """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
+    runs_dir: Path = Path("runs")
+    """Where the runs are kept."""
+    search: Path | None = None
+    """Train nothing; put the search that is finished in this folder into tuning.json and the README."""
+    debug: bool = False
+    """Show tracebacks of errors."""
+
+
+def results_command(words):
+    """Runs `recipes results`; returns the exit code."""
+    streams.goes_on("the series of trainings")
+    if not words or words[0].startswith("-"):
+        if words and words[0] in ("-h", "--help"):
+            print("usage: recipes results NAME [flags]    (recipes results NAME --help)")
+            return 0
+        raise UsageError("recipes results needs the name of a recipe first")
+    name = registry.check(words[0])
+    arguments = command_line.parse(
+        Arguments,
+        words[1:],
+        prog=f"recipes results {name}",
+        description=inspect.getdoc(Arguments),
+    )
+    configuration.require(arguments, minimum=1, seeds=arguments.seeds)
+    if arguments.search is not None:
+        from common.tuning import evidence
+
+        with locked(results.file(name).parent):
+            evidence.record(name, arguments.search)
+        write_tables()
+        print(evidence.section(name))
+        return 0
+    module = registry.load(name)
+    presets = [preset.strip() for preset in arguments.presets.split(",") if preset.strip()]
+    planned = [(preset, seed) for preset in presets for seed in range(arguments.seeds)]
+    for preset in presets:
+        configuration.preset(module.PRESETS, preset)
+    start = time.perf_counter()
+    for index, (preset, seed) in enumerate(planned):
+        directory = arguments.runs_dir / name / "results" / f"{preset}-seed{seed}"
+        print(f"[{index + 1} of {len(planned)}] {name} {preset}, seed {seed}", flush=True)
+        _train(name, module, preset, seed, directory, arguments.data_dir)
+        results.record(name, directory)
+        write_tables()
+    print(
+        f"{len(planned)} runs in {(time.perf_counter() - start) / 60:.0f} min: {results.file(name)}"
+    )
+    print(tables.recipe_table(name))
+    return 0
+
+
+def _train(name, module, preset, seed, directory, data_dir):
+    config = dataclasses.replace(module.PRESETS[preset], seed=seed)
+    if (directory / "metrics.json").exists() and (directory / "report.html").exists():
+        held = read_json(directory / "config.json", "run configuration")["config"]
+        if held == configuration.to_dict(config):
+            print(f"finished before: {directory}", flush=True)
+            return
+    words = ["train", name, "--preset", preset, "--seed", str(seed), "--run-dir", str(directory)]
+    if data_dir:
+        words += ["--data-dir", str(data_dir)]
+    stale = directory / "config.json"
+    if stale.exists() and read_json(stale, "run configuration")["config"] != (
+        configuration.to_dict(config)
+    ):
+        words.append("--overwrite")
+    code = child.run(words)
+    if code:
+        raise RecipeError(f"the run in {directory} failed with exit code {code}")
+
+
+def readmes():
+    """Yields (path, section, begin, end) of every generated section, with the lines around it."""
+    from common.tuning import evidence
+
+    folder = registry.recipes_folder()
+    yield folder.parent / "README.md", tables.overview_table(), tables.BEGIN, tables.END
+    for name in registry.names():
+        path = folder / name / "README.md"
+        yield path, tables.recipe_table(name), tables.BEGIN, tables.END
+        yield path, evidence.section(name), evidence.BEGIN, evidence.END
+
+
+def write_tables():
+    """Writes the generated sections of all READMEs."""
+    # What another process recorded after this one looked must not leave the tables again.
+    with locked(registry.recipes_folder()):
+        for path, section, begin, end in readmes():
+            text = path.read_text(encoding="utf-8")
+            updated = tables.replace_section(text, section, begin, end)
+            if updated != text:
+                write_text_atomic(path, updated)
+
+
+if __name__ == "__main__":
+    write_tables()

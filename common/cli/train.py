@@ -1,0 +1,133 @@
+"""`recipes train`: reads the command and the data, trains in a run folder, writes its report."""
+
+import dataclasses
+import shlex
+import sys
+
+from common.basics import backend, streams
+from common.basics.errors import RecipeError
+from common.cli.arguments import names_recipe
+from common.runs import command_line, recorded, registry
+from common.training import budget
+
+
+def train_command(words):
+    """Runs `recipes train`; returns the exit code, None for 0."""
+    if not names_recipe("train", words):
+        return 0
+    from common.runs.run import Run
+    from common.studies import series
+
+    name, words = registry.check(words[0]), words[1:]
+    module = registry.load(name)
+    options, config = command_line.parse_recipe(
+        module,
+        words,
+        series.TrainOptions,
+        prog=f"recipes train {name}",
+        description=(module.__doc__ or "").strip(),
+    )
+    if options.seeds > 1:
+        backend.check()
+        return series.train(name, config, options, preset_name(module, config), words)
+    run = Run(name, config, options, preset=preset_name(module, config))
+    return train(module, run, command_line.given_fields(module.Config, words))
+
+
+def preset_name(module, config):
+    """Returns the name of the preset that a Config is, whatever its seed, or "custom"."""
+    for name, value in module.PRESETS.items():
+        if dataclasses.replace(value, seed=config.seed) == config:
+            return name
+    return "custom"
+
+
+def train(module, run, given=()):
+    """Trains a recipe in a run folder, prints the result and writes the report.
+
+    Args:
+        module: The recipe's `train` module.
+        run: Run, not opened yet.
+        given: Names of the Config fields that the user chose; the others may be fitted to own data.
+
+    Returns:
+        The exit code.
+    """
+    # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
+    # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
+    backend.check()
+    streams.goes_on("the training")
+    run.check()
+    with streams.doing("Reading the data"):
+        splits = run.load(module.load_data)
+    from common.data import remarks
+
+    remarks.show(splits.info)
+    run.fit_to_data(module, given)
+    # The process before ended while it wrote the report: that is all there is left to do.
+    trained = run.lacks_report and not run.options.overwrite
+    if trained:
+        results = finished_on(run, splits)
+    backend.start_or_interrupt()
+    try:
+        if trained:
+            print(f"{run.directory} is trained; its report is missing: writing it", flush=True)
+        else:
+            run.open()
+            remark = run.options.config and recorded.remark(
+                run.options.config, splits.info, run.options.data
+            )
+            if remark:
+                print(remark)
+            print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
+            print(budget.describe(run, splits), flush=True)
+            results = module.train(run.config, run)
+        if run.options.report:
+            write_run_report(run, module, run.load(module.load_data))
+    except KeyboardInterrupt:
+        if run.finished:
+            hint = f"The training is finished; for its report: {_report_command(run)}"
+        else:
+            hint = f"Finished epochs are kept; the same command continues, or: {run.command}"
+        print(f"\nInterrupted. {hint}", file=sys.stderr)
+        return 130
+    from common.training import fit
+
+    print(fit.finish_line(results, run))
+    return 0
+
+
+def finished_on(run, splits):
+    """Returns the metrics of a finished run.
+
+    Raises:
+        RecipeError: They are damaged, or the data is not what it was trained on.
+    """
+    from common.runs.run import read_metrics
+
+    metrics, trained = read_metrics(run.directory), run.data_info()["fingerprint"]
+    if splits.info.fingerprint != trained:
+        raise RecipeError(
+            f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
+            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
+            "the run on this with `recipes evaluate`"
+        )
+    return metrics
+
+
+def _report_command(run):
+    return shlex.join(["recipes", "report", str(run.directory)])
+
+
+def write_run_report(run, module, splits):
+    from common.explain.explanation import explain_examples
+    from common.report.page import write_report
+
+    explanations = explain_examples(run, encoder(module, run), splits)
+    return write_report(run.directory, splits, explanations=explanations)
+
+
+def encoder(module, run):
+    """Returns the recipe's function from raw inputs to model inputs (the identity for images)."""
+    encode = getattr(module, "encode", None)
+    return (lambda x: encode(run, x)) if encode else (lambda x: x)

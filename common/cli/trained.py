@@ -1,0 +1,241 @@
+"""The commands on a finished run: evaluate, predict, explain, export, report."""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+
+from common.basics import backend, streams
+from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import printable
+from common.cli.arguments import arguments_of
+from common.cli.train import encoder, finished_on, write_run_report
+
+
+def open_run(path):
+    """Returns a finished run and its recipe's module; the backend is started once all is checked."""
+    from common.runs.run import open_finished
+
+    opened = open_finished(path)
+    backend.check()
+    return opened
+
+
+# Of the commands that read a run's data.
+DATA_FLAGS = {
+    "data": (str | None, None, "Where the run's data is now, if it has moved: a path."),
+    "data_dir": (Path | None, None, "Folder of TensorFlow Datasets."),
+}
+
+
+def source_of(run, arguments):
+    """Returns where a run's data is: where the flags say, else where it was."""
+    from common.data import Source
+
+    reading = run.source.reading
+    # Found in the training images, where no flag gave it; other data is read alike.
+    found = (run.data_info().get("reading") or {}).get("value_range")
+    if found is not None and arguments.data:
+        reading = dataclasses.replace(reading, value_range=tuple(found))
+    return Source(
+        data=arguments.data or run.source.data,
+        data_dir=arguments.data_dir or run.source.data_dir,
+        reading=reading,
+    )
+
+
+def splits_of(run, module, arguments):
+    """Returns the Splits of a run's data."""
+    with streams.doing("Reading the data"):
+        return module.load_data(run.config, source_of(run, arguments))
+
+
+def evaluate_command(words):
+    """Runs `recipes evaluate`; returns the exit code, None for 0."""
+    arguments = arguments_of(
+        "evaluate",
+        "Scores a run's best model on the validation and test split of its data, or on your own.",
+        words,
+        run=(Path, ..., "Run folder."),
+        data=(str | None, None, "Other data with the same classes: a path (default: the run's)."),
+        data_dir=DATA_FLAGS["data_dir"],
+        json=(bool, False, "Print JSON."),
+    )
+    run, module = open_run(arguments.run)
+    splits = splits_of(run, module, arguments)
+    trained = tuple(run.data_info()["class_names"])
+    if splits.info.class_names != trained:
+        raise RecipeError(
+            f"the model knows the classes {', '.join(trained)}; "
+            f"the data has {', '.join(splits.info.class_names)}"
+        )
+    backend.start_or_interrupt()
+    from common.tasks import metrics
+    from common.training import batches
+    from common.training.loading import load_model
+
+    model, encode = load_model(run.path("best.keras")), encoder(module, run)
+    outputs = batches.predict_splits(model, splits, encode)
+    scores = metrics.summarise(**outputs)
+    if arguments.json:
+        print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
+        return
+    print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
+    if splits.info.note:
+        print(splits.info.note)
+    for name, score in scores.items():
+        interval = score.get("accuracy_interval")
+        spread = f"  (95 % {interval[0]:.2%} to {interval[1]:.2%})" if interval else ""
+        print(
+            f"{name:<11} accuracy {score['accuracy']:.2%}{spread}  loss {score['loss']:.4f}  "
+            f"ECE {score['ece']:.4f}  {score['count']:,} examples"
+        )
+
+
+def predict_command(words):
+    """Runs `recipes predict`; returns the exit code, None for 0."""
+    arguments = arguments_of(
+        "predict",
+        "Classifies files with a run's best model: images, or text files, as the recipe needs. What "
+        "cannot be read is named, everything else is answered, and the exit code is 1.",
+        words,
+        run=(Path, ..., "Run folder."),
+        files=(
+            tuple[str, ...],
+            ...,
+            "Files, folders of files, CSV files of texts; '-' reads standard input.",
+        ),
+        output=(Path | None, None, "CSV file to write: name, class, probabilities."),
+        text_column=(
+            str | None,
+            None,
+            "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
+        ),
+        top=(int, 3, "Classes to print per file."),
+        json=(bool, False, "Print JSON with the probabilities of all classes."),
+    )
+    if not arguments.files:
+        raise UsageError("recipes predict needs a file to classify after the run folder")
+    if arguments.json and arguments.output:
+        raise UsageError("--json prints the answers and --output writes them as CSV: give one")
+    run, module = open_run(arguments.run)
+    from common.data import inputs as prediction
+    from common.tasks import answers
+
+    answers.check_output(arguments.output, arguments.files)
+    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
+    backend.start_or_interrupt()
+    answers.classify(
+        run,
+        encoder(module, run),
+        given,
+        output=arguments.output,
+        as_json=arguments.json,
+        top=arguments.top,
+    )
+
+
+def explain_command(words):
+    """Runs `recipes explain`; returns the exit code, None for 0."""
+    arguments = arguments_of(
+        "explain",
+        "Explains a run's answers and draws a picture for each file.\n\n"
+        "Of an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
+        "integrated gradients, pixel by pixel for and against it; and how the probability falls while "
+        "the most marked pixels are removed, beside random ones.\n\n"
+        "Of a text: a page with its words shaded for and against the class, the words that weigh "
+        "most, and the same fall while words are removed.\n\n"
+        "Both with a check against the same network with random weights: an explanation that stays "
+        "the same explains nothing.",
+        words,
+        run=(Path, ..., "Run folder."),
+        files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
+        label=(str | None, None, "Class to explain (default: the predicted one)."),
+        output=(Path | None, None, "Folder for the pictures (default: RUN/explanations)."),
+    )
+    if not arguments.files:
+        raise UsageError("recipes explain needs a file to explain after the run folder")
+    run, module = open_run(arguments.run)
+    from common.data import inputs as prediction
+
+    label = arguments.label and printable(arguments.label)
+    if label is not None:
+        prediction.check_label(label, run.data_info()["class_names"])
+    prediction.check_files(arguments.files)
+    backend.start_or_interrupt()
+    from common.explain import explanation
+
+    streams.goes_on("the explanation")
+    encode = encoder(module, run)
+    output = arguments.output or run.path("explanations")
+    for lines in explanation.explain_files(run, encode, arguments.files, label, output):
+        print(lines, flush=True)
+
+
+def export_command(words):
+    """Runs `recipes export`; returns the exit code, None for 0."""
+    arguments = arguments_of(
+        "export",
+        "Exports a run's best model and checks it against the model on 100 test inputs.",
+        words,
+        run=(Path, ..., "Run folder."),
+        format=(str, "savedmodel", "savedmodel, onnx or litert."),
+        output=(Path | None, None, "Where to write (default: in the run folder)."),
+        overwrite=(bool, False, "Replace an existing export."),
+        **DATA_FLAGS,
+    )
+    from common.export.conversion import FORMATS, check_output, default_output, export
+
+    if arguments.format not in FORMATS:
+        raise UsageError(
+            f"unknown format '{arguments.format}'{near_match(arguments.format, FORMATS)} "
+            f"(there are: {', '.join(FORMATS)})"
+        )
+    run, module = open_run(arguments.run)
+    output = arguments.output or default_output(run.directory, arguments.format)
+    check_output(output, arguments.format, arguments.overwrite)
+    splits = splits_of(run, module, arguments)
+    backend.start_or_interrupt()
+    inputs = encoder(module, run)(splits.test.x[:100])
+    from common.export.package import describe
+
+    result = export(
+        run.path("best.keras"),
+        arguments.format,
+        output,
+        inputs,
+        overwrite=arguments.overwrite,
+        describe=lambda model: describe(run, model),
+    )
+    names = ", ".join(path.name for path in result.beside)
+    script = shlex.join(["python", str(result.path.with_name("predict.py")), str(result.path)])
+    print(
+        f"Wrote {result.path} ({result.format}, {result.bytes / 1e6:.2f} MB, exported by "
+        f"{result.backend}). Largest difference of a probability from the model's on "
+        f"{result.count} test inputs: {result.max_difference:.2e}. "
+        f"Beside it: {names}. To use it without this project: {script} FILE..."
+    )
+
+
+def report_command(words):
+    """Runs `recipes report`; returns the exit code, None for 0."""
+    arguments = arguments_of(
+        "report",
+        "Writes a run's report.html again.",
+        words,
+        run=(Path, ..., "Run folder."),
+        **DATA_FLAGS,
+    )
+    from common.runs.run import read_metrics
+
+    run, module = open_run(arguments.run)
+    if not run.finished:
+        raise RecipeError(
+            f"{run.directory} is not finished (no metrics.json): finish it with `{run.command}`"
+        )
+    read_metrics(run.directory)
+    splits = splits_of(run, module, arguments)
+    finished_on(run, splits)
+    backend.start_or_interrupt()
+    path = write_run_report(run, module, splits)
+    print(f"Report: {Path(path).resolve()}")

@@ -1,0 +1,254 @@
+"""Finds and reads what `recipes predict` is given: images, texts, folders, rows, standard input."""
+
+import csv
+import io
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.basics.errors import RecipeError, UsageError, near_match
+
+TEXT_SUFFIXES = (".txt",)
+
+
+class _StandardInput(io.BytesIO):
+    def __repr__(self):  # Pillow's messages show it.
+        return "standard input"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text of a CSV file."""
+
+    name: str
+    """File and number of the row, e.g. "reviews.csv:12"."""
+    text: str
+    problem: str = ""
+    """Why it cannot be classified, if it cannot."""
+
+
+class Given:
+    """What is to be classified: found and counted, to be read while it is iterated over.
+
+    Iterating yields `(name, source)`; a source is what `read_image` or `read_text` takes.
+
+    Args:
+        files: Paths as they were given; "-" is standard input. Folders are searched for files of
+            the kind, and a .csv file of a text model is its rows.
+        data: What the run's environment.json says of its data.
+        text_column: Column of a CSV file that holds the texts. None: as in the run's data.
+
+    Raises:
+        UsageError: A CSV file where images are classified.
+        RecipeError: Something is absent or cannot be read, or holds nothing to classify.
+    """
+
+    def __init__(self, files, data, text_column=None):
+        kind = data["kind"]
+        text_column = text_column or (data.get("reading") or {}).get("text_column") or "text"
+        self.count = 0
+        self.skipped = 0
+        """Files of the folders that are not of the kind."""
+        self._parts = []
+        for file in files:
+            if file != "-" and Path(file).is_dir():
+                self._add_folder(file, kind, alone=len(files) == 1)
+                continue
+            check_files([file])
+            if Path(file).suffix.lower() != ".csv":
+                self._parts.append([(file, file)])
+                self.count += 1
+            elif kind == "image":
+                raise UsageError(
+                    f"this model classifies images: expected image files or folders, got {file}"
+                )
+            else:
+                self.count += sum(1 for row in _rows(file, text_column))
+                self._parts.append((row.name, row) for row in _rows(file, text_column))
+
+    def __iter__(self):
+        for part in self._parts:
+            yield from part
+
+    def _add_folder(self, folder, kind, alone):
+        from common.data import folders
+
+        suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
+        found, others = _files_below(folder, suffixes)
+        if not found:
+            raise RecipeError(
+                f"the folder {folder} holds nothing to classify: expected files named "
+                f"{', '.join(suffixes)}, found {others} others"
+            )
+        self.count += len(found)
+        self.skipped += others
+        # Names relative to the folder; where more is given, they say which folder it was.
+        self._parts.append(
+            (Path(path).relative_to(folder).as_posix() if alone else path, path) for path in found
+        )
+
+
+def _files_below(folder, suffixes):
+    """Returns the sorted paths of the files with these suffixes, and how many others there are."""
+
+    def refuse(error):
+        raise RecipeError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    found, others = [], 0
+    seen = {os.path.realpath(folder)}
+    # Class folders may be links; one that leads back up must not be followed for ever.
+    for directory, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(directory, name)) for name in folders}
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and real[name] not in seen
+        )
+        seen.update(real.values())
+        for name in sorted(names):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                found.append(os.path.join(directory, name))
+            else:
+                others += 1
+    return found, others
+
+
+def _rows(file, column):
+    """Yields the Rows of a CSV file.
+
+    A row that is damaged by itself is yielded with its problem, so that it does not cost the others
+    their answers. What makes the whole file doubtful is raised.
+    """
+    # The default limit of 131,072 characters would refuse long documents.
+    csv.field_size_limit(2**31 - 1)
+    try:
+        # utf-8-sig drops the byte order mark that spreadsheets write.
+        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            if column.strip().lower() not in header:
+                raise RecipeError(
+                    f"{file} has no column '{column}'{near_match(column, header)} (found: "
+                    f"{', '.join(header) or 'an empty file'}); name the column of the texts with "
+                    "--text-column"
+                )
+            position = header.index(column.strip().lower())
+            number = 0
+            for cells in filter(None, reader):
+                number += 1
+                name, text, problem = f"{file}:{number}", "", ""
+                if len(cells) != len(header):
+                    problem = (
+                        f"{name} has {len(cells)} fields where the header has {len(header)}; "
+                        "texts with commas need quotes"
+                    )
+                else:
+                    text = cells[position]
+                yield Row(name, text, problem)
+    except (OSError, csv.Error) as error:
+        raise RecipeError(f"{file} is not a readable CSV file: {error}") from error
+    if not number:
+        raise RecipeError(f"{file} holds no rows below its header")
+
+
+def check_files(files):
+    """Checks that files are there, before anything slow begins.
+
+    Raises:
+        RecipeError: One is not.
+    """
+    for file in files:
+        if file == "-" and sys.stdin is None:
+            raise RecipeError(
+                "cannot read standard input: it is closed; name a file, or pipe one in (`... - < FILE`)"
+            )
+        # Not is_file: a pipe will do.
+        if file != "-" and (Path(file).is_dir() or not Path(file).exists()):
+            found = "that is a folder" if Path(file).is_dir() else "there is no such file"
+            raise RecipeError(f"cannot read {file}: {found}")
+
+
+def check_label(label, names):
+    """Checks that a class is among those that a model knows.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if label not in names:
+        raise UsageError(
+            f"there is no class '{label}'{near_match(label, names)} (there are: {', '.join(names)})"
+        )
+
+
+def read_image(file, image_size, channels, value_range=None):
+    """Reads an image file, resized and converted as training images are.
+
+    Args:
+        file: Path; "-" is standard input.
+        image_size: `(height, width)` wanted.
+        channels: 1 or 3.
+        value_range: `(low, high)` of the values of 16-bit and float images in the training data;
+            None: they were 8-bit.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+
+    Raises:
+        RecipeError: The file is absent or no image.
+    """
+    from common.data import images
+
+    opened = _StandardInput(_bytes("-")) if file == "-" else file
+    return images.read_image(opened, image_size, channels, value_range)
+
+
+def read_images(files, image_size, channels, value_range=None):
+    """Reads image files; as `read_image`, uint8 `(n, height, width, channels)`."""
+    return np.stack([read_image(file, image_size, channels, value_range) for file in files])
+
+
+def read_text(source):
+    """Reads a text.
+
+    Args:
+        source: Path of a UTF-8 file, "-" for standard input, or a Row.
+
+    Returns:
+        str.
+
+    Raises:
+        RecipeError: The source is absent, damaged, empty or no text.
+    """
+    if isinstance(source, Row):
+        if source.problem:
+            raise RecipeError(source.problem)
+        name, content = source.name, source.text.encode("utf-8", "surrogateescape")
+    else:
+        name = "standard input" if source == "-" else source
+        content = _bytes(source)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"this model classifies text, and {name} is not UTF-8 text ({error.reason})"
+        ) from error
+    if not text.strip():
+        raise RecipeError(f"{name} holds no text to classify")
+    return text
+
+
+def read_texts(sources):
+    """Reads texts; as `read_text`, an object array of str `(n,)`."""
+    texts = np.empty(len(sources), dtype=object)
+    texts[:] = [read_text(source) for source in sources]
+    return texts
+
+
+def _bytes(file):
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot read {file}: {error.strerror or error}") from error

@@ -1,0 +1,145 @@
+"""Gradients of a model's logits with respect to its inputs, on every Keras backend."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from common.basics.errors import RecipeError
+
+
+def logit_model(model, start=None):
+    """Returns the part of a classifier from a tensor of floats to its logits.
+
+    Args:
+        model: Functional keras.Model whose last layer is a Dense layer with a softmax or sigmoid.
+        start: A tensor inside the model; by default the input, after its cast where it is integer
+            pixels, so that a gradient with respect to it exists.
+
+    Returns:
+        keras.Model to float32 `(n, classes)`; a sigmoid's single logit z becomes (-z / 2, z / 2), of
+        which the softmax is the same.
+
+    Raises:
+        RecipeError: The model does not end in a Dense layer.
+        ValueError: The tensor is no cut: something bypasses it.
+    """
+    last = model.layers[-1]
+    if not isinstance(last, layers.Dense):
+        raise RecipeError(
+            "explanations need a model that ends in a Dense layer, "
+            f"{model.name} ends in {type(last).__name__}"
+        )
+    dense = layers.Dense(last.units, use_bias=last.use_bias, name="logits")
+    logits = dense(last.input)
+    dense.set_weights(last.get_weights())
+    if last.units == 1:
+        logits = ops.concatenate([-logits / 2.0, logits / 2.0], axis=-1)
+    return keras.Model(pixels(model) if start is None else start, logits)
+
+
+def pixels(model):
+    """Returns the first float tensor of a model: its input, or the cast of integer pixels."""
+    source = model.inputs[0]
+    if "int" not in source.dtype:
+        return source
+    for operation in model.operations:
+        # The first operation is the input itself; what casts it has it as its only input.
+        if operation.input is source and "float" in operation.output.dtype:
+            return operation.output
+    raise RecipeError(f"{model.name} does not turn its integer input into floats")
+
+
+def class_gradient(model, x, classes):
+    """Returns the gradient of one logit per example.
+
+    Args:
+        model: keras.Model to logits `(n, classes)`.
+        x: float32 inputs `(n, ...)`.
+        classes: The class of each example, int `(n,)`.
+
+    Returns:
+        Tuple of the logits, float32 `(n, classes)`, and the gradients, float32 like x.
+    """
+    x = np.asarray(x, "float32")
+    chosen = np.eye(model.output_shape[-1], dtype="float32")[np.asarray(classes)]
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tensor = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            logits = model(tensor, training=False)
+            score = tf.reduce_sum(logits * chosen)
+        gradient = tape.gradient(score, tensor)
+    elif backend == "jax":
+        import jax
+
+        weights = [variable.value for variable in model.trainable_variables]
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def score(inputs):
+            logits, _ = model.stateless_call(weights, state, inputs, training=False)
+            return (logits * chosen).sum(), logits
+
+        gradient, logits = jax.grad(score, has_aux=True)(ops.convert_to_tensor(x))
+    elif backend == "torch":
+        import torch
+
+        tensor = ops.convert_to_tensor(x).detach().requires_grad_(True)
+        with torch.enable_grad():
+            logits = model(tensor, training=False)
+            (gradient,) = torch.autograd.grad(
+                (logits * ops.convert_to_tensor(chosen)).sum(), tensor
+            )
+    else:
+        raise RecipeError(
+            f"gradients for explanations work on tensorflow, jax and torch, not on {backend}"
+        )
+    return ops.convert_to_numpy(logits), ops.convert_to_numpy(gradient)
+
+
+def weight_gradients(model, x, y, variables):
+    """Returns the gradients of the mean cross-entropy with respect to weights.
+
+    Args:
+        model: keras.Model to probabilities `(n, classes)`.
+        x: Inputs.
+        y: One-hot labels, float32 `(n, classes)`.
+        variables: Trainable variables of the model.
+
+    Returns:
+        List of arrays, one for each variable. Batch normalisation works as in training.
+    """
+
+    def loss_of(probabilities):
+        return ops.mean(keras.losses.categorical_crossentropy(y, probabilities))
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = loss_of(model(x, training=True))
+        found = tape.gradient(loss, [variable.value for variable in variables])
+    elif backend == "jax":
+        import jax
+
+        trainable = model.trainable_variables
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def loss_with(weights):
+            return loss_of(model.stateless_call(weights, state, x, training=True)[0])
+
+        everything = jax.grad(loss_with)([variable.value for variable in trainable])
+        places = {id(variable): index for index, variable in enumerate(trainable)}
+        found = [everything[places[id(variable)]] for variable in variables]
+    elif backend == "torch":
+        import torch
+
+        with torch.enable_grad():
+            loss = loss_of(model(x, training=True))
+            found = torch.autograd.grad(loss, [variable.value for variable in variables])
+    else:
+        raise RecipeError(f"gradients work on tensorflow, jax and torch, not on {backend}")
+    return [ops.convert_to_numpy(gradient) for gradient in found]

@@ -1,0 +1,338 @@
+"""Export of a trained model for use without Keras, checked against the model it came from.
+
+The conversion runs in a process of its own, on the CPU, for three reasons: another Keras backend
+than the current one can do it; TensorFlow on a GPU would put the cuDNN LSTM into the file, which no
+other runtime knows; and the converters write dozens of log lines and can crash. That process
+(export_worker.py) also runs the exported file with the format's own runtime and compares it with the
+predictions of the model under the *current* backend.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from common.basics import partial
+from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.files import could_not_write, make_folder, put_in_place, sync, write_json_atomic
+from common.export.package import Package
+
+MAXIMUM_INPUTS = 100
+
+_DEFAULT_NAMES = {"savedmodel": "savedmodel", "onnx": "model.onnx", "litert": "model.tflite"}
+FORMATS = tuple(_DEFAULT_NAMES)
+
+# format -> backend -> modules that the conversion and its check import.
+_NEEDS = {
+    "savedmodel": {
+        "tensorflow": ("tensorflow",),
+        "jax": ("jax", "tensorflow"),
+    },
+    "onnx": {
+        "tensorflow": ("tensorflow", "onnx", "tf2onnx", "onnxruntime"),
+        "torch": ("torch", "onnx", "onnxscript", "onnxruntime"),
+    },
+    "litert": {
+        "tensorflow": ("tensorflow",),
+    },
+}
+_EXTRAS = {"torch": "torch", "jax": "jax", "onnx": "export", "tf2onnx": "export"}
+_EXTRAS |= {"onnxscript": "export", "onnxruntime": "export"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What was written, and how close it is to the model."""
+
+    path: Path
+    """The file, or the folder of a SavedModel."""
+    format: str
+    """"savedmodel", "onnx" or "litert"."""
+    backend: str
+    """Keras backend that converted it; not always the current one."""
+    max_difference: float
+    """Largest absolute difference of a probability from the current backend's prediction."""
+    count: int
+    """Number of inputs compared."""
+    bytes: int
+    """Size on disk."""
+    input_shape: tuple
+    """Shape of the input, None where any size is accepted."""
+    beside: tuple = ()
+    """Files that go with it, in the same folder: labels.json, predict.py, ..."""
+
+
+def default_output(run_dir, format):
+    """Returns where `export` writes by default: a name in the run folder.
+
+    Args:
+        run_dir: The run folder.
+        format: One of `FORMATS`.
+    """
+    return Path(run_dir) / _DEFAULT_NAMES[_known_format(format)]
+
+
+def export(model_path, format, output, inputs, *, overwrite=False, describe=None):
+    """Exports a model, runs the exported file and compares it with the model.
+
+    The current backend converts where it can; else another installed one does, with the weights
+    from the same file. The batch size stays free in the exported file, except in LiteRT files of
+    recurrent networks, which take one example at a time. Sequence lengths stay free.
+
+    Args:
+        model_path: A .keras file with one input and one output of probabilities.
+        format: "savedmodel" (a folder), "onnx" or "litert".
+        output: Path to write. It appears whole or not at all.
+        inputs: Real inputs to compare on, at least one; the first 100 are used. uint8 images
+            `(n, height, width, channels)` or int32 token ids `(n, length)`.
+        overwrite: Whether to replace what is at `output`.
+        describe: Function of the model that returns its export_package.Package. What it says of
+            classes and preparation goes into the file, and beside it. None: only the model.
+
+    Returns:
+        An `ExportResult`.
+
+    Raises:
+        UsageError: Unknown format, bad inputs, or `output` exists, or files beside it belong to
+            something else.
+        RecipeError: The model cannot be loaded or exported, a package is missing, or the exported
+            file predicts otherwise than the model. Nothing is left at `output` then.
+    """
+    import numpy as np
+
+    from common.training.loading import load_model
+
+    format = _known_format(format)
+    output = Path(output)
+    check_output(output, format, overwrite)
+    if len(inputs) < 1:
+        raise UsageError("export compares the exported file on real inputs, and got none")
+
+    import keras
+
+    model = load_model(model_path)
+    inputs = _check_inputs(model, np.asarray(inputs[:MAXIMUM_INPUTS]))
+    ready, missing = _backends(format, keras.backend.backend())
+    if not ready:
+        raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
+
+    package = describe(model) if describe else Package({}, output.parent)
+    package.check(output, overwrite)
+    probes = _probes(inputs, model.inputs[0].shape)
+    with _workspace(output) as workspace:
+        arrays = {f"inputs_{index}": probe for index, probe in enumerate(probes)}
+        for index, probe in enumerate(probes):
+            arrays[f"expected_{index}"] = np.asarray(model.predict(probe, verbose=0))
+        np.savez(workspace / "probes.npz", **arrays)
+        write_json_atomic(workspace / "embedded.json", package.embedded())
+        failures = []
+        for backend in ready:
+            # Named as the final file is: the converters look at the suffix.
+            artifact = workspace / backend / _DEFAULT_NAMES[format]
+            artifact.parent.mkdir()
+            report = _run_worker(backend, format, Path(model_path), artifact, workspace)
+            if "error" not in report:
+                break
+            failures.append(f"{backend}: {report['error']}")
+        else:
+            failures += [f"not tried, not installed: {what}" for what in missing]
+            others = " and ".join(name for name in FORMATS if name != format)
+            raise RecipeError(
+                f"{model_path} could not be exported to {format} and nothing was kept "
+                f"({'; '.join(failures)}). Try the formats {others}."
+            )
+        size = _sync(artifact)
+        beside = package.write(output)
+        _publish(artifact, output, workspace)
+    return ExportResult(
+        path=output,
+        format=format,
+        backend=backend,
+        max_difference=report["max_difference"],
+        count=len(inputs),
+        bytes=size,
+        input_shape=tuple(report["input_shape"]),
+        beside=beside,
+    )
+
+
+def _known_format(format):
+    if format not in FORMATS:
+        raise UsageError(
+            f"unknown export format {format!r}; the formats are {', '.join(FORMATS)}"
+            f"{near_match(format, FORMATS)}"
+        )
+    return format
+
+
+def check_output(output, format, overwrite):
+    """Checks that an export may be written to `output`; the arguments are those of `export`.
+
+    Raises:
+        UsageError: There is something, and it is not to be replaced.
+    """
+    if not output.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{output} exists; choose another --output, or --overwrite to replace it")
+    if output.is_dir() != (format == "savedmodel") or (
+        # Never delete a folder of something else, however the flags read.
+        output.is_dir() and any(output.iterdir()) and not (output / "saved_model.pb").exists()
+    ):
+        kind = "folder" if output.is_dir() else "file"
+        raise UsageError(f"{output} is a {kind} that is no {format} export; it is not replaced")
+
+
+def _check_inputs(model, inputs):
+    """Returns `inputs` in the model's dtype, or says what does not fit."""
+    import numpy as np
+
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise RecipeError(
+            f"export handles models of one input and one output; this one has {len(model.inputs)} "
+            f"and {len(model.outputs)}"
+        )
+    wanted = model.inputs[0]
+    expected = tuple(wanted.shape[1:])
+    got = inputs.shape[1:]
+    fits = len(expected) == len(got) and all(
+        size is None or size == found for size, found in zip(expected, got, strict=True)
+    )
+    if not fits:
+        raise UsageError(f"the model takes inputs of shape {expected}, got {got}")
+    dtype = np.dtype(wanted.dtype)
+    if not np.can_cast(inputs.dtype, dtype, "same_kind"):
+        raise UsageError(f"the model takes inputs of dtype {dtype}, got {inputs.dtype}")
+    return np.ascontiguousarray(inputs, dtype)
+
+
+def _probes(inputs, shape):
+    """Returns the batches to compare on: all, one alone, and a few of another length.
+
+    A size that a converter fixed by mistake (PyTorch's tracer fixes the length of an LSTM) shows
+    only when the size varies.
+    """
+    import numpy as np
+
+    probes = [inputs]
+    if len(inputs) > 1:
+        probes.append(inputs[:1])
+    free = [axis for axis, size in enumerate(shape) if size is None and axis > 0]
+    if free and all(inputs.shape[axis] > 1 for axis in free):
+        first, last = inputs[:4], inputs[:4]
+        for axis in free:
+            half = inputs.shape[axis] // 2
+            first = np.take(first, range(half), axis)
+            last = np.take(last, range(last.shape[axis] - half, last.shape[axis]), axis)
+        # Padding lies at one end; the other end holds the tokens.
+        probes.append(max(first, last, key=np.count_nonzero))
+    return probes
+
+
+def _backends(format, current):
+    """Returns the backends that can export `format`, current one first, and what others lack."""
+    needs = _NEEDS[format]
+    ready, missing = [], []
+    for backend in sorted(needs, key=lambda name: name != current):
+        absent = [name for name in needs[backend] if importlib.util.find_spec(name) is None]
+        if not absent:
+            ready.append(backend)
+            continue
+        extras = sorted({_EXTRAS[name] for name in absent if name in _EXTRAS})
+        install = f'`pip install -e ".[{",".join(extras)}]"`' if extras else "`pip install -e .`"
+        missing.append(f"the {backend} backend with {', '.join(absent)} ({install})")
+    return ready, missing
+
+
+@contextlib.contextmanager
+def _workspace(output):
+    """Yields a folder beside `output`, so that the finished export moves there by a rename."""
+    try:
+        make_folder(output.parent)
+        partial.remove_abandoned(output.parent)
+        with partial.folder_in(output.parent) as folder:
+            yield folder
+    except OSError as error:
+        raise could_not_write(output, error) from error
+
+
+def _sync(artifact):
+    """Flushes a file, or a folder and all in it, to the disk; returns the bytes of the files."""
+    paths = [artifact, *artifact.rglob("*")]
+    for path in paths:
+        sync(path)
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _publish(artifact, output, workspace):
+    """Moves the finished export into place; a SavedModel there before moves out of the way."""
+    if output.is_dir():
+        before = workspace / "before"
+        output.replace(before)
+        try:
+            put_in_place(artifact, output)
+        except OSError:
+            before.replace(output)
+            raise
+    else:
+        put_in_place(artifact, output)
+
+
+def _task(format, model_path, artifact, workspace):
+    """Returns what the worker needs to know, as JSON values."""
+    return {
+        "format": format,
+        "model": str(model_path.resolve()),
+        "artifact": str(artifact.resolve()),
+        "probes": str((workspace / "probes.npz").resolve()),
+        "embedded": str((workspace / "embedded.json").resolve()),
+        "report": str((artifact.parent / "report.json").resolve()),
+        "modules": _registering_modules(),
+        "sys_path": [str(Path(entry).resolve()) for entry in sys.path],
+    }
+
+
+def _run_worker(backend, format, model_path, artifact, workspace):
+    """Converts and checks under `backend` in a process of its own; returns its report."""
+    task = _task(format, model_path, artifact, workspace)
+    environment = dict(os.environ)
+    environment.update(
+        KERAS_BACKEND=backend,
+        CUDA_VISIBLE_DEVICES="-1",
+        JAX_PLATFORMS="cpu",
+        KERAS_TORCH_DEVICE="cpu",
+        PYTHONPATH=os.pathsep.join(
+            [str(Path(__file__).resolve().parents[2])]
+            + [entry for entry in [os.environ.get("PYTHONPATH")] if entry]
+        ),
+    )
+    log = artifact.parent / "log.txt"
+    # -P: a file named as a module in the user's current folder must not be imported.
+    command = [sys.executable, "-P", "-c", "from common.export import worker; worker.work()"]
+    with log.open("wb") as stream:
+        process = subprocess.run(
+            command,
+            input=json.dumps(task).encode(),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+    report = Path(task["report"])
+    if report.exists():
+        return json.loads(report.read_text(encoding="utf-8"))
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+    return {"error": f"the converter died (exit {process.returncode}) {' '.join(tail)[-200:]}"}
+
+
+def _registering_modules():
+    """Returns the modules whose classes are registered here, for the worker to import as well."""
+    from keras.saving import get_custom_objects
+
+    names = {getattr(value, "__module__", None) for value in get_custom_objects().values()}
+    return sorted(
+        name for name in names if name and name != "__main__" and name.split(".")[0] != "keras"
+    )

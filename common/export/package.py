@@ -1,0 +1,193 @@
+"""What an exported model needs to be used without this project: labels.json, words, predict.py.
+
+A model alone is a function of arrays. How a photograph becomes such an array decides the answer as
+much as the weights do: with another resize filter or tokeniser the same file gives other
+probabilities, and nothing says so. labels.json says how, in the file's own metadata and beside it,
+and predict.py does it.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import write_text_atomic
+
+SCRIPT = "predict.py"
+# By what a file of each name is known as one that an export wrote.
+_MARKS = {
+    "labels.json": '"prepare"',
+    "vocabulary.json": '"max_tokens"',
+    SCRIPT: "s with an exported model: python predict.py MODEL FILE...",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """The files that go with every export of a model; the exports in one folder share them."""
+
+    texts: dict
+    """Content of each by its name."""
+    home: Path
+    """The run folder. What lies there and says otherwise is of an older version of this project."""
+
+    def embedded(self):
+        """Returns those of the texts that go into the exported file as well."""
+        return {name: text for name, text in self.texts.items() if name != SCRIPT}
+
+    def check(self, output, overwrite):
+        """Checks that the files can be written beside an export without harm to what is there.
+
+        Args:
+            output: Path of the export.
+            overwrite: Whether files of an earlier export may be replaced.
+
+        Raises:
+            UsageError: A file there says otherwise, and is nobody's export or another model's.
+        """
+        folder = output.parent
+        at_home = folder.exists() and folder.samefile(self.home)
+        for name, text in self.texts.items():
+            path = folder / name
+            if not path.exists() or _content(path) == text:
+                continue
+            if _MARKS[name] not in _content(path):
+                raise UsageError(
+                    f"{path} was not written by an export; move it away, or choose another folder "
+                    "for --output"
+                )
+            # The script is the same for all models of a kind, whatever else lies there.
+            if at_home or name == SCRIPT:
+                continue
+            others = sorted(each.name for each in folder.iterdir() if _relies(each, output))
+            if others:
+                raise UsageError(
+                    f"{path} describes another model, which {others[0]} there relies on; choose "
+                    "another folder for --output"
+                )
+            if not overwrite:
+                raise UsageError(
+                    f"{path} describes another model; choose another folder for --output, or "
+                    "--overwrite to replace it"
+                )
+
+    def write(self, output):
+        """Writes the files beside an export; returns their paths.
+
+        Raises:
+            RecipeError: The disk is full, or the folder cannot be written.
+        """
+        paths = []
+        for name, text in sorted(self.texts.items()):
+            paths.append(output.parent / name)
+            if not paths[-1].exists() or _content(paths[-1]) != text:
+                write_text_atomic(paths[-1], text)
+        return tuple(paths)
+
+
+def _relies(path, output):
+    """Returns whether something beside an export relies on the files there as well."""
+    if path.name == output.name:
+        return False
+    return (
+        path.suffix in (".onnx", ".tflite")
+        or path.name == "best.keras"
+        or (path / "saved_model.pb").exists()
+    )
+
+
+def _content(path):
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def describe(run, model):
+    """Returns the Package of a run.
+
+    Args:
+        run: Finished Run.
+        model: Its model, of one input and one output.
+
+    Raises:
+        RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
+    """
+    data = run.data_info()
+    labels = {
+        "kind": data["kind"],
+        "classes": data["class_names"],
+        "input": _tensor(model.inputs[0], model.inputs[0].name),
+        "output": _tensor(model.outputs[0], model.output_names[0]),
+    }
+    one = model.outputs[0].shape[-1] == 1
+    labels["output"]["note"] = (
+        f"probabilit{'y of the second class' if one else 'ies of the classes'}"
+    )
+    texts = {}
+    if data["kind"] == "text":
+        path = run.path("vocabulary.json")
+        labels["prepare"] = _text_preparation(path)
+        texts["vocabulary.json"] = path.read_text(encoding="utf-8")
+    else:
+        labels["prepare"] = _image_preparation(data, model.inputs[0].shape)
+    texts["labels.json"] = json.dumps(labels, indent=2) + "\n"
+    texts[SCRIPT] = _script(data["kind"])
+    return Package(texts, run.directory)
+
+
+def _tensor(tensor, name):
+    return {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
+def _image_preparation(data, shape):
+    """Returns what common/data/images.py does with an image file, in its order."""
+    _, height, width, channels = shape
+    return {
+        "orientation": "as the EXIF tag says",
+        "value_range": (data.get("reading") or {}).get("value_range"),
+        "value_range_note": "of images deeper than 8 bits: what becomes 0 and 255, linearly, "
+        "rounded; null: the training images had 8 bits, deeper ones cannot be read",
+        "transparency": "laid on white",
+        "mode": "L" if channels == 1 else "RGB",
+        "mode_note": "L: grey as (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R 601)",
+        "height": height,
+        "width": width,
+        "filter": "BILINEAR",
+        "filter_note": "Pillow's: the triangle widens with the scale (antialiasing); the aspect "
+        "ratio is not kept",
+        "values": [0, 255],
+    }
+
+
+def _text_preparation(path):
+    """Returns what common/data/tokens.py and common/data/text.py do with a text, in their order."""
+    from common.data import text
+
+    encoder = text.TextEncoder.load(path)
+    return {
+        "patterns": {"tag": encoder.patterns.tag, "word": encoder.patterns.word},
+        "patterns_note": "Python's re: where there is a '<', each tag becomes a space; then lower "
+        "case, U+2019 becomes ', and the words are all matches",
+        "max_tokens": encoder.max_tokens,
+        "keep": encoder.keep,
+        "keep_note": "which end of a longer text is kept; a shorter one is padded at its end",
+        "padding": text.PADDING,
+        "unknown": text.UNKNOWN,
+        "unknown_note": "a word that is not in the vocabulary; also the only one of a text without "
+        "words",
+        "first_word": text.SPECIAL,
+        "first_word_note": "id of the first of the words in vocabulary.json",
+    }
+
+
+def _script(kind):
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("common.export"),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("predict.py.jinja").render(kind=kind)

@@ -1,0 +1,31 @@
+"""What every page that this collection writes is made with: templates and pictures inside the file."""
+
+import base64
+
+from common.basics.wording import duration, number, readable
+
+
+def render(template, page, **filters):
+    """Returns a page made from one of common/report/templates; everything is escaped and can be written.
+
+    Args:
+        template: Its file name.
+        page: dict of what it names; a name that is missing is an error.
+        **filters: More filters for the template, beside `grouped` and `duration`.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("common.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"grouped": number, "duration": duration, **filters}
+    return readable(environment.get_template(template).render(page))
+
+
+def data_uri(png):
+    """Returns the bytes of a PNG file as the address of a picture inside a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,182 @@
+"""One frozen dataclass per recipe is its command line, its JSON file, its tuner space and its notebook.
+
+A recipe's `Config` has a default and a docstring for every field; `PRESETS` maps names to values of
+it. Nothing here imports NumPy or Keras, so that a wrong flag is answered at once.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import typing
+from pathlib import Path
+
+from common.basics.errors import UsageError, near_match
+from common.basics.files import link_to_nothing, parse_json
+
+# What NumPy's and Keras' generators take.
+LARGEST_SEED = 2**32 - 1
+
+
+def require(config, minimum=None, maximum=None, below=None, above=None, **values):
+    """Checks bounds of fields, called by a Config's `__post_init__`.
+
+    Args:
+        config: The Config.
+        minimum: Least allowed value, inclusive.
+        maximum: Greatest allowed value, inclusive.
+        below: Upper bound, exclusive.
+        above: Lower bound, exclusive.
+        **values: `field=value` pairs. A tuple is checked item by item; None is allowed.
+
+    Raises:
+        UsageError: A value is out of bounds or not finite, or a tuple is empty.
+    """
+    bounds = (
+        (minimum, "at least", lambda value, bound: value >= bound),
+        (maximum, "at most", lambda value, bound: value <= bound),
+        (below, "below", lambda value, bound: value < bound),
+        (above, "above", lambda value, bound: value > bound),
+    )
+    for name, value in values.items():
+        if value == ():
+            raise UsageError(f"{name} needs at least one value")
+        items = value if isinstance(value, tuple) else (value,)
+        for item in items:
+            if item is None:
+                continue
+            if isinstance(item, float) and not math.isfinite(item):
+                raise UsageError(f"{name} must be a finite number, got {item}")
+            for bound, words, holds in bounds:
+                if bound is not None and not holds(item, bound):
+                    raise UsageError(f"{name} must be {words} {bound}, got {item}")
+
+
+def require_seed(config):
+    """Checks a Config's `seed`, called by its `__post_init__`.
+
+    Raises:
+        UsageError: A random generator would not take it.
+    """
+    require(config, minimum=0, maximum=LARGEST_SEED, seed=config.seed)
+
+
+def field_names(cls):
+    """Returns the names of a dataclass's fields, in order."""
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def to_dict(config):
+    """Returns a Config as a dict that JSON can hold (tuples become lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(cls, values):
+    """Makes a Config from a dict, as read from JSON.
+
+    Args:
+        cls: The Config class.
+        values: Field values. Fields that are absent take their defaults.
+
+    Raises:
+        UsageError: An unknown key (the near match is named), a value of the wrong type, or one that
+            the Config itself refuses.
+    """
+    import typeguard
+
+    hints = typing.get_type_hints(cls)
+    checked = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise UsageError(f"unknown key '{name}' in the configuration{near_match(name, hints)}")
+        if isinstance(value, list):
+            value = tuple(value)
+        if hints[name] is float and type(value) is int:
+            value = float(value)
+        try:
+            if isinstance(value, bool) and hints[name] in (int, float):
+                raise TypeError("a boolean is not a number")
+            typeguard.check_type(value, hints[name])
+        except (typeguard.TypeCheckError, TypeError) as error:
+            wanted = getattr(hints[name], "__name__", str(hints[name]))
+            raise UsageError(f"{name} must be of type {wanted}, got {value!r}") from error
+        checked[name] = value
+    return cls(**checked)
+
+
+def read_config_file(path, cls, recipe):
+    """Reads a Config from a JSON file: a run's `config.json`, a tuner's `best.json`, or bare fields.
+
+    Raises:
+        UsageError: The file is absent or not JSON, belongs to another recipe, or holds a bad value.
+    """
+    path = Path(path)
+    try:
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"no configuration file at {path}{link_to_nothing(path)}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not a readable JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    if content.get("recipe", recipe) != recipe:
+        raise UsageError(f"{path} is a configuration of {content['recipe']}, not of {recipe}")
+    # The other files of a run name their recipe too.
+    fields = content.get("config", None if "recipe" in content else content)
+    if not isinstance(fields, dict):
+        raise UsageError(f"{path} is no configuration: it lacks 'config', the object of its fields")
+    return from_dict(cls, fields)
+
+
+def differences(old, new):
+    """Returns a line per field that differs between two dicts: `epochs: 20 -> 3`."""
+    return [
+        f"{name}: {old.get(name, '(absent)')} -> {new.get(name, '(absent)')}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def changes(config, stored):
+    """Returns a line per field in which a Config differs from the stored fields of an older one.
+
+    A field that was added to the Config since then counts as stored with its default, as it does where
+    a configuration is read from a file: a default keeps what recipes did before they had the field.
+    """
+    return differences({**to_dict(type(config)()), **stored}, to_dict(config))
+
+
+def short_hash(value):
+    """Returns eight hex digits that identify a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def preset(presets, name):
+    """Returns the preset of that name.
+
+    Raises:
+        UsageError: There is none; the message lists those that exist.
+    """
+    if name not in presets:
+        raise UsageError(
+            f"unknown preset '{name}'{near_match(name, presets)} (there are: {', '.join(presets)})"
+        )
+    return presets[name]
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+

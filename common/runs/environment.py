@@ -1,0 +1,101 @@
+"""What a run ran on: versions, machine, commit. Written beside every result."""
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from common.basics.backend import accelerators
+from common.basics.passwords import hide
+from common.basics.processor import cpu_count, cpu_name
+
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
+
+
+def versions():
+    """Returns the installed versions of the packages a result depends on, without importing them."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit():
+    """Returns the commit the code is at, with `+` when tracked files differ from it, or None."""
+    folder = Path(__file__).parent.parent
+
+    def git(*args):
+        return subprocess.run(
+            ["git", "-C", str(folder), *args],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+            # `git status` would lock the index, which a command of the user's may want just then.
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        # Results are written while a series runs; they do not change the code that made them.
+        changed = git("status", "--porcelain", "-uno", "--", "*.py", "constraints.txt")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if head.returncode != 0:
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def command():
+    """Returns the command line of this process as one would type it in a clone, without passwords."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        program = Path(program.parent.name)
+    elif program.name == "train.py":
+        return _joined(["python", f"recipes/{program.parent.name}/train.py", *sys.argv[1:]])
+    return _joined([program.name, *sys.argv[1:]])
+
+
+def _joined(words):
+    return shlex.join(hide(word, word=True) for word in words)
+
+
+def without_passwords(command):
+    """Returns a command line that was recorded with the passwords that stood in it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return hide(command)
+    return command if all(hide(word, word=True) == word for word in words) else _joined(words)
+
+
+def describe(seed, data):
+    """Returns what `environment.json` holds.
+
+    Args:
+        seed: The training seed.
+        data: `DataInfo.to_dict()` of the data trained on.
+    """
+    import keras
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpu_count": cpu_count(),
+        "accelerators": accelerators(),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "commit": commit(),
+        "seed": seed,
+        "command": command(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data": data,
+    }

@@ -1,0 +1,290 @@
+"""Runs side by side: a plain-text table, what differs in their configurations, and tests."""
+
+from itertools import combinations
+from pathlib import Path
+
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json
+from common.runs.run import SCORE_AGAIN
+from common.studies import compare_seeds
+
+ABSENT = "-"
+VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table leaves the screen
+
+
+def compare(run_dirs):
+    """Returns a table of finished runs as aligned plain text, with warnings and tests.
+
+    Runs that differ in the seed only are compared as one: what a training of another seed would
+    give is what one wants to know, and McNemar's test of two trained networks does not say it.
+
+    Args:
+        run_dirs: Two or more run folders, shown in this order; one alone gives its row.
+
+    Returns:
+        Text of several lines: one row for each run (test accuracy with its 95 % Wilson interval,
+        validation accuracy, epochs, parameters, training wall and CPU seconds), the configuration
+        fields that differ, and a warning where the rows cannot be compared. Of runs over seeds, mean
+        and deviation and a t test for each pair of them; of single runs, McNemar's test for each pair
+        tested on the same examples.
+
+    Raises:
+        UsageError: No folder was given, or one is absent.
+        RecipeError: A folder is not a finished run.
+    """
+    if not run_dirs:
+        raise UsageError("name at least one run folder to compare, e.g. runs/mnist_cnn/first")
+    runs = [_read_run(path) for path in run_dirs]
+    for run, name in zip(
+        runs, compare_seeds.short_names([run["path"] for run in runs]), strict=True
+    ):
+        run["name"] = name
+    groups = compare_seeds.group(runs)
+    singles = [run for group in groups if len(group.runs) == 1 for run in group.runs]
+    blocks = [_overview(runs), *_warnings(runs)]
+    if len(singles) < len(runs):
+        blocks += [*compare_seeds.warnings(groups), *_split_warnings(runs)]
+        blocks += [_group_differences(groups), _table(compare_seeds.table(groups))]
+        blocks.append("\n".join(compare_seeds.verdicts(groups)))
+    else:
+        blocks.append(_differences(runs))
+    blocks.append(_paired_tests(singles))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _read_run(path):
+    """Reads what a comparison needs from one run folder."""
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"no run folder at {path}; `runs/<recipe>/<name>` was expected")
+    if not (path / "metrics.json").is_file():
+        raise RecipeError(
+            f"{path} is not a finished run: it has no metrics.json. "
+            "Finish it with its training command, or leave it out."
+        )
+    summary = read_json(path / "metrics.json", "metrics")
+    try:
+        test, validation = summary["test"], summary["validation"]
+        row = {
+            "recipe": summary["recipe"],
+            "data": summary["data"],
+            "accuracy": float(test["accuracy"]),
+            "interval": [float(end) for end in test["accuracy_interval"]],
+            "count": int(test["count"]),
+            "validation": float(validation["accuracy"]),
+            "data_key": _data_key(summary["data"]),
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecipeError(
+            f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); {SCORE_AGAIN}"
+        ) from error
+    timing, config, environment = {}, {}, {}
+    if (path / "timing.json").is_file():
+        timing = read_json(path / "timing.json", "timing")
+    if (path / "config.json").is_file():
+        config = read_json(path / "config.json", "configuration")
+    if (path / "environment.json").is_file():
+        environment = read_json(path / "environment.json", "environment")
+    return row | {
+        "path": path,
+        "preset": summary.get("preset"),
+        "seed": summary.get("seed"),
+        "epochs": summary.get("epochs"),
+        "best_epoch": summary.get("best_epoch"),
+        "parameters": summary.get("parameters"),
+        "wall": timing.get("train_wall_seconds"),
+        "cpu": timing.get("train_cpu_seconds"),
+        "config": config.get("config") or {},
+        "backend": environment.get("backend"),
+    }
+
+
+def _table(rows, left=1):
+    """Aligns rows of strings; the first `left` columns to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _grouped(value):
+    return ABSENT if value is None else f"{value:,.0f}"
+
+
+def _overview(runs):
+    rows = [
+        (
+            "run",
+            "recipe",
+            "data",
+            "test %",
+            "95 % interval",
+            "examples",
+            "val %",
+            "epochs",
+            "parameters",
+            "wall s",
+            "CPU s",
+        )
+    ]
+    for run in runs:
+        low, high = run["interval"]
+        epochs = _grouped(run["epochs"])
+        if run["best_epoch"] not in (None, run["epochs"]):
+            epochs = f"{run['best_epoch']} of {epochs}"
+        rows.append(
+            (
+                run["name"],
+                run["recipe"],
+                str(run["data"].get("label") or run["data"].get("name") or ABSENT),
+                f"{100 * run['accuracy']:.2f}",
+                f"{100 * low:.2f}-{100 * high:.2f}",
+                _grouped(run["count"]),
+                f"{100 * run['validation']:.2f}",
+                epochs,
+                _grouped(run["parameters"]),
+                _grouped(run["wall"]),
+                _grouped(run["cpu"]),
+            )
+        )
+    return _table(rows, left=3)
+
+
+def _warnings(runs):
+    """Returns the warnings, one string each."""
+    warnings = []
+    samples = [run["name"] for run in runs if run["data"].get("source") == "sample"]
+    if samples:
+        warnings.append(
+            f"WARNING: sample data ({', '.join(samples)}): says nothing about the real task."
+        )
+    if len({run["data_key"] for run in runs}) > 1:
+        warnings.append(
+            "WARNING: the runs are on different data, so their accuracies cannot be compared."
+        )
+    return warnings
+
+
+def _data_key(data):
+    return (data.get("source"), data.get("name"), data.get("fingerprint"))
+
+
+def _split_warnings(runs):
+    """Returns a warning for each split that is not the same in runs on the same data."""
+    import numpy as np
+
+    from common.report.page import read_predictions
+
+    warnings, seen = [], {}
+    for run in runs:
+        arrays, _ = read_predictions(run["path"] / "predictions.npz")
+        if arrays is not None:
+            seen.setdefault(run["data_key"], []).append(arrays)
+    for part, words in (("test", "tested"), ("val", "validated")):
+        labels = [[arrays[f"{part}_labels"] for arrays in same] for same in seen.values()]
+        if any(not np.array_equal(same[0], other) for same in labels for other in same[1:]):
+            warnings.append(
+                f"WARNING: the runs are {words} on different examples of the same data, so those "
+                "accuracies cannot be compared seed by seed."
+            )
+    return warnings
+
+
+def _settings(run):
+    backend = {"backend": run["backend"]} if run["backend"] else {}
+    return {"preset": run["preset"], "seed": run["seed"]} | backend | run["config"]
+
+
+def _differences(runs):
+    """Returns a table of the configuration fields that are not the same in all runs."""
+    if len(runs) < 2:
+        return ""
+    named = [(run["name"], _settings(run)) for run in runs]
+    return _different(named) or "The runs have the same configuration, preset and seed."
+
+
+def _group_differences(groups):
+    """As `_differences`, of groups whose runs differ in the seed only."""
+    named = [(each.name, _settings(each.runs[0])) for each in groups]
+    for _, settings in named:
+        del settings["seed"]
+    return _different(named)
+
+
+def _different(named):
+    """Returns the table of fields that differ, or an empty string; `named`: (name, settings) pairs."""
+    settings = [fields for _, fields in named]
+    fields = list(dict.fromkeys(field for setting in settings for field in setting))
+    rows = [("setting", *(name for name, _ in named))]
+    for field in fields:
+        values = [setting.get(field, ABSENT) for setting in settings]
+        if any(value != values[0] for value in values):
+            rows.append((field, *map(_shown, values)))
+    return "What differs in the configuration:\n" + _table(rows) if len(rows) > 1 else ""
+
+
+def _shown(value):
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text if len(text) <= VALUE_WIDTH else text[: VALUE_WIDTH - 1] + "…"
+
+
+def _paired_tests(runs):
+    """Returns McNemar's test for every pair that was tested on the same examples."""
+    if len(runs) < 2:
+        return ""
+    import numpy as np
+
+    from common.basics.wording import p_value
+    from common.report.page import read_predictions
+    from common.tasks import metrics
+
+    remarks = []
+    for run in runs:
+        arrays, problem = read_predictions(run["path"] / "predictions.npz")
+        run["labels"] = None
+        if arrays is None:
+            remarks.append(f"{run['name']}: {problem}")
+        else:
+            run["labels"] = arrays["test_labels"]
+            run["predicted"] = arrays["test_probabilities"].argmax(axis=1)
+    rows = [("pair", "points", "only first right", "only second right", "p", "test")]
+    for first, second in combinations(runs, 2):
+        if first["labels"] is None or second["labels"] is None:
+            continue
+        if first["data_key"] != second["data_key"]:
+            continue
+        if not np.array_equal(first["labels"], second["labels"]):
+            remarks.append(
+                f"{first['name']} and {second['name']}: different test examples, no paired test."
+            )
+            continue
+        result = metrics.mcnemar(first["labels"], first["predicted"], second["predicted"])
+        points = 100 * (result["only_a_right"] - result["only_b_right"]) / len(first["labels"])
+        rows.append(
+            (
+                f"{first['name']} - {second['name']}",
+                f"{points:+.2f}",
+                _grouped(result["only_a_right"]),
+                _grouped(result["only_b_right"]),
+                p_value(result["p"]).removeprefix("p ").removeprefix("= "),
+                result["test"],
+            )
+        )
+    parts = []
+    pairs = len(rows) - 1
+    if pairs:
+        parts.append("Paired test on the same test examples (McNemar):\n" + _table(rows))
+        parts.append(
+            "p speaks of these trained networks; other seeds may order the recipes differently."
+        )
+    if pairs > 1:
+        parts.append(
+            f"With {pairs} pairs, ask for p < {0.05 / pairs:.2g} (Bonferroni) before "
+            "calling one different."
+        )
+    return "\n".join(parts + remarks)

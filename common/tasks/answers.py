@@ -1,0 +1,197 @@
+"""`recipes predict`: asks a run's model, some files at a time, and writes its answers.
+
+Thousands of files take one pass with the memory of one batch. A file that cannot be read costs the
+others nothing: it is named on standard error, and stands in the output without a class.
+"""
+
+import csv
+import itertools
+import json
+import os
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import atomic_path
+from common.data import inputs as prediction
+
+IMAGES_AT_ONCE = 64
+BYTES_AT_ONCE = 2**26
+# Fewer than common/data/tokens.py keeps in the cache, where they would displace what training needs.
+TEXTS_AT_ONCE = 512
+
+
+def check_output(output, files):
+    """Checks where the answers are to be written, before anything slow begins.
+
+    Args:
+        output: Path of a CSV file, or None.
+        files: What is to be classified.
+
+    Raises:
+        UsageError: It is no CSV file, or one of `files`, or a folder.
+    """
+    if output is None:
+        return
+    if output.suffix.lower() != ".csv" or output.is_dir():
+        raise UsageError(
+            f"--output writes a CSV file: expected a name ending in .csv, got {output}"
+        )
+    if output.exists() and any(
+        file != "-" and Path(file).exists() and output.samefile(file) for file in files
+    ):
+        raise UsageError(f"--output {output} would replace a file that is to be classified")
+
+
+def classify(run, encode, given, *, output=None, as_json=False, top=3):
+    """Classifies what was given with a run's best model and writes the answers.
+
+    Args:
+        run: Finished Run.
+        encode: The recipe's function from raw inputs to model inputs.
+        given: prediction.Given.
+        output: Path of a CSV file to write. None: standard output.
+        as_json: Print JSON with all probabilities instead of lines.
+        top: Classes to print in a line.
+
+    Raises:
+        RecipeError: Something could not be read; everything else has been answered and written.
+    """
+    from common.training.loading import load_model
+
+    if given.skipped:
+        files = "file was" if given.skipped == 1 else "files were"
+        print(f"note: {given.skipped:,} other {files} skipped", file=sys.stderr)
+    names, unit = run.data_info()["class_names"], f" {run.data_info()['kind']}s"
+    failures = []
+    rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
+    rows = _watched(rows, given.count, unit, failures)
+    if output is not None:
+        _write_csv(rows, names, output)
+    elif as_json:
+        _print_json(rows, names)
+    else:
+        _print_lines(rows, names, top)
+    if len(failures) == given.count == 1:
+        raise failures[0]
+    if failures:
+        raise RecipeError(
+            f"{len(failures):,} of {given.count:,} could not be read: they are named above and have "
+            "no class in the output; all others are answered"
+        )
+
+
+def _reader(run, model, encode):
+    """Returns the functions that read one source and that ask about many, and how many at once."""
+    from common.training import batches
+
+    def ask(inputs):
+        return batches.predict(model, batches.inference_batches(inputs))
+
+    data = run.data_info()
+    if data["kind"] == "text":
+
+        def ask_texts(values):
+            texts = np.empty(len(values), dtype=object)
+            texts[:] = values
+            return ask(encode(texts))
+
+        return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+    *image_size, channels = model.input_shape[1:]
+    value_range = (data.get("reading") or {}).get("value_range")
+
+    def read(source):
+        return prediction.read_image(source, tuple(image_size), channels, value_range)
+
+    at_once = BYTES_AT_ONCE // int(np.prod(model.input_shape[1:]))
+    return read, lambda values: ask(np.stack(values)), max(1, min(IMAGES_AT_ONCE, at_once))
+
+
+def _answers(given, read, ask, at_once):
+    """Yields the name and the probabilities of each; a RecipeError where it could not be read."""
+
+    def attempt(item):
+        try:
+            return read(item[1])
+        except RecipeError as error:
+            return error
+
+    items = iter(given)
+    # Threads help: Pillow lets go of the interpreter lock while it decodes and resizes.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        while chunk := list(itertools.islice(items, at_once)):
+            values = list(pool.map(attempt, chunk))
+            readable = [value for value in values if not isinstance(value, RecipeError)]
+            answered = iter(ask(readable) if readable else ())
+            for (name, _), value in zip(chunk, values, strict=True):
+                yield name, value if isinstance(value, RecipeError) else next(answered)
+
+
+def _watched(rows, count, unit, failures):
+    """Passes answers on, shows on a terminal how far they are, and names and collects failures."""
+    import tqdm
+
+    # Only what takes a while gets a bar.
+    with tqdm.tqdm(total=count, unit=unit, disable=None, delay=1, leave=False) as bar:
+        for name, answer in rows:
+            if isinstance(answer, RecipeError):
+                failures.append(answer)
+                if count > 1:
+                    _print(f"error: {answer}", sys.stderr)
+            yield name, answer
+            bar.update()
+
+
+def _print(text, stream, end="\n"):
+    """Prints beside the bar, also a name that is no valid Unicode."""
+    import tqdm
+
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    with tqdm.tqdm.external_write_mode(stream):
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, end=end)
+
+
+def _print_lines(rows, names, top):
+    for name, answer in rows:
+        text = "no answer"
+        if not isinstance(answer, RecipeError):
+            best = answer.argsort()[::-1][: max(top, 1)]
+            text = ", ".join(f"{names[index]} {answer[index]:.1%}" for index in best)
+        _print(f"{name}: {text}", sys.stdout)
+
+
+def _print_json(rows, names):
+    # As json.dumps of the whole list would print it, without holding it.
+    before = "[\n"
+    for name, answer in rows:
+        if isinstance(answer, RecipeError):
+            row = {"file": name, "class": None, "probabilities": {}, "error": str(answer)}
+        else:
+            order = answer.argsort()[::-1]
+            values = {names[index]: float(answer[index]) for index in order}
+            row = {"file": name, "class": names[order[0]], "probabilities": values}
+        _print(before + textwrap.indent(json.dumps(row, indent=2), "  "), sys.stdout, end="")
+        before = ",\n"
+    print("\n]")
+
+
+def _write_csv(rows, names, output):
+    with (
+        atomic_path(output) as partial,
+        # A name that is no valid Unicode must not make the file invalid.
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(["name", "class", *(f"probability_{name}" for name in names)])
+        for name, answer in rows:
+            if isinstance(answer, RecipeError):
+                writer.writerow([name, "", *([""] * len(names))])
+            else:
+                # Nine digits are all that float32 has.
+                values = [f"{value:.9g}" for value in answer.tolist()]
+                writer.writerow([name, names[answer.argmax()], *values])
+    print(f"Wrote {output}")

@@ -1,0 +1,126 @@
+"""What a training prints: a bar with the time left, and a line per epoch."""
+
+import sys
+import time
+
+import keras
+
+from common.basics.wording import duration
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the whole training with the time left, and a line per epoch.
+
+    Where the output is no terminal only the lines are written. The time left is judged by what comes
+    after the first call of this session, in which the backend compiles.
+
+    Args:
+        epochs: Epochs of the whole training.
+        steps: Batches per epoch.
+        stream: Where to write (default: standard output).
+    """
+
+    def __init__(self, epochs, steps, stream=None):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.stream = stream or sys.stdout
+        self.bar = None
+        self.training, self.validation = _Calls(), _Calls()
+        # The end of this session's first epoch, and how many have been trained since.
+        self.first_end, self.later = None, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.begun = epoch, time.perf_counter()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.training.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        # As in StopOnNonFinite, the step may lie beyond the epoch.
+        steps = min(batch + 1, self.steps)
+        self.training.end(steps)
+        done = self.epoch * self.steps + steps
+        if self.bar is None:
+            # Begun here, its clock has not seen the compilation.
+            self._open_bar(done)
+        if not self.bar.disable:
+            self.bar.set_description(f"epoch {self.epoch + 1}/{self.epochs}", refresh=False)
+            self.bar.set_postfix_str(f"loss {float(logs['loss']):.4f}", refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def _open_bar(self, done):
+        import tqdm
+
+        self.bar = tqdm.tqdm(
+            total=self.epochs * self.steps,
+            initial=done,
+            file=self.stream,
+            disable=not self.stream.isatty(),
+            unit="batch",
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.validation.begin()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.validation.end(batch + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self._seconds_per_epoch()
+        left = self.epochs - epoch - 1
+        line = (
+            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4f}  "
+            f"accuracy {logs['accuracy']:.4f}  val_loss {logs['val_loss']:.4f}  "
+            f"val_accuracy {logs['val_accuracy']:.4f}  {logs['seconds']:.0f} s"
+            f"{f'  {duration(seconds * left)} left' if left and seconds is not None else ''}"
+        )
+        self.bar.write(line, file=self.stream)
+        self.stream.flush()
+
+    def _seconds_per_epoch(self):
+        """Returns what an epoch takes without compilation; None where the first one cannot tell."""
+        now = time.perf_counter()
+        if self.first_end is None:
+            self.first_end = now
+            calls, compilation = self.training, self.training.compilation()
+            # Where most of the epoch lies before its calls, they were told of when all was over
+            # (common/training/whole_epochs.py).
+            if compilation is None or calls.begun - self.begun > calls.latest[0] - calls.begun:
+                return None
+            return now - self.begun - compilation - (self.validation.compilation() or 0.0)
+        self.later += 1
+        return (now - self.first_end) / self.later
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Removes the bar; also called when the training is interrupted."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class _Calls:
+    """When the first call for some batches began and ended, and the latest one ended."""
+
+    def __init__(self):
+        self.begun = self.first = self.latest = None
+
+    def begin(self):
+        if self.begun is None:
+            self.begun = time.perf_counter()
+
+    def end(self, batches):
+        self.latest = time.perf_counter(), batches
+        self.first = self.first or self.latest
+
+    def compilation(self):
+        """Returns by how many seconds the first call exceeded later ones; None where there are none."""
+        if self.first is None or self.first == self.latest:
+            return None
+        seconds, batches = (
+            late - early for late, early in zip(self.latest, self.first, strict=True)
+        )
+        return max(self.first[0] - self.begun - seconds * self.first[1] / batches, 0.0)

@@ -1,0 +1,116 @@
+"""On a GPU with JAX: each epoch one compiled program, the next one's batches prepared meanwhile.
+
+A GPU is done with a step of a small network before Python has asked for the next one, and waits. Here
+the batches of a whole epoch lie on the GPU and the steps over them are one `jax.lax.scan`. The batches
+and the steps are those of `model.fit`, in the same order: only rounding differs.
+"""
+
+import concurrent.futures
+import functools
+
+import keras
+import numpy as np
+
+from common.basics.backend import accelerators
+from common.basics.processor import cpu_count
+from common.training.batches import ArrayBatches
+
+LARGEST_EPOCH = 2**30
+"""Bytes; two epochs lie on the GPU at a time. Larger ones are trained batch by batch."""
+
+
+def suit(batches):
+    """Returns whether `fit` can take these batches, on the backend and the device at hand."""
+    # Buckets have many shapes; a scan has one.
+    if keras.backend.backend() != "jax" or type(batches) is not ArrayBatches or not accelerators():
+        return False
+    return batches.x.nbytes <= LARGEST_EPOCH
+
+
+def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
+    """Trains as `model.fit` with these arguments does.
+
+    Callbacks hear of the steps of an epoch when it is over, with the logs of each.
+
+    Args:
+        model: Compiled keras.Model on JAX, with a built optimizer.
+        batches: ArrayBatches with a seed.
+        validation_data: ArrayBatches without one.
+        epochs: Epochs in total.
+        initial_epoch: Epochs that lie behind.
+        callbacks: List of Keras callbacks.
+    """
+    steps = batches.num_batches
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
+    # Builds the metrics, whose variables are among those a step updates.
+    model.test_on_batch(*validation_data[0])
+    variables = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    run_epoch = _compiled(model)
+    model.stop_training = False
+    callbacks.on_train_begin()
+    with concurrent.futures.ThreadPoolExecutor(1) as preparing:
+        following = preparing.submit(_on_device, batches, initial_epoch)
+        for epoch in range(initial_epoch, epochs):
+            data = following.result()
+            if epoch + 1 < epochs:
+                following = preparing.submit(_on_device, batches, epoch + 1)
+            callbacks.on_epoch_begin(epoch)
+            model.reset_metrics()
+            state = [[variable.value for variable in group] for group in variables]
+            state, curves = run_epoch(state, *data)
+            for group, values in zip(variables, state, strict=True):
+                for variable, value in zip(group, values, strict=True):
+                    variable.assign(value)
+            curves = {name: np.asarray(values) for name, values in curves.items()}
+            for step in range(steps):
+                callbacks.on_train_batch_begin(step)
+                logs = {name: float(values[step]) for name, values in curves.items()}
+                callbacks.on_train_batch_end(step, logs)
+            validated = model.evaluate(
+                validation_data, callbacks=callbacks, return_dict=True, verbose=0
+            )
+            logs |= {f"val_{name}": value for name, value in validated.items()}
+            callbacks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+    callbacks.on_train_end(logs)
+
+
+def _compiled(model):
+    """Returns the function of (state, full batches, last batch) that trains an epoch."""
+    import jax
+
+    def step(state, batch):
+        logs, state = model.train_step(tuple(state), batch)
+        return list(state), logs
+
+    # The state is overwritten in place.
+    @functools.partial(jax.jit, donate_argnums=0)
+    def run_epoch(state, full, last):
+        logs = []
+        if full is not None:
+            state, logs_full = jax.lax.scan(step, state, full)
+            logs.append(logs_full)
+        if last is not None:
+            state, logs_last = step(state, last)
+            logs.append(jax.tree.map(lambda value: value[None], logs_last))
+        return state, jax.tree.map(lambda *values: jax.numpy.concatenate(values), *logs)
+
+    return run_epoch
+
+
+def _on_device(batches, epoch):
+    """Returns an epoch's batches of full size, stacked, and the smaller last one; either may be None."""
+    import jax
+
+    batches = batches.at_epoch(epoch)  # The other one's epoch is being trained.
+    with concurrent.futures.ThreadPoolExecutor(min(8, cpu_count())) as pool:
+        made = list(pool.map(batches.__getitem__, range(batches.num_batches)))
+    last = made.pop() if len(made[-1][1]) < batches.batch_size else None
+    full = tuple(np.stack(arrays) for arrays in zip(*made, strict=True)) if made else None
+    return jax.device_put((full, last))
