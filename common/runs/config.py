@@ -162,21 +162,3 @@ def preset(presets, name):
             f"unknown preset '{name}'{near_match(name, presets)} (there are: {', '.join(presets)})"
         )
     return presets[name]
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
