@@ -18,14 +18,14 @@ import os
 import shlex
 from pathlib import Path
 
-from common.basics.flags import flags
-from common.runs import config as configuration
 from common.basics import partial
-from common.runs import folder
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import link_to_nothing, read_json, write_json_atomic
-from common.runs.folder import LOCK
+from common.basics.flags import flags
 from common.data.source import AS_IT_COMES, Reading, Source
+from common.runs import config as configuration
+from common.runs import folder
+from common.runs.folder import LOCK
 
 # What finishes a run is done again where metrics.json is missing; the epochs are in the backup.
 SCORE_AGAIN = (

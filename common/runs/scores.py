@@ -1,0 +1,52 @@
+"""predictions.npz: what a run answered to the test split, with one score for each example.
+
+Two runs on the same test examples are compared by these scores, whatever they were trained for.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from common.basics import arrays
+from common.runs.run import SCORE_AGAIN
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Scores of the test examples.
+
+    Args:
+        scores: `(n,)`: 1 for a right answer and 0 for a wrong one, a squared error, ...
+        truth: What was to be answered, `(n, ...)`: it differs where other examples were tested.
+    """
+
+    scores: np.ndarray
+    truth: np.ndarray
+
+
+def read(directory):
+    """Reads the test scores of a finished run.
+
+    Args:
+        directory: The run folder.
+
+    Returns:
+        Scores and None; or None and a sentence that says what is wrong with the file.
+    """
+    path = directory / "predictions.npz"
+    if not path.is_file():
+        return None, f"The run folder has no predictions.npz; {SCORE_AGAIN}."
+    try:
+        names = arrays.names(path)
+        truth = next(name for name in ("test_truth", "test_labels") if name in names)
+        # A file of before scores were stored is a classifier's.
+        wanted = "test_scores" if "test_scores" in names else "test_probabilities"
+        held = arrays.read(path, [truth, wanted])
+        scores = held[wanted]
+        if wanted == "test_probabilities":
+            scores = np.argmax(scores, axis=1) == held[truth]
+        if len(scores) != len(held[truth]):
+            raise ValueError("its parts are of different length")
+    except (OSError, ValueError, TypeError, StopIteration) as error:
+        return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
+    return Scores(np.asarray(scores, "float64"), held[truth]), None
