@@ -156,7 +156,7 @@ def test_a_run_of_one_backend_is_read_by_another(backend, tiny_data, tmp_path):
 
 
 COMPILE_TWO = """
-from common import backend
+from common.basics import backend
 backend.start()
 import jax
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -197,7 +197,7 @@ def test_half_an_entry_does_not_stop_jax_from_keeping_what_it_compiles(tmp_path)
 
 COLLECTIONS = """
 import gc
-from common import backend
+from common.basics import backend
 backend.start()
 print(gc.isenabled(), gc.get_freeze_count())
 """
@@ -214,7 +214,7 @@ def test_garbage_is_not_looked_for_among_what_was_imported():
 
 MEMORY_KEPT = """
 import resource
-from common import backend
+from common.basics import backend
 backend.start()
 import keras, numpy as np
 

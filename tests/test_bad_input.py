@@ -385,7 +385,9 @@ def test_report_of_data_that_moved(fails, copy, tiny_data, tmp_path, monkeypatch
     code, line = fails("report", copy, "--data", "sample")
     assert code == 1
     assert "is not the data that" in line
-    monkeypatch.setattr(main, "_write_report", lambda run, module, splits: splits.info.fingerprint)
+    monkeypatch.setattr(
+        "common.cli.trained.write_run_report", lambda run, module, splits: splits.info.fingerprint
+    )
     assert main(["report", str(copy), "--data", str(tiny_data["image"])]) == 0
 
 

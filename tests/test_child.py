@@ -39,7 +39,7 @@ def test_a_training_ends_with_the_process_that_started_it(stop, tmp_path):
     run = tmp_path / "run"
     words = [*WORDS, "--run-dir", str(run)]
     parent = subprocess.Popen(
-        [sys.executable, "-c", f"from common import child; child.run({words})"],
+        [sys.executable, "-c", f"from common.basics import child; child.run({words})"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},

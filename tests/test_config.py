@@ -222,7 +222,7 @@ def test_differences_name_the_field_and_both_values():
 
 
 def test_split_option():
-    split = configuration.split_option
+    split = command_line.split_option
     assert split(["--x", "1"], "--x") == "1"
     assert split(["--y", "--x=2"], "--x") == "2"
     assert split([], "--x", "3") == "3"

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_synced_spoils_nothing(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from common import partial
+from common.basics import partial
 folder = Path(sys.argv[1])
 with partial.file_in(folder, ".txt") as file, partial.folder_in(folder) as inner:
     file.write_text("half")

@@ -66,7 +66,7 @@ def test_mean_and_sample_deviation():
 
 
 def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):
-    monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
     run, _ = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "run")
     with pytest.raises(RecipeError, match="not trained on a real data set"):
         results.record("mnist_cnn", run.directory)
@@ -74,7 +74,7 @@ def test_sample_data_is_never_recorded(tmp_path, tiny_data, monkeypatch):
 
 
 def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
     now = configuration.to_dict(registry.load("mnist_cnn").PRESETS["best"])
     earlier = now | {"epochs": now["epochs"] + 1}
     for accuracy, seed, device, config in (

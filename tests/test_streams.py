@@ -15,7 +15,7 @@ from common.data import inputs
 from common.tuning.processes import Worker
 from tests.conftest import NO_NETWORK, ROOT
 
-PRELUDE = "import os, sys; from common import streams; streams.prepare()\n"
+PRELUDE = "import os, sys; from common.basics import streams; streams.prepare()\n"
 
 
 def program(code, shell="", **environment):
