@@ -11,7 +11,7 @@ import pytest
 from common.basics import arrays
 from common.basics.errors import RecipeError
 from common.data import own_npz
-from common.report import page
+from common.tasks.classification import Classification
 
 HELD = {"x": np.arange(600, dtype=np.uint8).reshape(2, 300), "y": np.arange(2)}
 
@@ -65,7 +65,7 @@ def test_a_header_that_claims_more_than_there_is(shape, tmp_path, little_memory)
     with pytest.raises(RecipeError, match=r"a\.npz cannot be read as .npz: 'x' claims"):
         own_npz.read(path)
     claiming(path, shape, name="val_probabilities")
-    held, problem = page.read_predictions(path)
+    held, problem = Classification("image").read(path)
     assert held is None
     assert "predictions.npz cannot be used" in problem
 

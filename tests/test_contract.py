@@ -16,7 +16,7 @@ from common.runs import config as configuration
 from common.runs.run import Options, Run, open_finished
 from common.studies import results, tables
 from common.training.batches import inference_batches, predict
-from common.training.fit import parameter_count
+from common.training.finish import parameter_count
 from common.training.loading import load_model
 from common.tuning import evidence
 from tests.helpers import (

@@ -11,7 +11,7 @@ from common.basics.errors import UsageError
 from common.layers.fast_lstm import BidirectionalLSTM
 from common.runs import registry
 from common.runs.run import Options, Run
-from common.training.fit import parameter_count
+from common.training.finish import parameter_count
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny
 
 

@@ -14,8 +14,11 @@ from common.basics.errors import RecipeError
 from common.report import drawing
 from common.report import page as report
 from common.tasks import metrics
+from common.tasks.classification import Classification
 
 CLASS_NAMES = ("cat", "dog & <b>friend</b>", "frog")
+
+TASK = Classification("image")
 
 
 def write_run(
@@ -139,7 +142,7 @@ def test_report_is_complete_and_self_contained(tmp_path):
         }
         for index in range(3)
     ]
-    path = report.write_report(run, fake_splits(images, labels), explanations=(items, None))
+    path = report.write_report(TASK, run, fake_splits(images, labels), explanations=(items, None))
     assert path == run / "report.html"
     assert path.read_text(encoding="utf-8").count("Whiskers weigh most.") == 6  # text and alt
     page = Page(path)
@@ -180,7 +183,7 @@ def test_the_most_confident_mistakes_come_first_with_their_own_picture(tmp_path)
     labels = write_run(run)
     # Each test image is one grey level, its own number.
     images = np.zeros((97, 5, 9, 1), np.uint8) + np.arange(97, dtype=np.uint8)[:, None, None, None]
-    page = Page(report.write_report(run, fake_splits(images, labels)))
+    page = Page(report.write_report(TASK, run, fake_splits(images, labels)))
     shown = [image for image in page.images if image["alt"].startswith("Test image")]
     with np.load(run / "predictions.npz") as archive:
         probabilities = archive["test_probabilities"]
@@ -209,7 +212,7 @@ def test_class_names_and_texts_are_escaped_and_long_texts_trimmed(tmp_path):
         ],
         dtype=object,
     )
-    path = report.write_report(run, fake_splits(texts, labels))
+    path = report.write_report(TASK, run, fake_splits(texts, labels))
     html, page = path.read_text(encoding="utf-8"), Page(path)
     assert "<script>" not in html
     assert "<b>friend" not in html
@@ -226,18 +229,18 @@ def test_encode_replaces_what_is_shown(tmp_path):
     labels = write_run(run, kind="text")
     texts = np.array(["raw text"] * 97, dtype=object)
     encode = lambda batch: ["as the model reads it" for _ in batch]  # noqa: E731
-    page = Page(report.write_report(run, fake_splits(texts, labels), encode=encode))
+    page = Page(report.write_report(TASK, run, fake_splits(texts, labels), encode=encode))
     assert "as the model reads it" in page.text
     assert "raw text" not in page.text
     token_ids = lambda batch: np.zeros((len(batch), 7), np.int32)  # noqa: E731
-    page = Page(report.write_report(run, fake_splits(texts, labels), encode=token_ids))
+    page = Page(report.write_report(TASK, run, fake_splits(texts, labels), encode=token_ids))
     assert "raw text" in page.text
 
 
 @pytest.mark.usefixtures("quick_figures")
 def test_sample_data_is_loud(tmp_path):
     write_run(tmp_path / "run", source="sample")
-    page = Page(report.write_report(tmp_path / "run"))
+    page = Page(report.write_report(TASK, tmp_path / "run"))
     assert "Sample data. These figures say nothing about the real task" in page.text
 
 
@@ -248,7 +251,7 @@ def test_baselines_are_shown_with_their_paired_test(tmp_path):
         {"name": "majority class", "accuracy": 0.2, "count": 97},
     ]
     write_run(tmp_path / "run", baselines=baselines)
-    page = Page(report.write_report(tmp_path / "run"))
+    page = Page(report.write_report(TASK, tmp_path / "run"))
     assert "model worse, p < 0.001" in page.text
     assert "no paired test" in page.text
 
@@ -267,7 +270,7 @@ def test_baselines_are_shown_with_their_paired_test(tmp_path):
 def test_a_missing_file_is_said_and_the_rest_is_shown(tmp_path, missing, sentence):
     write_run(tmp_path / "run")
     (tmp_path / "run" / missing).unlink()
-    page = Page(report.write_report(tmp_path / "run"))
+    page = Page(report.write_report(TASK, tmp_path / "run"))
     assert sentence in page.text
     assert "test accuracy" in page.text
 
@@ -277,7 +280,7 @@ def test_a_damaged_predictions_file_is_said(tmp_path):
     run = tmp_path / "run"
     write_run(run)
     (run / "predictions.npz").write_bytes((run / "predictions.npz").read_bytes()[:200])
-    page = Page(report.write_report(run))
+    page = Page(report.write_report(TASK, run))
     assert "predictions.npz cannot be used" in page.text
     assert not (run / "figures" / "confusion.png").exists()
 
@@ -286,7 +289,7 @@ def test_a_damaged_predictions_file_is_said(tmp_path):
 def test_pictures_of_another_test_split_are_not_shown(tmp_path):
     labels = write_run(tmp_path / "run")
     images = np.zeros((97, 4, 4, 1), np.uint8)
-    page = Page(report.write_report(tmp_path / "run", fake_splits(images, labels[::-1])))
+    page = Page(report.write_report(TASK, tmp_path / "run", fake_splits(images, labels[::-1])))
     assert "differ from those in predictions.npz" in page.text
     assert not any(image["alt"].startswith("Test image") for image in page.images)
 
@@ -294,7 +297,7 @@ def test_pictures_of_another_test_split_are_not_shown(tmp_path):
 def test_an_unfinished_run_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(RecipeError, match=r"not a finished run.*metrics\.json"):
-        report.write_report(tmp_path / "run")
+        report.write_report(TASK, tmp_path / "run")
 
 
 @pytest.mark.parametrize("classes", [2, 23, 100])
@@ -302,7 +305,7 @@ def test_other_numbers_of_classes(tmp_path, classes):
     """23 and 100 classes for 97 examples: some classes are absent from the test set."""
     run = tmp_path / "run"
     write_run(run, classes=classes)
-    page = Page(report.write_report(run))
+    page = Page(report.write_report(TASK, run))
     assert "class 99" in page.text or classes < 100
     assert ("not in the test set" in page.text) == (classes > 2)
 
@@ -310,7 +313,7 @@ def test_other_numbers_of_classes(tmp_path, classes):
 def test_a_run_without_mistakes(tmp_path):
     labels = write_run(tmp_path / "run", mistakes=False)
     images = np.zeros((97, 4, 4, 1), np.uint8)
-    page = Page(report.write_report(tmp_path / "run", fake_splits(images, labels)))
+    page = Page(report.write_report(TASK, tmp_path / "run", fake_splits(images, labels)))
     assert "all 97 test examples are predicted correctly" in page.text
     assert "100.0 %" in page.text
 
@@ -330,5 +333,5 @@ def test_ten_thousand_examples_take_a_few_cpu_seconds(tmp_path):
         test_labels=labels,
     )
     images = generator.integers(0, 256, (10_000, 32, 32, 3), dtype=np.uint8)
-    path = report.write_report(run, fake_splits(images, labels))
+    path = report.write_report(TASK, run, fake_splits(images, labels))
     assert path.stat().st_size < 1_500_000

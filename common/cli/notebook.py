@@ -19,7 +19,7 @@ from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.basics.wording import duration
 from common.runs import config as configuration
-from common.runs import registry
+from common.runs import headline, registry
 
 KEY = "keras_recipe_box"
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,10 +123,11 @@ def train(recipe, config, data, quiet=True):
     seconds = read_json(run.path("timing.json"), "timing")["train_wall_seconds"]
     with run.path("history.csv").open() as file:
         history = list(csv.DictReader(file))
+    found = headline.of(metrics)
     print(
-        f"{recipe}: {metrics['epochs']} epochs, validation {metrics['validation']['accuracy']:.2%}, "
-        f"test {metrics['test']['accuracy']:.2%} on {metrics['data']['label']} "
-        f"(trained in {duration(seconds)})"
+        f"{recipe}: {metrics['epochs']} epochs, {found.name} on validation "
+        f"{found.shown(found.validation)}, on test {found.shown(found.value)}; "
+        f"{metrics['data']['label']} (trained in {duration(seconds)})"
     )
     splits = run.load(module.load_data)
     return Trained(run, load_model(run.path("best.keras")), splits, metrics, history)

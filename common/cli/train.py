@@ -7,7 +7,7 @@ import sys
 from common.basics import backend, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
-from common.runs import command_line, recorded, registry
+from common.runs import command_line, headline, recorded, registry
 from common.training import budget
 
 
@@ -91,10 +91,36 @@ def train(module, run, given=()):
             hint = f"Finished epochs are kept; the same command continues, or: {run.command}"
         print(f"\nInterrupted. {hint}", file=sys.stderr)
         return 130
-    from common.training import fit
-
-    print(fit.finish_line(results, run))
+    print(finish_line(module.TASK, results, run))
     return 0
+
+
+def finish_line(task, results, run):
+    """Returns what a training prints at its end.
+
+    Args:
+        task: The recipe's TASK.
+        results: Content of metrics.json.
+        run: The Run.
+    """
+    found, data = headline.of(results), results["data"]
+    interval = ""
+    if found.interval:
+        low, high = (found.shown(end) for end in found.interval)
+        interval = f"95 % interval {low} to {high}, "
+    lines = [
+        f"Test {found.name} {found.shown(found.value)} ({interval}{found.count:,} examples) on "
+        f"{data['label']}, from epoch {results['best_epoch']} of {results['epochs']}, chosen on "
+        f"validation ({found.shown(found.validation)})."
+    ]
+    for row in map(headline.baseline, results["baselines"]):
+        lines.append(f"Beside it, {row.name}: {found.shown(row.value)}.")
+    lines += [f"Verdict: {task.verdict(results)}", *task.remarks(results)]
+    if data["source"] == "sample":
+        lines.append("This is sample data: the figure says nothing about the real data set.")
+    if run.path("report.html").exists():
+        lines.append(f"Report: {run.path('report.html').resolve()}")
+    return "\n".join(lines)
 
 
 def finished_on(run, splits):
@@ -120,11 +146,14 @@ def _report_command(run):
 
 
 def write_run_report(run, module, splits):
-    from common.explain.explanation import explain_examples
+    """Writes the report of a finished run; returns its path."""
     from common.report.page import write_report
 
-    explanations = explain_examples(run, encoder(module, run), splits)
-    return write_report(run.directory, splits, explanations=explanations)
+    task, explanations = module.TASK, None
+    if task.explains:
+        held = task.read(run.path("predictions.npz"))
+        explanations = task.explain.explain_examples(run, encoder(module, run), splits, *held)
+    return write_report(task, run.directory, splits, explanations=explanations)
 
 
 def encoder(module, run):

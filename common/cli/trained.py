@@ -63,56 +63,63 @@ def evaluate_command(words):
     )
     run, module = open_run(arguments.run)
     splits = splits_of(run, module, arguments)
-    trained = tuple(run.data_info()["class_names"])
+    trained = tuple(run.data_info().get("class_names") or ())
     if splits.info.class_names != trained:
         raise RecipeError(
             f"the model knows the classes {', '.join(trained)}; "
             f"the data has {', '.join(splits.info.class_names)}"
         )
     backend.start_or_interrupt()
-    from common.tasks import metrics
-    from common.training import batches
     from common.training.loading import load_model
 
     model, encode = load_model(run.path("best.keras")), encoder(module, run)
-    outputs = batches.predict_splits(model, splits, encode)
-    scores = metrics.summarise(**outputs)
+    task = module.TASK
+    scores = task.score(task.outputs(model, splits, encode))
     if arguments.json:
         print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
         return
     print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
     if splits.info.note:
         print(splits.info.note)
+    found = task.headline_of(scores)
+    low, high = (found.shown(end) for end in found.interval or (None, None))
     for name, score in scores.items():
-        interval = score.get("accuracy_interval")
-        spread = f"  (95 % {interval[0]:.2%} to {interval[1]:.2%})" if interval else ""
-        print(
-            f"{name:<11} accuracy {score['accuracy']:.2%}{spread}  loss {score['loss']:.4f}  "
-            f"ECE {score['ece']:.4f}  {score['count']:,} examples"
-        )
+        words = [f"{name:<11} {found.name} {found.shown(score[task.figure])}"]
+        words += [f"(95 % {low} to {high})"] * (name == "test" and found.interval is not None)
+        words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
+        print("  ".join([*words, f"{score['count']:,} examples"]))
 
 
 def predict_command(words):
     """Runs `recipes predict`; returns the exit code, None for 0."""
     arguments = arguments_of(
         "predict",
-        "Classifies files with a run's best model: images, or text files, as the recipe needs. What "
+        "Asks a run's best model about files: images, text files or arrays, as the recipe needs. What "
         "cannot be read is named, everything else is answered, and the exit code is 1.",
         words,
         run=(Path, ..., "Run folder."),
         files=(
             tuple[str, ...],
             ...,
-            "Files, folders of files, CSV files of texts; '-' reads standard input.",
+            "Files, folders of files, CSV files of texts, .npy files of arrays; '-' reads standard "
+            "input.",
         ),
-        output=(Path | None, None, "CSV file to write: name, class, probabilities."),
+        output=(
+            Path | None,
+            None,
+            "CSV file to write, a row for each.",
+        ),
         text_column=(
             str | None,
             None,
             "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
         ),
         top=(int, 3, "Classes to print per file."),
-        json=(bool, False, "Print JSON with the probabilities of all classes."),
+        json=(
+            bool,
+            False,
+            "Print JSON with all that the model says.",
+        ),
     )
     if not arguments.files:
         raise UsageError("recipes predict needs a file to classify after the run folder")
@@ -125,7 +132,8 @@ def predict_command(words):
     answers.check_output(arguments.output, arguments.files)
     given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
     backend.start_or_interrupt()
-    answers.classify(
+    answers.answer(
+        module.TASK,
         run,
         encoder(module, run),
         given,
@@ -158,17 +166,20 @@ def explain_command(words):
     run, module = open_run(arguments.run)
     from common.data import inputs as prediction
 
+    if not module.TASK.explains:
+        raise RecipeError(
+            f"{run.recipe} has no explanation of its answers; `recipes predict` gives the answers, and "
+            "the report shows what the task has"
+        )
     label = arguments.label and printable(arguments.label)
     if label is not None:
         prediction.check_label(label, run.data_info()["class_names"])
     prediction.check_files(arguments.files)
     backend.start_or_interrupt()
-    from common.explain import explanation
-
     streams.goes_on("the explanation")
     encode = encoder(module, run)
     output = arguments.output or run.path("explanations")
-    for lines in explanation.explain_files(run, encode, arguments.files, label, output):
+    for lines in module.TASK.explain.explain_files(run, encode, arguments.files, label, output):
         print(lines, flush=True)
 
 

@@ -58,7 +58,10 @@ class Given:
                 self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
-            if Path(file).suffix.lower() != ".csv":
+            if kind not in ("image", "text"):
+                self.count += len(_arrays(file))
+                self._parts.append(_array_rows(file))
+            elif Path(file).suffix.lower() != ".csv":
                 self._parts.append([(file, file)])
                 self.count += 1
             elif kind == "image":
@@ -76,6 +79,10 @@ class Given:
     def _add_folder(self, folder, kind, alone):
         from common.data import folders
 
+        if kind not in ("image", "text"):
+            raise UsageError(
+                f"this model reads arrays: expected .npy files, got the folder {folder}"
+            )
         suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:
@@ -89,6 +96,30 @@ class Given:
         self._parts.append(
             (Path(path).relative_to(folder).as_posix() if alone else path, path) for path in found
         )
+
+
+def _arrays(file):
+    """Returns the examples in an .npy file, `(n, ...)`, mapped."""
+    try:
+        if not Path(file).suffix == ".npy":
+            raise ValueError("its name does not end in .npy")
+        # Without pickles: they could run code.
+        return np.atleast_1d(np.load(file, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"this model reads arrays, an .npy file whose first axis counts the examples; {file} is "
+            f"none ({error})"
+        ) from error
+
+
+def _array_rows(file):
+    for index, row in enumerate(_arrays(file)):
+        yield f"{file}:{index}", row
+
+
+def read_array(row):
+    """Returns one example of an .npy file, which is read by now."""
+    return np.asarray(row)
 
 
 def _files_below(folder, suffixes):

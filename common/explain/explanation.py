@@ -71,21 +71,19 @@ def explain_files(run, encode, files, label, output):
         yield f"{file}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
 
 
-def explain_examples(run, encode, splits):
+def explain_examples(run, encode, splits, predictions, problem):
     """Explains test examples for the report: two mistakes and a right answer.
 
     Args:
         run: Finished Run.
         encode: The recipe's function from raw inputs to model inputs.
         splits: The run's Splits.
+        predictions: What predictions.npz holds, or None; `problem` says why.
 
     Returns:
         A list of dicts with `title`, `picture` (PNG bytes), `text` and, for a text, `words` (HTML);
         and None. Where nothing can be explained: an empty list and a sentence that says why.
     """
-    from common.report.page import read_predictions
-
-    predictions, problem = read_predictions(run.path("predictions.npz"))
     if predictions is None:
         return [], problem
     probabilities, labels = predictions["test_probabilities"], predictions["test_labels"]

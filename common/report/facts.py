@@ -7,7 +7,8 @@ import numpy as np
 
 from common.basics.wording import DASH, MINUS, duration, number, p_value, percent, plain, shorten
 from common.report import drawing
-from common.tasks import metrics, verdict
+from common.runs import headline as headlines
+from common.tasks import metrics
 
 
 def read_history(path):
@@ -30,73 +31,62 @@ def read_history(path):
     return columns, None
 
 
-def headline(summary, timing):
-    """Returns the large number of the report and the small ones beside it."""
-    test, validation = summary.get("test", {}), summary.get("validation", {})
-    count = test.get("count", 0)
+def headline(task, summary, timing, outputs, info):
+    """Returns the large number of the report, the small ones beside it, and the verdict."""
+    found = headlines.of(summary)
     # One example in 1,000 is 0.1 points; a second decimal would be noise below that.
-    digits = 2 if count >= 1000 else 1
-    interval = test.get("accuracy_interval")
-    wrong = round((1 - test.get("accuracy", 0)) * count)
+    digits = (2 if (found.count or 0) >= 1000 else 1) if found.unit == "%" else None
     epochs = summary.get("epochs")
     tiles = [
-        ("validation accuracy", percent(validation.get("accuracy"), digits)),
-        ("test loss, nats", number(test.get("loss"))),
+        *((f"validation {found.name}", found.shown(found.validation, digits)),),
+        *task.tiles(summary),
         ("chosen epoch", f"{summary.get('best_epoch', DASH)} of {number(epochs)}"),
         ("parameters", number(summary.get("parameters"))),
         ("seed", str(summary.get("seed", DASH))),
     ]
-    if "balanced_accuracy" in test:
-        tiles[:0] = [
-            ("balanced accuracy", percent(test["balanced_accuracy"], digits)),
-            ("macro F1", percent(test["macro_f1"], digits)),
-        ]
     if timing.get("train_wall_seconds") is not None:
         tiles.insert(-2, ("training time", duration(timing["train_wall_seconds"])))
     return {
-        "accuracy": percent(test.get("accuracy"), digits),
-        "interval": [percent(end, digits) for end in interval] if interval else None,
-        "wrong": wrong,
-        "count": count,
-        "verdict": verdict.line(summary),
-        "remarks": verdict.remarks(summary),
+        "name": found.name,
+        "percent": found.unit == "%",
+        "value": found.shown(found.value, digits),
+        "interval": [found.shown(end, digits) for end in found.interval or ()],
+        "fine_print": task.fine_print(summary, outputs, info),
+        "verdict": task.verdict(summary),
+        "remarks": task.remarks(summary),
         "tiles": tiles,
     }
 
 
 def baselines(summary):
     """Returns the rows of the baseline table, the model first, and a verdict on each."""
-    rows, test = [], summary.get("test", {})
     given = summary.get("baselines") or []
-    if not given or test.get("accuracy") is None:
-        return rows
-    rows.append(
-        {
-            "name": "this model",
-            "accuracy": percent(test["accuracy"]),
-            "interval": DASH.join(f"{100 * end:.2f}" for end in test["accuracy_interval"]),
-            "count": test["count"],
-            "difference": "",
-            "verdict": "",
-            "model": True,
-        }
-    )
-    for baseline in given:
-        count = baseline.get("count") or test["count"]
-        ends = metrics.wilson_interval(round(baseline["accuracy"] * count), count)
-        points = 100 * (test["accuracy"] - baseline["accuracy"])
-        p = baseline.get("mcnemar_p")
+    if not given:
+        return []
+    found = headlines.of(summary)
+    own = {"name": "this model", "difference": "", "verdict": "", "model": True}
+    own["value"] = found.shown(found.value)
+    own["interval"] = DASH.join(found.text(end) for end in found.interval or ())
+    rows = [own]
+    for row in map(headlines.baseline, given):
+        interval = ""
+        if found.unit == "%" and (row.count or found.count):
+            count = row.count or found.count
+            ends = metrics.wilson_interval(round(row.value * count), count)
+            interval = DASH.join(found.text(end) for end in ends)
+        difference = found.value - row.value
         verdict = "no paired test"
-        if p is not None:
-            side = "model better" if points > 0 else "model worse" if points < 0 else "equal"
-            verdict = f"{side if p < 0.05 else 'no clear difference'}, {p_value(p)}"
+        if row.p is not None:
+            better = difference > 0 if found.higher else difference < 0
+            side = "model better" if better else "model worse" if difference else "equal"
+            verdict = f"{side if row.p < 0.05 else 'no clear difference'}, {p_value(row.p)}"
+        shown = found.text(abs(difference))
         rows.append(
             {
-                "name": baseline["name"],
-                "accuracy": percent(baseline["accuracy"]),
-                "interval": DASH.join(f"{100 * end:.2f}" for end in ends),
-                "count": count,
-                "difference": f"{points:+.2f}".replace("-", MINUS),
+                "name": row.name,
+                "value": found.shown(row.value),
+                "interval": interval,
+                "difference": f"{MINUS if difference < 0 else '+'}{shown}",
                 "verdict": verdict,
                 "model": False,
             }
@@ -104,23 +94,30 @@ def baselines(summary):
     return rows
 
 
-def curves(history, best_epoch, figures):
-    """Draws the learning curves; returns [{"figure", "alt"}] for those with data."""
+def curves(columns, history, best_epoch, figures):
+    """Draws the learning curves; returns [{"figure", "alt"}] for those with data.
+
+    Args:
+        columns: (column of the history, label of its axis) pairs.
+        history: As of `read_history`.
+        best_epoch: The chosen epoch, 1-based.
+        figures: Dict to put the pictures in.
+    """
     curves = []
     if history is None:
         return curves
     epochs = history["epoch"].astype(int)
-    for name, best, label, is_percent in (
-        ("loss", "lowest", "loss (nats per example)", False),
-        ("accuracy", "highest", "accuracy (%)", True),
-    ):
+    for name, label in columns:
         train, validation = history.get(name), history.get(f"val_{name}")
         watched = validation if validation is not None else train
         if watched is None or not np.isfinite(watched).any():
             continue
+        is_percent = "(%)" in label
         side = "Validation" if validation is not None else "Training"
-        at = np.nanargmin(watched) if best == "lowest" else np.nanargmax(watched)
+        highest = headlines.higher_is_better(name)
+        at = np.nanargmax(watched) if highest else np.nanargmin(watched)
         value = percent(watched[at]) if is_percent else f"{watched[at]:.3g}"
+        best = "highest" if highest else "lowest"
         title = f"{side} {name} is {best} ({value}) at epoch {epochs[at]}"
         figures[f"{name}.png"] = drawing.learning_curve(
             epochs, train, validation, best_epoch, title=title, ylabel=label, percent=is_percent

@@ -5,18 +5,21 @@ import base64
 from common.basics.wording import duration, number, readable
 
 
-def render(template, page, **filters):
-    """Returns a page made from one of common/report/templates; everything is escaped and can be written.
+def render(template, page, package="common.report", **filters):
+    """Returns a page made from a template; everything is escaped and can be written.
 
     Args:
         template: Its file name.
         page: dict of what it names; a name that is missing is an error.
+        package: Package whose templates/ holds it; those of common.report can be included in it.
         **filters: More filters for the template, beside `grouped` and `duration`.
     """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("common.report"),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(name) for name in dict.fromkeys([package, "common.report"])]
+        ),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -118,3 +118,20 @@ def of(metrics):
         count=int(test["count"]),
         validation=float(metrics["validation"]["accuracy"]),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """A figure of another answer to the same test examples, as metrics.json holds it."""
+
+    name: str
+    value: float
+    count: int | None
+    p: float | None
+    """Of the paired test against the network; None where there is none."""
+
+
+def baseline(row):
+    """Returns the Baseline of a row of `baselines`; those of classifiers have names of their own."""
+    value = row["value"] if "value" in row else row["accuracy"]
+    return Baseline(row["name"], value, row.get("count"), row.get("p", row.get("mcnemar_p")))

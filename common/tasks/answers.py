@@ -47,16 +47,17 @@ def check_output(output, files):
         raise UsageError(f"--output {output} would replace a file that is to be classified")
 
 
-def classify(run, encode, given, *, output=None, as_json=False, top=3):
-    """Classifies what was given with a run's best model and writes the answers.
+def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
+    """Asks a run's best model about what was given and writes its answers.
 
     Args:
+        task: The recipe's TASK.
         run: Finished Run.
         encode: The recipe's function from raw inputs to model inputs.
         given: prediction.Given.
         output: Path of a CSV file to write. None: standard output.
-        as_json: Print JSON with all probabilities instead of lines.
-        top: Classes to print in a line.
+        as_json: Print JSON with everything the model says instead of lines.
+        top: Possibilities to print in a line, e.g. classes.
 
     Raises:
         RecipeError: Something could not be read; everything else has been answered and written.
@@ -66,22 +67,23 @@ def classify(run, encode, given, *, output=None, as_json=False, top=3):
     if given.skipped:
         files = "file was" if given.skipped == 1 else "files were"
         print(f"note: {given.skipped:,} other {files} skipped", file=sys.stderr)
-    names, unit = run.data_info()["class_names"], f" {run.data_info()['kind']}s"
+    info = run.data_info()
+    writer = _Writer(task, info)
     failures = []
     rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
-    rows = _watched(rows, given.count, unit, failures)
+    rows = _watched(rows, given.count, f" {info['kind']}s", failures)
     if output is not None:
-        _write_csv(rows, names, output)
+        writer.to_csv(rows, output)
     elif as_json:
-        _print_json(rows, names)
+        writer.print_json(rows)
     else:
-        _print_lines(rows, names, top)
+        writer.print_lines(rows, top)
     if len(failures) == given.count == 1:
         raise failures[0]
     if failures:
         raise RecipeError(
             f"{len(failures):,} of {given.count:,} could not be read: they are named above and have "
-            "no class in the output; all others are answered"
+            "no answer in the output; all others are answered"
         )
 
 
@@ -90,7 +92,7 @@ def _reader(run, model, encode):
     from common.training import batches
 
     def ask(inputs):
-        return batches.predict(model, batches.inference_batches(inputs))
+        return batches.outputs_of(model, batches.inference_batches(inputs))
 
     data = run.data_info()
     if data["kind"] == "text":
@@ -101,6 +103,8 @@ def _reader(run, model, encode):
             return ask(encode(texts))
 
         return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+    if data["kind"] != "image":
+        return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]
     value_range = (data.get("reading") or {}).get("value_range")
 
@@ -112,7 +116,7 @@ def _reader(run, model, encode):
 
 
 def _answers(given, read, ask, at_once):
-    """Yields the name and the probabilities of each; a RecipeError where it could not be read."""
+    """Yields the name and the model's output for each; a RecipeError where it could not be read."""
 
     def attempt(item):
         try:
@@ -155,43 +159,41 @@ def _print(text, stream, end="\n"):
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, end=end)
 
 
-def _print_lines(rows, names, top):
-    for name, answer in rows:
-        text = "no answer"
-        if not isinstance(answer, RecipeError):
-            best = answer.argsort()[::-1][: max(top, 1)]
-            text = ", ".join(f"{names[index]} {answer[index]:.1%}" for index in best)
-        _print(f"{name}: {text}", sys.stdout)
+class _Writer:
+    """Writes answers as the task words them; a RecipeError among them stands without one."""
 
+    def __init__(self, task, info):
+        self.task, self.info = task, info
 
-def _print_json(rows, names):
-    # As json.dumps of the whole list would print it, without holding it.
-    before = "[\n"
-    for name, answer in rows:
-        if isinstance(answer, RecipeError):
-            row = {"file": name, "class": None, "probabilities": {}, "error": str(answer)}
-        else:
-            order = answer.argsort()[::-1]
-            values = {names[index]: float(answer[index]) for index in order}
-            row = {"file": name, "class": names[order[0]], "probabilities": values}
-        _print(before + textwrap.indent(json.dumps(row, indent=2), "  "), sys.stdout, end="")
-        before = ",\n"
-    print("\n]")
+    def print_lines(self, rows, top):
+        for name, answer in rows:
+            text = "no answer"
+            if not isinstance(answer, RecipeError):
+                text = self.task.line(answer, self.info, top)
+            _print(f"{name}: {text}", sys.stdout)
 
-
-def _write_csv(rows, names, output):
-    with (
-        atomic_path(output) as partial,
-        # A name that is no valid Unicode must not make the file invalid.
-        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(["name", "class", *(f"probability_{name}" for name in names)])
+    def print_json(self, rows):
+        # As json.dumps of the whole list would print it, without holding it.
+        before = "[\n"
         for name, answer in rows:
             if isinstance(answer, RecipeError):
-                writer.writerow([name, "", *([""] * len(names))])
+                row = {"file": name, **self.task.record(None, self.info), "error": str(answer)}
             else:
-                # Nine digits are all that float32 has.
-                values = [f"{value:.9g}" for value in answer.tolist()]
-                writer.writerow([name, names[answer.argmax()], *values])
-    print(f"Wrote {output}")
+                row = {"file": name, **self.task.record(answer, self.info)}
+            _print(before + textwrap.indent(json.dumps(row, indent=2), "  "), sys.stdout, end="")
+            before = ",\n"
+        print("\n]")
+
+    def to_csv(self, rows, output):
+        with (
+            atomic_path(output) as partial,
+            # A name that is no valid Unicode must not make the file invalid.
+            partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+        ):
+            writer, columns = csv.writer(stream), self.task.columns(self.info)
+            writer.writerow(["name", *columns])
+            for name, answer in rows:
+                unread = isinstance(answer, RecipeError)
+                cells = [""] * len(columns) if unread else self.task.cells(answer, self.info)
+                writer.writerow([name, *cells])
+        print(f"Wrote {output}")

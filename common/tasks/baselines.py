@@ -70,6 +70,22 @@ def linear_on_pixels(splits, outputs):
     return [beside(name, labels, answers, network)]
 
 
+def mirrored(model, splits, outputs):
+    """Returns the dict for metrics.json of the average over each test image and its mirror image.
+
+    Args:
+        model: The network, trained on mirrored images as well.
+        splits: The Splits, of images `(n, height, width, channels)`.
+        outputs: Its probabilities and labels, as in predictions.npz.
+    """
+    from common.training.batches import inference_batches, predict
+
+    plain = outputs["test_probabilities"]
+    other = predict(model, inference_batches(splits.test.x[:, :, ::-1]))
+    name = "average over each image and its mirror image"
+    return beside(name, outputs["test_labels"], (plain + other) / 2, plain)
+
+
 def _pixels(images):
     """Returns float32 `(n, pixels)`, 0 to 1, of images uint8 `(n, height, width, channels)`."""
     from common.data.images import convert

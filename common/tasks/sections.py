@@ -5,12 +5,10 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, percent, shorten
 from common.report import drawing, lettering
-from common.report.rendering import data_uri
-from common.tasks import metrics
+from common.report.rendering import data_uri, render
+from common.tasks import metrics as scoring
+from common.tasks.task import Section
 
-SECTIONS = (
-    *("confusion", "classes", "mistakes", "calibration", "majority", "majority_name", "numbered"),
-)
 MISTAKES_SHOWN = 24
 CLASSES_SHOWN = 100
 NAME_LENGTH = 80  # characters
@@ -18,28 +16,44 @@ NUMBERED_SHOWN = 40
 TEXT_HEAD, TEXT_TAIL = 320, 280  # characters; long reviews say what they mean at both ends
 
 
-def from_predictions(predictions, summary, environment, splits, encode, figures):
-    """Returns a dict of SECTIONS, which need the predictions, and adds their figures."""
-    probabilities, labels = metrics.check_probabilities(
-        predictions["test_probabilities"], predictions["test_labels"]
+def of_classes(outputs, problem, *, metrics, info, splits, encode, figures):
+    """Returns the sections of a classifier's report; as `Task.sections`."""
+    page = {"problem": problem}
+    if outputs is not None:
+        page |= _from_outputs(outputs, metrics, info, splits, encode, figures)
+        page["figures"] = {name: data_uri(content) for name, content in figures.items()}
+    parts = (
+        ("confusion", "What is taken for what", "Confusion"),
+        ("classes", "Scores by class", "Classes"),
+        ("mistakes", "The most confident mistakes", "Mistakes"),
+        ("calibration", "Can its probabilities be believed?", "Calibration"),
+    )
+    return [
+        Section(name, title, render(f"{name}.html", page, package="common.tasks"), link)
+        for name, title, link in parts
+    ]
+
+
+def _from_outputs(outputs, metrics, info, splits, encode, figures):
+    """Returns what the templates need of the predictions, and adds their figures."""
+    probabilities, labels = scoring.check_probabilities(
+        outputs["test_probabilities"], outputs["test_labels"]
     )
     predicted = probabilities.argmax(axis=1)
     classes = probabilities.shape[1]
-    names = list((environment.get("data") or {}).get("class_names") or ())
+    names = list(info.get("class_names") or ())
     if not names and splits is not None:
         names = list(splits.info.class_names)
     names = [shorten(name, NAME_LENGTH) for name in names[:classes]]
     names += [str(index) for index in range(len(names), classes)]
     drawn = lettering.names_to_draw(names)
-    matrix = metrics.confusion_matrix(labels, predicted, classes)
+    matrix = scoring.confusion_matrix(labels, predicted, classes)
     return {
         "numbered": _numbered(names, drawn),
         "confusion": _confusion(matrix, names, drawn, figures),
         "classes": _classes(matrix, names),
         "mistakes": _mistakes(probabilities, labels, names, drawn, splits, encode, figures),
-        "calibration": _calibration(predictions, probabilities, labels, summary, figures),
-        "majority": percent(matrix.sum(axis=1).max() / len(labels)),
-        "majority_name": names[int(matrix.sum(axis=1).argmax())],
+        "calibration": _calibration(outputs, probabilities, labels, metrics, figures),
     }
 
 
@@ -90,7 +104,7 @@ def _confusion(matrix, names, drawn, figures):
 def _classes(matrix, names):
     """Returns the per-class rows, the lowest F1 first; classes without a score last."""
     rows = []
-    for score in metrics.per_class_scores(matrix):
+    for score in scoring.per_class_scores(matrix):
         row = {"name": names[score["class"]], "support": score["support"], "f1": score["f1"]}
         row["f1_text"] = DASH if score["f1"] is None else f"{100 * score['f1']:.1f}"
         for kind in ("recall", "precision"):
@@ -209,10 +223,10 @@ def _calibration(predictions, probabilities, labels, summary, figures):
     """Draws reliability before and after temperature scaling; returns what the text needs."""
     temperature = summary.get("test", {}).get("temperature")
     if temperature is None:
-        temperature = metrics.fit_temperature(
+        temperature = scoring.fit_temperature(
             predictions["val_probabilities"], predictions["val_labels"]
         )
-    calibrated = metrics.apply_temperature(probabilities, temperature)
+    calibrated = scoring.apply_temperature(probabilities, temperature)
     result = {"temperature": f"{temperature:.3g}", "figures": []}
     # Two classes: the top probability is at least one half, so half the axis would be empty.
     shown_from = 0.5 if probabilities.shape[1] == 2 else 0.0
@@ -220,9 +234,9 @@ def _calibration(predictions, probabilities, labels, summary, figures):
         ("reliability.png", "As trained", probabilities),
         ("reliability_calibrated.png", f"Temperature {temperature:.3g}", calibrated),
     ):
-        table = metrics.reliability_bins(values, labels)
-        error = metrics.expected_calibration_error(values, labels)
-        loss = metrics.log_loss(values, labels)
+        table = scoring.reliability_bins(values, labels)
+        error = scoring.expected_calibration_error(values, labels)
+        loss = scoring.log_loss(values, labels)
         full_title = f"{title}: calibration error {percent(error)}"
         figures[name] = drawing.reliability(table, title=full_title, shown_from=shown_from)
         filled = table["count"] > 0
@@ -242,5 +256,5 @@ def _calibration(predictions, probabilities, labels, summary, figures):
             result["gap"] = f"{100 * abs(gap):.1f}"
     result["helps"] = result["after"]["error"] < result["before"]["error"]
     result["unchanged"] = temperature == 1.0
-    result["at_bound"] = metrics.at_bound(temperature)
+    result["at_bound"] = scoring.at_bound(temperature)
     return result

@@ -65,8 +65,10 @@ def remarks(metrics):
         )
     if "balanced_accuracy" in metrics["test"]:
         found.append(
-            "The rarest class has less than half its share: read balanced accuracy and macro F1, not "
-            "accuracy; --class-weights balanced counts rare classes more."
+            "The rarest class has less than half its share: read balanced accuracy "
+            f"({percent(metrics['test']['balanced_accuracy'])}) and macro F1 "
+            f"({percent(metrics['test']['macro_f1'])}), not accuracy; --class-weights balanced counts "
+            "rare classes more."
         )
     unknown = metrics.get("unknown_words", 0)
     if unknown > MANY_UNKNOWN:

@@ -233,6 +233,21 @@ def predict_splits(model, splits, encode):
     return outputs
 
 
+def outputs_of(model, batches):
+    """Returns what a model returns for unshuffled batches, in the order of the data, `(n, ...)`."""
+    outputs = np.concatenate(
+        [
+            keras.ops.convert_to_numpy(model.predict_on_batch(batches[index][0]))
+            for index in range(batches.num_batches)
+        ]
+    )
+    if batches.order is not None:
+        restored = np.empty_like(outputs)
+        restored[batches.order] = outputs
+        return restored
+    return outputs
+
+
 def predict(model, batches):
     """Returns class probabilities for unshuffled batches, in the order of the data.
 
@@ -243,16 +258,7 @@ def predict(model, batches):
     Returns:
         float32 `(n, k)`, `k >= 2`.
     """
-    probabilities = np.concatenate(
-        [
-            keras.ops.convert_to_numpy(model.predict_on_batch(batches[index][0]))
-            for index in range(batches.num_batches)
-        ]
-    ).astype("float32")
-    if batches.order is not None:
-        restored = np.empty_like(probabilities)
-        restored[batches.order] = probabilities
-        probabilities = restored
+    probabilities = outputs_of(model, batches).astype("float32")
     if probabilities.shape[1] == 1:
         probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)
     return probabilities

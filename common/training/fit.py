@@ -3,16 +3,12 @@
 import functools
 
 import keras
-import numpy as np
 
 from common.basics.errors import RecipeError
-from common.basics.files import atomic_path, write_json_atomic
-from common.tasks import baselines as other_answers
-from common.tasks import verdict
+from common.basics.files import atomic_path
 from common.training import averaging, whole_epochs
 from common.training import batches as batching
 from common.training import callbacks as cb
-from common.training.precision import in_float32
 from common.training.progress import Progress
 
 
@@ -120,114 +116,3 @@ def _tensorboard(run):
             f"TensorBoard logs need tensorflow and tensorboard, which are not installed ({error}); "
             "install them or leave --tensorboard out"
         ) from error
-
-
-def parameter_count(model):
-    """Returns the number of trainable parameters, as papers count them."""
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-def finish(model, run, splits, keeper, *, encode=None, baselines=None, mirror=False, more=None):
-    """Scores the chosen model on validation and test, and writes the run's results.
-
-    The test split is used here, once, after everything has been chosen. A trial of a search has not
-    chosen everything: it leaves its history only.
-
-    Args:
-        model: Model with the weights of the best epoch.
-        run: The Run.
-        splits: The Splits trained on.
-        keeper: What `fit` returned.
-        encode: Turns the x of a split into model inputs, e.g. texts into token ids; None where the
-            model takes x as it is.
-        baselines: Function of the outputs (probabilities and labels of both splits) that returns
-            dicts for metrics.json, e.g. of a linear model on the same data.
-        mirror: Report the average over each test image and its mirror image beside the plain score
-            (test-time augmentation), for networks trained on both.
-        more: Dict of what else metrics.json is to hold.
-
-    Returns:
-        The content of metrics.json.
-    """
-    import time
-
-    from common.tasks import metrics
-
-    if run.is_trial:
-        return {"parameters": parameter_count(model), "epochs": keeper.epochs_done}
-    precision = model.dtype_policy.name
-    model = in_float32(model)
-    start = time.perf_counter()
-    outputs = batching.predict_splits(model, splits, encode or (lambda x: x))
-    evaluate_seconds = time.perf_counter() - start
-    rows = [other_answers.majority_class(splits, outputs)]
-    rows += baselines(outputs) if baselines else []
-    if mirror:
-        rows.append(_mirrored(model, splits.test.x, outputs))
-    with atomic_path(run.path("predictions.npz")) as temporary:
-        np.savez_compressed(temporary, **outputs)
-    history = keeper.history
-    write_json_atomic(
-        run.path("timing.json"),
-        {
-            "train_wall_seconds": round(sum(row["seconds"] for row in history), 1),
-            "train_cpu_seconds": round(sum(row["cpu_seconds"] for row in history), 1),
-            "evaluate_wall_seconds": round(evaluate_seconds, 1),
-            "examples_per_second": round(
-                float(np.median([row["examples_per_second"] for row in history])), 1
-            ),
-            "precision": precision,
-        },
-    )
-    info = splits.info.to_dict()
-    results = {
-        "recipe": run.recipe,
-        "preset": run.preset,
-        "data": {
-            name: info[name]
-            for name in ("source", "label", "name", "version", "fingerprint", "note")
-        },
-        "seed": run.config.seed,
-        "parameters": parameter_count(model),
-        "epochs": keeper.epochs_done,
-        "best_epoch": keeper.best_epoch,
-        # While it was trained: augmented, with dropout, the weights changing.
-        "training": {"accuracy": round(history[keeper.best_epoch - 1]["accuracy"], 6)},
-        **metrics.summarise(**outputs, seen=splits.test_seen),
-        "baselines": rows,
-        **(more or {}),
-    }
-    write_json_atomic(run.path("metrics.json"), results)
-    return results
-
-
-def _mirrored(model, images, outputs):
-    """Returns the dict for metrics.json of the average over each image and its mirror image."""
-    plain = outputs["test_probabilities"]
-    other = batching.predict(model, batching.inference_batches(images[:, :, ::-1]))
-    name = "average over each image and its mirror image"
-    return other_answers.beside(name, outputs["test_labels"], (plain + other) / 2, plain)
-
-
-def finish_line(results, run):
-    """Returns what a training prints at its end."""
-    test, data = results["test"], results["data"]
-    low, high = test["accuracy_interval"]
-    lines = [
-        f"Test accuracy {test['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}, "
-        f"{test['count']:,} examples) on {data['label']}, from epoch {results['best_epoch']} "
-        f"of {results['epochs']}, chosen on validation ({results['validation']['accuracy']:.2%})."
-    ]
-    if "balanced_accuracy" in test:
-        lines.append(
-            f"The classes differ in size: balanced accuracy {test['balanced_accuracy']:.2%}, macro F1 "
-            f"{test['macro_f1']:.2%}."
-        )
-    for baseline in results["baselines"]:
-        lines.append(f"Beside it, {baseline['name']}: {baseline['accuracy']:.2%}.")
-    lines += [f"Verdict: {verdict.line(results)}", *verdict.remarks(results)]
-    if data["source"] == "sample":
-        lines.append("This is sample data: the figure says nothing about the real data set.")
-    if run.path("report.html").exists():
-        lines.append(f"Report: {run.path('report.html').resolve()}")
-    return "\n".join(lines)

@@ -15,7 +15,10 @@ from typing import Literal
 
 from common.basics.errors import UsageError
 from common.runs.config import require, require_seed
+from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+TASK = Classification("image")
 
 
 @dataclass(frozen=True)
@@ -224,9 +227,10 @@ def train(config, run):
 
     from common.basics.backend import jit_compile, seed_everything
     from common.data.augment import random_flip, random_shift
-    from common.tasks.baselines import linear_on_pixels
+    from common.tasks.baselines import linear_on_pixels, mirrored
     from common.training.batches import ArrayBatches, balanced_weights
-    from common.training.fit import finish, fit
+    from common.training.finish import finish
+    from common.training.fit import fit
     from common.training.precision import precision
 
     from .model import build_model
@@ -268,14 +272,12 @@ def train(config, run):
     keeper = fit(
         model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
     )
-    return finish(
-        model,
-        run,
-        splits,
-        keeper,
-        baselines=lambda outputs: linear_on_pixels(splits, outputs),
-        mirror=config.flip,
-    )
+
+    def baselines(model, outputs):
+        rows = linear_on_pixels(splits, outputs)
+        return [*rows, mirrored(model, splits, outputs)] if config.flip else rows
+
+    return finish(TASK, model, run, splits, keeper, baselines=baselines)
 
 
 if __name__ == "__main__":

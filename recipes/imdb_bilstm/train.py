@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.runs.config import require, require_seed
+from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+TASK = Classification("text")
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ def train(config, run):
     from common.layers.fast_adam import FusedAdam
     from common.layers.schedules import one_cycle
     from common.training.batches import ArrayBatches, BucketBatches, balanced_weights
-    from common.training.fit import finish, fit
+    from common.training.finish import finish
+    from common.training.fit import fit
 
     from .model import build_model
 
@@ -222,12 +226,13 @@ def train(config, run):
         model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
     )
     return finish(
+        TASK,
         model,
         run,
         splits,
         keeper,
         encode=encoder.encode,
-        baselines=lambda outputs: linear_baseline(splits, outputs),
+        baselines=lambda model, outputs: linear_baseline(splits, outputs),
         more={"unknown_words": round(unknown, 4)},
     )
 

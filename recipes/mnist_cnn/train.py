@@ -14,7 +14,10 @@ from typing import Literal
 
 from common.basics.errors import UsageError
 from common.runs.config import require, require_seed
+from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+TASK = Classification("image")
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,8 @@ def train(config, run):
     from common.layers.schedules import one_cycle
     from common.tasks.baselines import linear_on_pixels
     from common.training.batches import ArrayBatches, balanced_weights
-    from common.training.fit import finish, fit
+    from common.training.finish import finish
+    from common.training.fit import fit
 
     from .model import build_model
 
@@ -222,11 +226,12 @@ def train(config, run):
         patience=config.patience,
     )
     return finish(
+        TASK,
         model,
         run,
         splits,
         keeper,
-        baselines=lambda outputs: linear_on_pixels(splits, outputs),
+        baselines=lambda model, outputs: linear_on_pixels(splits, outputs),
     )
 
 
