@@ -246,7 +246,7 @@ def test_the_report_shows_what_answers_rest_on(name, trained):
     run = trained(name)
     assert main(["report", str(run.directory)]) == 0
     page = run.path("report.html").read_text()
-    section = page[page.index('<section id="explanations">') : page.index('id="calibration"')]
+    section = page[page.index('<section id="explanations">') : page.index('id="time"')]
     assert section.count("Mean probability while") >= section.count("<h3>") >= 1
     assert ("blockquote" in section) == (name == "imdb_bilstm")
     assert run.path("figures/explanation_1.png").read_bytes().startswith(b"\x89PNG")

@@ -14,6 +14,7 @@ from common.basics.errors import RecipeError, UsageError
 from common.cli import main
 from common.data import inputs
 from common.tasks import answers
+from common.tasks.classification import Classification
 from tests.helpers import train_tiny
 
 IMAGES, TEXTS = {"kind": "image"}, {"kind": "text"}
@@ -267,8 +268,9 @@ def test_an_output_is_whole_or_absent(tmp_path):
         yield "a", np.array([0.25, 0.75], "float32")
         raise KeyboardInterrupt
 
+    writer = answers._Writer(Classification("image"), {"class_names": ["x", "y"]})
     with pytest.raises(KeyboardInterrupt):
-        answers._write_csv(rows(), ["x", "y"], tmp_path / "p.csv")
+        writer.to_csv(rows(), tmp_path / "p.csv")
     assert list(tmp_path.iterdir()) == []
 
 

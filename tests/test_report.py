@@ -171,7 +171,11 @@ def test_report_is_complete_and_self_contained(tmp_path):
         Image.open(io.BytesIO(content)).verify()
     assert path.stat().st_size < 1_500_000
     figures = {file.name for file in (run / "figures").iterdir()}
-    assert figures == set(report.FIGURES)
+    assert figures == {
+        *("loss.png", "accuracy.png", "confusion.png", "mistakes.png"),
+        *("reliability.png", "reliability_calibrated.png"),
+        *(f"explanation_{index}.png" for index in (1, 2, 3)),
+    }
     assert not list(run.rglob(".partial-*"))
 
 

@@ -12,6 +12,12 @@ def recipes_folder():
     return Path(importlib.import_module("recipes").__file__).parent
 
 
+def folder(name):
+    """Returns the folder of a recipe: below any of the places that the package has."""
+    places = map(Path, importlib.import_module("recipes").__path__)
+    return next(place / name for place in places if (place / name / "train.py").is_file())
+
+
 def names():
     """Returns the names of all recipes, sorted."""
     return sorted(path.parent.name for path in recipes_folder().glob("*/train.py"))
@@ -24,7 +30,10 @@ def check(name):
         UsageError: It is not; the near match is named.
     """
     known = names()
-    if name not in known:
+    places = importlib.import_module("recipes").__path__
+    if name not in known and not any(
+        (Path(place) / name / "train.py").is_file() for place in places
+    ):
         raise UsageError(
             f"unknown recipe '{name}'{near_match(name, known)} (`recipes list` shows all)"
         )
@@ -43,5 +52,5 @@ def load_model_module(name):
 
 def summary(name):
     """Returns the first line of a recipe's card, without importing the recipe."""
-    source = (recipes_folder() / name / "train.py").read_text(encoding="utf-8")
+    source = (folder(name) / "train.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]

@@ -74,7 +74,7 @@ class Classification(Task):
         return found
 
     def fine_print(self, metrics, outputs, info):
-        from common.basics.wording import percent
+        from common.basics.wording import percent, shorten
 
         test = metrics["test"]
         wrong = round((1 - test["accuracy"]) * test["count"])
@@ -82,8 +82,9 @@ class Classification(Task):
         names = info.get("class_names") or ()
         if outputs is not None and names:
             counts = np.bincount(outputs["test_labels"])
+            name = shorten(dict(enumerate(names)).get(counts.argmax(), counts.argmax()), 80)
             share = percent(counts.max() / counts.sum())
-            lines.append(f"always answering “{names[counts.argmax()]}” would score {share}")
+            lines.append(f"always answering “{name}” would score {share}")
         return lines
 
     def check(self, outputs):

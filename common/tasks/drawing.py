@@ -1,0 +1,43 @@
+"""The figures that single tasks bring into the report, as PNG bytes."""
+
+import numpy as np
+
+from common.report.drawing import MUTED, STRONG, new_axes, to_png
+
+POINTS = 2000
+"""More examples than this are thinned out: a picture of 100,000 points is a blot."""
+
+
+def answers(truth, found, title, unit=""):
+    """Draws answers against the truth.
+
+    Args:
+        truth, found: Arrays `(n,)`.
+        title: The finding.
+        unit: Of both.
+    """
+    chosen = np.random.default_rng(0).permutation(len(truth))[:POINTS]
+    shown = f" ({unit})" if unit else ""
+    figure, axes = new_axes(4.6, 4.2, f"truth{shown}", f"answer{shown}", title)
+    low, high = (
+        float(end) for end in (min(truth.min(), found.min()), max(truth.max(), found.max()))
+    )
+    axes.plot([low, high], [low, high], linestyle=":", color=MUTED, label="right answers")
+    axes.scatter(truth[chosen], found[chosen], s=9, alpha=0.5, color=STRONG, linewidths=0)
+    axes.legend(frameon=False, fontsize=8)
+    return to_png(figure)
+
+
+def positions(places, shares, title):
+    """Draws the share of right tokens by position in the sequence.
+
+    Args:
+        places: 1-based positions, `(n,)`.
+        shares: Share of right tokens there, `(n,)`, in [0, 1].
+        title: The finding.
+    """
+    figure, axes = new_axes(6.4, 3.0, "position in the sequence", "right tokens (%)", title)
+    marker = "o" if len(places) <= 40 else None
+    axes.plot(places, 100 * np.asarray(shares), color=STRONG, marker=marker, markersize=3)
+    axes.set_ylim(top=101)
+    return to_png(figure)

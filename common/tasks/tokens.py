@@ -1,0 +1,175 @@
+"""A class for every token of a sequence: tagging, segmentation by position."""
+
+import numpy as np
+
+from common.runs.headline import Headline
+from common.tasks.task import Section, Task
+
+WORST_SHOWN = 12
+
+
+class TokenClassification(Task):
+    """Sequences in which each token has a class; targets are integers `(n, tokens)`.
+
+    The model ends in a softmax over the classes, `(n, tokens, classes)`. The names of the classes are
+    those of the data.
+
+    Args:
+        kind: What an example is.
+        ignored: Target of the positions that do not count, e.g. padding.
+    """
+
+    headline = Headline("token accuracy", "%")
+    figure = "accuracy"
+    objective = "val_accuracy"
+    curves = (("loss", "loss (nats per token)"), ("accuracy", "token accuracy (%)"))
+    also = {"exact": "sequences without a mistake", "loss": "loss"}
+    loss_unit = "nats a token"
+
+    def __init__(self, kind="array", ignored=0):
+        super().__init__(kind)
+        self.ignored = ignored
+
+    def score(self, outputs, seen=None):
+        """As of Task: "accuracy" over tokens, "exact" (share of sequences without a mistake), "loss",
+        "count" (sequences), "tokens"; of test, "accuracy_interval", 95 %, over sequences."""
+        parts = {}
+        for name, prefix in (("validation", "val"), ("test", "test")):
+            truth, probabilities = self._pair(outputs, prefix)
+            counted, right = self._right(truth, probabilities)
+            place = np.where(counted, truth, 0)[..., None]
+            likely = np.take_along_axis(probabilities, place, axis=2)[..., 0]
+            nats = -np.log(np.clip(likely.astype("float64"), 1e-7, 1))
+            parts[name] = {
+                "count": len(truth),
+                "tokens": int(counted.sum()),
+                "accuracy": float(right.sum() / counted.sum()),
+                "exact": float(np.mean(right.sum(axis=1) == counted.sum(axis=1))),
+                "loss": float(nats[counted].mean()),
+            }
+            if prefix == "test":
+                interval = ratio_interval(right.sum(axis=1), counted.sum(axis=1))
+                parts[name]["accuracy_interval"] = interval
+        return parts
+
+    def example_scores(self, outputs):
+        """Returns the share of right tokens of each test sequence, float64 `(m,)`; 1 without tokens."""
+        counted, right = self._right(*self._pair(outputs, "test"))
+        lengths = counted.sum(axis=1)
+        return np.where(lengths > 0, right.sum(axis=1) / np.maximum(lengths, 1), 1.0)
+
+    def _pair(self, outputs, prefix):
+        truth, probabilities = outputs[f"{prefix}_truth"], outputs[f"{prefix}_outputs"]
+        if probabilities.ndim != 3 or truth.shape != probabilities.shape[:2]:
+            raise ValueError(
+                f"expected probabilities (sequences, tokens, classes) and classes (sequences, tokens), "
+                f"got {probabilities.shape} and {truth.shape}"
+            )
+        return truth, probabilities
+
+    def _right(self, truth, probabilities):
+        """Returns which tokens count, and which of those are right, bool `(n, tokens)` both."""
+        counted = truth != self.ignored
+        return counted, counted & (probabilities.argmax(axis=2) == truth)
+
+    def check(self, outputs):
+        for prefix in ("val", "test"):
+            _, probabilities = self._pair(outputs, prefix)
+            if not np.isfinite(probabilities).all():
+                raise ValueError("some of its probabilities are not finite")
+
+    def baselines(self, splits, outputs):
+        """Always answering the commonest class of the training tokens: what a model has to beat."""
+        from common.basics.statistics import paired_test
+
+        labels = np.asarray(splits.train.y)
+        commonest = int(np.bincount(labels[labels != self.ignored]).argmax())
+        truth, _ = self._pair(outputs, "test")
+        counted = truth != self.ignored
+        right = counted & (truth == commonest)
+        lengths = np.maximum(counted.sum(axis=1), 1)
+        scores = np.where(counted.any(axis=1), right.sum(axis=1) / lengths, 1.0)
+        return [
+            {
+                "name": f"always answering “{splits.info.class_names[commonest]}”",
+                "value": round(float(right.sum() / counted.sum()), 6),
+                "count": len(truth),
+                "p": paired_test(scores, self.example_scores(outputs)).p,
+            }
+        ]
+
+    def tiles(self, metrics):
+        exact = metrics["test"]["exact"]
+        return [("sequences without a mistake", f"{100 * exact:.1f} %"), *super().tiles(metrics)]
+
+    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
+        from common.report.rendering import data_uri, render
+        from common.tasks import drawing
+
+        page = {"problem": problem, "figures": {}, "ignored": self.ignored}
+        if outputs is not None:
+            truth, probabilities = self._pair(outputs, "test")
+            counted, right = self._right(truth, probabilities)
+            counts = counted.sum(axis=0)
+            shares = right.sum(axis=0)[counts > 0] / counts[counts > 0]
+            places = np.flatnonzero(counts)
+            title = f"Hardest at position {places[shares.argmin()] + 1}: {shares.min():.1%} right"
+            figures["positions.png"] = drawing.positions(places + 1, shares, title)
+            page["figures"] = {"positions.png": data_uri(figures["positions.png"])}
+            page["alt"] = f"Line chart of token accuracy by position. {title}."
+            wrong = (counted & ~right).sum(axis=1)
+            names = info.get("class_names") or ()
+            page["worst"] = [
+                _compared(int(index), truth, probabilities, counted, names)
+                for index in np.argsort(-wrong, kind="stable")[:WORST_SHOWN]
+                if wrong[index]
+            ]
+        html = render("tokens.html", page, package="common.tasks")
+        return [Section("tokens", "Right and wrong by position", html, "Tokens")]
+
+    def line(self, row, info, top):
+        return " ".join(_names(row.argmax(axis=1), info.get("class_names") or ()))
+
+    def record(self, row, info):
+        if row is None:
+            return {"classes": None}
+        return {"classes": _names(row.argmax(axis=1), info.get("class_names") or ())}
+
+    def cells(self, row, info):
+        return [self.line(row, info, 1)]
+
+
+def _names(labels, names):
+    return [names[label] if label < len(names) else str(label) for label in labels.tolist()]
+
+
+def _compared(index, truth, probabilities, counted, names):
+    """Returns a sequence's tokens as they are and as they were answered, with which of them differ."""
+    rows = counted[index]
+    true, found = truth[index][rows], probabilities[index].argmax(axis=1)[rows]
+    pairs = zip(_names(true, names), _names(found, names), strict=True)
+    return {"index": index, "tokens": [(one, other, one != other) for one, other in pairs]}
+
+
+def ratio_interval(numerators, denominators):
+    """Returns the 95 % interval of sum(numerators) / sum(denominators), within [0, 1].
+
+    The tokens of a sequence are not independent, the sequences are: the variance of a ratio estimator
+    over sequences (Cochran 1977, section 6.3), with Student's t.
+
+    Args:
+        numerators, denominators: `(n,)`, of each sequence.
+
+    Returns:
+        [low, high]; None for one sequence.
+    """
+    from scipy import stats
+
+    x, y = np.asarray(numerators, "float64"), np.asarray(denominators, "float64")
+    if len(x) < 2:
+        return None
+    ratio = x.sum() / y.sum()
+    residuals = x - ratio * y
+    error = (np.sum(residuals**2) / (len(x) - 1) / len(x)) ** 0.5 / y.mean()
+    half = stats.t.ppf(0.975, len(x) - 1) * error
+    return [max(0.0, float(ratio - half)), min(1.0, float(ratio + half))]

@@ -1,0 +1,205 @@
+"""Tasks: scores by hand, and what every command makes of a task that is no classification."""
+
+import json
+
+import numpy as np
+import pytest
+
+from common.cli import main
+from common.runs import headline, scores
+from common.runs.run import Options, Run
+from common.tasks.classification import Classification
+from common.tasks.regression import Regression, mean_interval
+from common.tasks.tokens import TokenClassification, ratio_interval
+from tests.helpers import tiny_config
+
+OTHERS = ("adding", "tagging")
+
+
+def numbers(test_truth, test_outputs):
+    """Returns outputs of a regression; validation holds two examples with errors 1 and 3."""
+    return {
+        "val_truth": np.array([1.0, 2.0]),
+        "val_outputs": np.array([[2.0], [5.0]], "float32"),
+        "test_truth": np.array(test_truth),
+        "test_outputs": np.array(test_outputs, "float32"),
+    }
+
+
+def test_regression_by_hand():
+    outputs = numbers([0.0, 1.0, 5.0], [[1.0], [1.0], [3.0]])
+    task = Regression(unit="m")
+    found = task.score(outputs)
+    np.testing.assert_array_equal(task.example_scores(outputs), [1, 0, 4])
+    assert found["validation"] == {
+        **{"count": 2, "mse": 5.0, "rmse": 5**0.5, "mae": 2.0},
+        "r2": 1 - 10 / 0.5,
+    }
+    test = found["test"]
+    assert test["mse"] == pytest.approx(5 / 3)
+    assert test["mae"] == 1.0
+    # Squared errors 1, 0, 4: deviation 2.0817, t of 2 degrees of freedom 4.3027.
+    half = 4.302653 * 2.081666 / 3**0.5
+    np.testing.assert_allclose(test["mse_interval"], [5 / 3 - half, 5 / 3 + half], rtol=1e-6)
+    assert mean_interval([3.0]) is None
+    headline_ = task.headline_of(found)
+    assert (headline_.name, headline_.better, headline_.count) == ("mean squared error", "lower", 3)
+    assert headline_.validation == 5.0
+    assert task.line(np.array([2.5]), {}, 3) == "2.5 m"
+
+
+def test_regression_of_several_numbers_is_scored_by_their_mean():
+    outputs = numbers([[0.0, 0.0], [1.0, 1.0]], [[1.0, 3.0], [1.0, 1.0]])
+    outputs |= {"val_truth": outputs["test_truth"], "val_outputs": outputs["test_outputs"]}
+    np.testing.assert_array_equal(Regression().example_scores(outputs), [5, 0])
+    assert Regression().score(outputs)["test"]["mse"] == 2.5
+
+
+def test_regression_refuses_answers_of_another_shape():
+    with pytest.raises(ValueError, match=r"expected answers of shape \(2, 1\), got \(2, 2\)"):
+        Regression().check(numbers([1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]]))
+    with pytest.raises(ValueError, match="not finite"):
+        Regression().check(numbers([1.0], [[np.nan]]))
+
+
+def tokens():
+    """Returns outputs of three sequences of lengths 3, 1 and 2 with 2, 0 and 2 right tokens."""
+    truth = np.array([[1, 2, 1, 0], [2, 0, 0, 0], [1, 1, 0, 0]])
+    answers = np.array([[1, 2, 2, 1], [1, 1, 1, 1], [1, 1, 2, 2]])
+    probabilities = np.full((3, 4, 3), 0.1, "float32")
+    np.put_along_axis(probabilities, answers[..., None], 0.8, axis=2)
+    outputs = {"test_truth": truth, "test_outputs": probabilities}
+    return outputs | {"val_truth": truth[:2], "val_outputs": probabilities[:2]}
+
+
+def test_token_classification_by_hand():
+    task = TokenClassification()
+    found = task.score(tokens())
+    assert found["test"]["accuracy"] == pytest.approx(4 / 6)
+    assert found["test"]["exact"] == pytest.approx(1 / 3)
+    assert (found["test"]["tokens"], found["test"]["count"]) == (6, 3)
+    assert found["validation"]["accuracy"] == 0.5
+    assert found["test"]["loss"] == pytest.approx(
+        (4 * -np.log(0.8) + 2 * -np.log(0.1)) / 6, rel=1e-6
+    )
+    np.testing.assert_allclose(task.example_scores(tokens()), [2 / 3, 0, 1])
+    # Ratio 2/3; residuals 0, -2/3, 2/3: their mean square over n - 1 is 4/9; mean length 2.
+    error = (4 / 9 / 3) ** 0.5 / 2
+    low, high = ratio_interval([2, 0, 2], [3, 1, 2])
+    assert low == pytest.approx(max(0, 2 / 3 - 4.302653 * error))
+    assert high == pytest.approx(1.0)
+    assert ratio_interval([5], [6]) is None
+
+
+def test_a_narrow_ratio_interval_by_hand():
+    # Ratio 0.5; residuals 1, -1, 0, 0: their mean square over n - 1 is 2/3; mean length 25.
+    low, high = ratio_interval([11, 9, 10, 20], [20, 20, 20, 40])
+    half = 3.182446 * (2 / 3 / 4) ** 0.5 / 25
+    np.testing.assert_allclose([low, high], [0.5 - half, 0.5 + half], rtol=1e-6)
+
+
+def test_classification_scores_are_right_or_wrong():
+    outputs = {
+        "test_probabilities": np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]], "float32"),
+        "test_labels": np.array([0, 0, 1]),
+    }
+    np.testing.assert_array_equal(Classification("image").example_scores(outputs), [1, 0, 1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Returns a function from a recipe's name and a seed to its run folder, trained by the command."""
+    folder, done = tmp_path_factory.mktemp("others"), {}
+
+    def get(name, seed=0):
+        if (name, seed) not in done:
+            directory = folder / f"{name}{seed}"
+            words = ["train", name, "--data", "sample", "--seed", str(seed), "--epochs", "3"]
+            assert main([*words, "--run-dir", str(directory)]) == 0
+            done[name, seed] = directory
+        return done[name, seed]
+
+    return get
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_run_leaves_a_headline_and_scores(name, trained):
+    directory = trained(name)
+    metrics = json.loads((directory / "metrics.json").read_text())
+    found = headline.of(metrics)
+    assert found.count == 43
+    assert found.interval[0] < found.value < found.interval[1]
+    held, problem = scores.read(directory)
+    assert problem is None
+    assert held.scores.shape == (43,)
+    assert len(held.truth) == 43
+    if name == "adding":
+        assert held.scores.mean() == pytest.approx(found.value, rel=1e-5)
+    assert metrics["baselines"][0]["name"].startswith("always answering")
+    page = (directory / "report.html").read_text()
+    assert f"test {found.name}" in page
+    assert ('id="answers"' in page) == (name == "adding")
+    assert ('id="tokens"' in page) == (name == "tagging")
+    assert 'id="confusion"' not in page
+    assert (directory / "figures/loss.png").exists()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_command_takes_it(name, trained, tmp_path, capsys):
+    directory = str(trained(name))
+    assert main(["evaluate", directory]) == 0
+    assert headline.of(json.loads((trained(name) / "metrics.json").read_text())).name in (
+        capsys.readouterr().out
+    )
+    assert main(["report", directory]) == 0
+    assert main(["compare", directory, str(trained(name, 1))]) == 0
+    text = capsys.readouterr().out
+    assert ("mean squared error" if name == "adding" else "token accuracy") in text
+    assert main(["explain", directory, "x.npy"]) == 1
+    assert "has no explanation" in capsys.readouterr().err
+
+
+def test_predict_reads_arrays(trained, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.array([[3, 5, 4, 0]], "int32"))
+    words = ["predict", str(trained("tagging")), str(tmp_path / "x.npy")]
+    assert main(words) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f"{tmp_path / 'x.npy'}:0: ")
+    assert set(line.split(": ")[1].split()) <= {"padding", "falls", "rises"}
+    assert main([*words, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)[0]["classes"]) == 4
+    assert main([*words, "--output", str(tmp_path / "out.csv")]) == 0
+    assert (tmp_path / "out.csv").read_text().startswith("name,output\n")
+    (tmp_path / "y.npy").write_text("no array")
+    assert main([*words, str(tmp_path / "y.npy")]) == 1
+    assert "is none" in capsys.readouterr().err
+    assert main(["predict", str(trained("tagging")), str(tmp_path)]) == 2
+
+
+def test_an_interrupted_run_of_another_task_resumes_to_the_same_result(tmp_path, monkeypatch):
+    from recipes.adding import train as module
+
+    from common.training.progress import Progress
+
+    def run_in(folder):
+        return Run(
+            "adding", tiny_config("adding"), Options(data="sample", run_dir=tmp_path / folder)
+        )
+
+    whole = run_in("whole").open()
+    expected = module.train(whole.config, whole)
+    stopped = run_in("stopped").open()
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "on_epoch_end", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            module.train(stopped.config, stopped)
+    again = run_in("stopped").open()
+    assert module.train(again.config, again) == expected
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    assert "no predictions.npz" in Regression().read(tmp_path / "predictions.npz")[1]
+    np.savez(tmp_path / "predictions.npz", **numbers([1.0], [[np.inf]]))
+    held, problem = Regression().read(tmp_path / "predictions.npz")
+    assert held is None
+    assert "not finite" in problem
