@@ -108,10 +108,12 @@ def finish_line(task, results, run):
     if found.interval:
         low, high = (found.shown(end) for end in found.interval)
         interval = f"95 % interval {low} to {high}, "
+    last = getattr(run.config, "monitor", None) == "epoch"
+    validation = found.shown(found.validation)
+    how = f"the last (validation {validation})" if last else f"chosen on validation ({validation})"
     lines = [
         f"Test {found.name} {found.shown(found.value)} ({interval}{found.count:,} examples) on "
-        f"{data['label']}, from epoch {results['best_epoch']} of {results['epochs']}, chosen on "
-        f"validation ({found.shown(found.validation)})."
+        f"{data['label']}, from epoch {results['best_epoch']} of {results['epochs']}, {how}."
     ]
     for row in map(headline.baseline, results["baselines"]):
         lines.append(f"Beside it, {row.name}: {found.shown(row.value)}.")

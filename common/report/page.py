@@ -70,6 +70,7 @@ def write_report(task, run_dir, splits=None, encode=None, explanations=None):
             encode=encode,
             figures=figures,
         ),
+        "last_epoch": (config.get("config") or {}).get("monitor") == "epoch",
         "time": facts.time(timing, history),
         "timed": bool(timing),
         "config": {

@@ -8,8 +8,9 @@ import dataclasses
 
 from common.basics.wording import DASH
 
-RISING = ("accuracy", "auc", "precision", "recall", "f1")
-"""A column of history.csv whose name ends in one of these is better the higher it is."""
+RISING = ("accuracy", "auc", "precision", "recall", "f1", "epoch")
+"""A column of history.csv whose name ends in one of these is better the higher it is. To choose by
+"epoch" is to take the last one."""
 
 
 def higher_is_better(column):
