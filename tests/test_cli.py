@@ -57,7 +57,7 @@ def test_evaluate_gives_the_scores_of_the_run(output, image_run):
     assert scores["test"]["accuracy"] == metrics["test"]["accuracy"]
     assert scores["validation"]["accuracy"] == metrics["validation"]["accuracy"]
     text = output("evaluate", image_run.directory)
-    assert f"{metrics['test']['accuracy']:.2%}" in text
+    assert f"{100 * metrics['test']['accuracy']:.2f} %" in text
     assert "37 examples" in text
 
 

@@ -25,7 +25,7 @@ def test_values_are_shown_in_their_unit():
     error = Headline("mean squared error", better="lower")
     assert not error.higher
     assert error.shown(0.0123456) == "0.01235"
-    assert error.shown(None) == "–"
+    assert error.shown(None) == "\N{EN DASH}"
     assert Headline("error", "m").shown(2.5) == "2.5 m"
 
 
