@@ -224,6 +224,27 @@ def test_the_command_writes_a_picture_and_says_how_far_to_trust_it(
     assert "there is no class 'tree'" in capsys.readouterr().err
 
 
+def test_a_folder_and_the_rows_of_a_csv_are_explained(trained, tiny_data, tmp_path, capsys):
+    image = np.load(tiny_data["image"])["x_test"][0]
+    (tmp_path / "photos/cat").mkdir(parents=True)
+    for name in ("one.png", "cat/one.png"):
+        Image.fromarray(image).save(tmp_path / "photos" / name)
+    run, output = trained("mnist_cnn"), tmp_path / "pictures"
+    words = [str(tmp_path / "photos"), "--output", str(output)]
+    assert main(["explain", str(run.directory), *words]) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["cat-one.png", "one.png"]
+    (tmp_path / "reviews.csv").write_text("review\na superb film\na dull plot\n")
+    run = trained("imdb_bilstm")
+    words = [str(tmp_path / "reviews.csv"), "--text-column", "review", "--output", str(output)]
+    assert main(["explain", str(run.directory), *words]) == 0
+    assert sorted(path.name for path in output.glob("*.html")) == [
+        "reviews-2.html",
+        "reviews-3.html",
+    ]
+    assert main(["explain", str(run.directory), str(tmp_path / "absent.txt")]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+
+
 def test_the_command_shades_the_words_of_a_text(trained, tmp_path, capsys):
     run = trained("imdb_bilstm")
     (tmp_path / "review.txt").write_text("The film was superb and <b>great</b>")

@@ -157,7 +157,8 @@ def explain_command(words):
         "the same explains nothing.",
         words,
         run=(Path, ..., "Run folder."),
-        files=(tuple[str, ...], ..., "Files; '-' reads standard input."),
+        files=(tuple[str, ...], ..., "Files, folders, CSV files of texts; '-' is standard input."),
+        text_column=(str | None, None, "Column of a CSV file that holds the texts."),
         label=(str | None, None, "Class to explain (default: the predicted one)."),
         output=(Path | None, None, "Folder for the pictures (default: RUN/explanations)."),
     )
@@ -174,12 +175,12 @@ def explain_command(words):
     label = arguments.label and printable(arguments.label)
     if label is not None:
         prediction.check_label(label, run.data_info()["class_names"])
-    prediction.check_files(arguments.files)
+    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
     backend.start_or_interrupt()
     streams.goes_on("the explanation")
     encode = encoder(module, run)
     output = arguments.output or run.path("explanations")
-    for lines in module.TASK.explain.explain_files(run, encode, arguments.files, label, output):
+    for lines in module.TASK.explain.explain_files(run, encode, given, label, output):
         print(lines, flush=True)
 
 

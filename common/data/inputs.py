@@ -234,11 +234,6 @@ def read_image(file, image_size, channels, value_range=None):
     return images.read_image(opened, image_size, channels, value_range)
 
 
-def read_images(files, image_size, channels, value_range=None):
-    """Reads image files; as `read_image`, uint8 `(n, height, width, channels)`."""
-    return np.stack([read_image(file, image_size, channels, value_range) for file in files])
-
-
 def read_text(source):
     """Reads a text.
 

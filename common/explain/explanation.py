@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from common.basics.errors import RecipeError
-from common.basics.files import read_json, write_bytes_atomic, write_text_atomic
+from common.basics.files import write_bytes_atomic, write_text_atomic
 from common.basics.wording import readable, shorten
-from common.data import inputs as prediction
+from common.data import inputs
 from common.data.text import PADDING, UNKNOWN
 from common.explain import methods, pictures
 from common.report import lettering
@@ -25,13 +25,13 @@ color: #1c2733 }} img {{ width: 100% }} span {{ padding: .1em .15em; border-radi
 """
 
 
-def explain_files(run, encode, files, label, output):
+def explain_files(run, encode, given, label, output):
     """Explains files, one after the other.
 
     Args:
         run: Finished Run.
         encode: The recipe's function from raw inputs to model inputs.
-        files: Paths, or "-".
+        given: common.data.inputs.Given: files, files of folders, rows of CSV files.
         label: Name of the class to explain; None: the predicted one of each file.
         output: Folder for the pictures.
 
@@ -42,25 +42,24 @@ def explain_files(run, encode, files, label, output):
         UsageError: There is no such class.
         RecipeError: A file cannot be read, or the model cannot be explained.
     """
-    data = read_json(run.path("environment.json"), "environment")["data"]
+    data = run.data_info()
     names = data["class_names"]
     if label is not None:
-        prediction.check_label(label, names)
+        inputs.check_label(label, names)
     model = load_model(run.path("best.keras"))
-    if data["kind"] == "text":
-        inputs = encode(prediction.read_texts(files))
-    else:
-        height, width, channels = model.input_shape[1:]
-        found = (data.get("reading") or {}).get("value_range")
-        inputs = prediction.read_images(files, (height, width), channels, found)
+    found = (data.get("reading") or {}).get("value_range")
     one = explain_words if data["kind"] == "text" else explain_image
     drawn = lettering.names_to_draw(names)
-    for file, x in zip(files, inputs, strict=True):
-        stem = "standard-input" if file == "-" else Path(file).stem
+    for name, source in given:
+        if data["kind"] == "text":
+            x = encode(inputs.read_texts([source]))[0]
+        else:
+            height, width, channels = model.input_shape[1:]
+            x = inputs.read_image(source, (height, width), channels, found)
         probabilities = answers(model)(x[None])[0]
         chosen = int(probabilities.argmax()) if label is None else names.index(label)
         explained = one(model, x, chosen, drawn[chosen], float(probabilities[chosen]), run)
-        path = Path(output) / f"{stem}{'.html' if 'words' in explained else '.png'}"
+        path = Path(output) / f"{_stem(name)}{'.html' if 'words' in explained else '.png'}"
         if "words" in explained:
             title = html.escape(f"{shorten(names[chosen], 80)}, {probabilities[chosen]:.1%}")
             uri = data_uri(explained["picture"])
@@ -68,7 +67,19 @@ def explain_files(run, encode, files, label, output):
             write_text_atomic(path, readable(page))
         else:
             write_bytes_atomic(path, explained["picture"])
-        yield f"{file}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
+        yield f"{name}: {names[chosen]} {probabilities[chosen]:.1%}. {explained['text']}\n  {path}"
+
+
+def _stem(name):
+    """Returns how the picture of a file is called: `cat/1.png` of a folder is `cat-1`."""
+    if name == "-":
+        return "standard-input"
+    file, colon, row = name.rpartition(":")
+    if colon and Path(file).is_file():
+        return f"{Path(file).stem}-{row}"
+    # A file that was named by itself needs none of its folders.
+    path = Path(Path(name).name) if Path(name).is_file() else Path(name)
+    return "-".join(path.with_suffix("").parts)
 
 
 def explain_examples(run, encode, splits, predictions, problem):
