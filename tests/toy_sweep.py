@@ -91,7 +91,7 @@ def make_tuner(method, directory, *, trials=30, seed=0, folds=1, prune=True, wor
     import keras_tuner
 
     from common.data import Source
-    from common.tuning import make_oracle
+    from common.tuning.choice import make_oracle
     from common.tuning.tuner import RecipeTuner
 
     module = types.SimpleNamespace(**{**vars(MODULE), **options.pop("module", {})})

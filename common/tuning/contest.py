@@ -15,8 +15,8 @@ from common.basics.files import (
     write_text_atomic,
 )
 from common.runs import config as configuration
-from common.tuning import METHODS, check_method
 from common.tuning import sweep as sweeps
+from common.tuning.choice import METHODS, check_method
 from common.tuning.options import SearchOptions, parse
 from common.tuning.score import direction
 from common.tuning.store import Store

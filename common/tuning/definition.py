@@ -161,9 +161,10 @@ def make_tuner(definition, directory, worker="worker"):
     import keras_tuner
     import numpy as np
 
-    from common.tuning import make_oracle
+    from common.tuning.choice import make_oracle
+    from common.tuning.point import check_declared
     from common.tuning.score import direction
-    from common.tuning.tuner import RecipeTuner, check_declared
+    from common.tuning.tuner import RecipeTuner
 
     limits = {"max_trials": definition.trials}
     if definition.budget:

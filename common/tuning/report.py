@@ -10,7 +10,7 @@ from common.report.rendering import data_uri, render
 from common.tuning import figures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
-from common.tuning.oracle import reason
+from common.tuning.failures import reason
 from common.tuning.score import direction
 from common.tuning.shared_store import make_store
 from common.tuning.store import FAILED, PRUNED, best_trial, history

@@ -2,6 +2,8 @@
 
 import statistics
 
+from common.runs.headline import higher_is_better
+
 # Trials that must have been trained fully before the median means anything.
 STARTUP_TRIALS = 5
 # Share of its epochs that no trial is stopped in: a schedule of the learning rate warms up there. Of
@@ -11,8 +13,8 @@ WARMUP = 1 / 3
 
 
 def direction(objective):
-    """Returns "max" for an accuracy and "min" for a loss."""
-    return "max" if objective.endswith("accuracy") else "min"
+    """Returns "max" or "min", KerasTuner's words for which way a column of the history is better."""
+    return "max" if higher_is_better(objective) else "min"
 
 
 def best_of_curves(curves, objective, direction):

@@ -12,7 +12,8 @@ from common.basics.files import read_json, write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
-from common.tuning import METHODS, check_method, fixed
+from common.tuning import fixed
+from common.tuning.choice import METHODS, check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
 from common.tuning.options import SearchOptions, parse
