@@ -6,6 +6,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError
 from common.data.types import Split, Splits
+from common.tuning.begun import check_data
 
 
 class DataCache:
@@ -14,18 +15,29 @@ class DataCache:
     Args:
         load_data: The recipe's function.
         source: common.data.Source.
+        fingerprint: Of the data that the search was begun with; None: it is not compared.
+        directory: The sweep folder, for the message.
     """
 
-    def __init__(self, load_data, source):
+    def __init__(self, load_data, source, fingerprint=None, directory=None):
         self.load_data, self.source = load_data, source
+        self.fingerprint, self.directory = fingerprint, directory
         self.fields, self.values, self.loaded = None, None, None
         self.fold, self.fold_splits = None, None
 
     def splits(self, config, fold, folds):
-        """Returns what fold `fold` (0-based) of `folds` trains and validates on."""
+        """Returns what fold `fold` (0-based) of `folds` trains and validates on.
+
+        Raises:
+            OtherDataError: It is not the data that the search was begun with.
+            RecipeError: It cannot be cut into so many folds.
+        """
         if self.loaded is None or self._values(config) != self.values:
             recorder = _Recorder(config)
             loaded = self.load_data(recorder, self.source)
+            if self.fingerprint is not None:
+                now = loaded.info.fingerprint
+                check_data(self.fingerprint, now, self.source.data, self.directory)
             self.loaded = Splits(
                 train=loaded.train, val=loaded.val, test=_no_test, info=loaded.info
             )
@@ -66,7 +78,7 @@ def cut(splits, fold, folds):
     Raises:
         RecipeError: There are fewer examples, or groups of them, than folds: of a class, or in all.
     """
-    from sklearn import model_selection
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     parts, groups = (splits.train, splits.val), None
     if splits.train.groups is not None:
@@ -84,9 +96,8 @@ def cut(splits, fold, folds):
         what = "examples" if groups is None else "groups (copies of one example are a group)"
         each = " of each class; one has" if classes else "; there are"
         raise RecipeError(f"--folds {folds} needs as many {what}{each} {min(of_class)}")
-    kind = "KFold" if groups is None else "GroupKFold"
-    splitter = getattr(model_selection, f"Stratified{kind}" if classes else kind)
-    splitter = splitter(folds, shuffle=True, random_state=0)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(folds, shuffle=True, random_state=0)
     rows, validation = list(splitter.split(np.zeros(len(y)), labels, groups))[fold]
     counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
     return Splits(

@@ -7,6 +7,7 @@ import time
 
 from common.basics.wording import duration
 from common.tuning.failures import reason
+from common.tuning.score import shown
 from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
 
 # How often it is asked whether the processes that hold trials answer.
@@ -64,11 +65,13 @@ class Status:
         if trial.status == FAILED:
             return f"{head}  failed: {reason(trial)}"
         best = best_trial(trials, objective)
-        text = f"{head}  {objective} {trial.score:.4f} (epoch {trial.best_epoch} of {trial.epochs})"
+        text = (
+            f"{head}  {objective} {shown(trial.score)} (epoch {trial.best_epoch} of {trial.epochs})"
+        )
         if trial.status == PRUNED:
             text += ", stopped early"
         return (
-            f"{text}  {trial.seconds:.0f} s  best {best.score:.4f} (trial {best.number})  "
+            f"{text}  {trial.seconds:.0f} s  best {shown(best.score)} (trial {best.number})  "
             f"{self._left(trials)}"
         )
 

@@ -19,6 +19,7 @@ from common.basics import backend
 from common.basics.errors import RecipeError, storage_error
 from common.basics.files import read_json, write_json_atomic
 from common.basics.passwords import hide
+from common.tuning.begun import OtherDataError
 from common.tuning.folds import DataCache
 from common.tuning.point import Declared, UndeclaredError, check_declared, make_config
 from common.tuning.score import at_equal_shares, best_of_curves
@@ -40,6 +41,7 @@ class RecipeTuner(BaseTuner):
         search_space: Function `(hp, base) -> Config`.
         base: Config that the space starts from.
         source: common.data.Source.
+        fingerprint: Of the data that the search was begun with; None: whatever is read will do.
         directory: The sweep folder.
         folds: Folds of the cross-validation; 1: the recipe's own validation split.
         prune: Whether the median rule stops trials.
@@ -56,6 +58,7 @@ class RecipeTuner(BaseTuner):
         base,
         source,
         directory,
+        fingerprint=None,
         folds=1,
         prune=True,
         worker="worker",
@@ -64,7 +67,7 @@ class RecipeTuner(BaseTuner):
         self.search_space, self.base = search_space, base
         self.folds, self.prune = folds, prune
         self._frozen = False
-        self._data = DataCache(module.load_data, source)
+        self._data = DataCache(module.load_data, source, fingerprint, directory)
         super().__init__(
             oracle,
             hypermodel=Declared(lambda hp: search_space(hp, base)),
@@ -166,6 +169,10 @@ class RecipeTuner(BaseTuner):
             self._run_and_update_trial(trial, *args, **kwargs)
             trial.status = TrialStatus.COMPLETED
         except (FatalError, UndeclaredError):
+            raise
+        except OtherDataError:
+            # Nor does this say anything of a trial.
+            self.oracle.give_back(trial)
             raise
         except (Exception, SystemExit) as error:
             # A full disk or a database that is away says nothing of a trial, and meets the next as well.

@@ -15,7 +15,10 @@ from typing import Literal
 
 from common.basics.errors import UsageError
 from common.runs.config import require, require_seed
+from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+TASK = Classification("image")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.runs.config import require, require_seed
+from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+TASK = Classification("text")
 
 
 @dataclass(frozen=True)
