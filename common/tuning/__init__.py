@@ -8,9 +8,9 @@ tuner      RecipeTuner: a trial is a call of the recipe's own train(); point say
            folds on what, trial_run when it stops early
 shared_store, database: the same in a database, for several machines
 worker     a process that runs trials; searching starts such processes and watches them; folder says who
-           works on a sweep folder
+           works on a sweep folder, begun on which data it works
 retraining the end of a sweep: the winner with new seeds, beside what the search started from;
-           verdict says what that shows, and what to do then
+           measures holds what each came to, verdict says what that shows, and what to do then
 report     trials.csv and sweep.html; contest compares methods on one budget; evidence keeps what
            searches found in a recipe's tuning.json
 """
