@@ -87,7 +87,7 @@ def test_winner_and_start_are_trained_as_asked(sweep):
         role = "retrained" if config == {**best, "seed": 1} else "start"
         assert role == "retrained" or config == {**base, "seed": 1, "epochs": 1}
         trained[role] = json.loads(file.read_text())["test"]["accuracy"]
-    assert trained == {role: summary[role][0]["test_accuracy"] for role in ("retrained", "start")}
+    assert trained == {role: summary[role][0]["test"] for role in ("retrained", "start")}
     gain = trained["retrained"] - trained["start"]
     assert "difference, seed by seed: val_accuracy" in text
     assert f"test accuracy {gain:.4f}\n" in text

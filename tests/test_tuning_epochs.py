@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from common.tuning import METHODS
+from common.tuning.choice import METHODS
 from common.tuning.score import at_equal_shares
 from common.tuning.space import multiples
 from common.tuning.store import COMPLETED, FAILED, PRUNED

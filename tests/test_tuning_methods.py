@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from common.basics.errors import UsageError
-from common.tuning import METHODS, make_oracle
 from common.tuning import space as spaces
+from common.tuning.choice import METHODS, make_oracle
 from common.tuning.hyperband import brackets
 from common.tuning.methods import stride
 from common.tuning.score import below_median, best_of_curves

@@ -15,10 +15,10 @@ from common.runs.run import Options, Run
 from common.training import fit as training
 from common.tuning import fixed
 from common.tuning.definition import Definition, make_tuner, search_space_of
+from common.tuning.point import make_config
 from common.tuning.space import Space, domain
 from common.tuning.store import COMPLETED
 from common.tuning.sweep import Options as SweepOptions
-from common.tuning.tuner import make_config
 from tests.helpers import kind_of
 
 pytestmark = pytest.mark.parametrize("name", registry.names())
@@ -138,11 +138,11 @@ def test_batch_size_and_epochs_are_relative_to_what_the_search_starts_from(name)
 
 def _declared(name, base, hp):
     from common.tuning.methods import RandomOracle
-    from common.tuning.tuner import _Declared
+    from common.tuning.point import Declared
 
     tuner = keras_tuner.Tuner.__new__(keras_tuner.Tuner)
     tuner.oracle = RandomOracle("val_accuracy")
-    tuner.hypermodel = _Declared(lambda hp: search_space_of(name)(hp, base))
+    tuner.hypermodel = Declared(lambda hp: search_space_of(name)(hp, base))
     tuner._populate_initial_space()
     return Space(tuner.oracle.get_space())
 

@@ -8,7 +8,7 @@ import pytest
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
-from common.tuning import contest, figures, report
+from common.tuning import contest, figures, measures, report
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial, history
@@ -29,8 +29,14 @@ def two_ranges(hp, base):
     return dataclasses.replace(base, kind=kind, rate=rate, units=units)
 
 
-def finished(directory, method="random", seed=0, trials=4, budget=True, **options):
-    """Writes what a finished search of the toy recipe leaves; returns its trials."""
+def finished(directory, method="random", seed=0, trials=4, budget=True, rows_of=None, **options):
+    """Writes what a finished search of the toy recipe leaves; returns its trials.
+
+    Args:
+        rows_of: Function of the search's score that returns what else summary.json holds; None: as
+            searches of before there were tasks left it.
+    """
+    objective = options.get("objective", "val_accuracy")
     definition = Definition(
         recipe="toy",
         method=method,
@@ -40,6 +46,7 @@ def finished(directory, method="random", seed=0, trials=4, budget=True, **option
         budget=budget,
         search_seed=seed,
         data="sample",
+        objective=objective,
     )
     limits = {"trials": trials}
     if budget:
@@ -53,9 +60,11 @@ def finished(directory, method="random", seed=0, trials=4, budget=True, **option
     environment = dict.fromkeys(("started", "command", "cpu", "backend", "commit"), "x")
     environment |= {"accelerators": [], "cpu_count": 2, "versions": {"keras": "3"}, "data": data}
     write_json_atomic(directory / "environment.json", environment)
-    score = max(trial.score for trial in found if trial.status == COMPLETED)
+    best = max if objective == "val_accuracy" else min
+    score = best(trial.score for trial in found if trial.status == COMPLETED)
     rows = [{"seed": 1, "val_accuracy": score, "val_loss": 1.0, "test_accuracy": score - 0.1}]
     summary = {"search_score": score, "retrain_epochs": 9, "retrained": rows, "start": []}
+    summary |= rows_of(score) if rows_of else {}
     write_json_atomic(directory / "summary.json", summary)
     return found
 
@@ -236,7 +245,7 @@ def test_the_page_and_the_table_of_a_contest(contested):
     lines = contest.table_text(result).splitlines()
     assert lines[0].split() == list(contest.HEADS)
     for line, row in zip(lines[1:], result["rows"], strict=True):
-        shown = contest.shown(row)
+        shown = contest.shown(row, measures.headline_of(result))
         assert re.split(r"  +", line.strip()) == [shown[head] for head in contest.HEADS]
         for head in contest.HEADS:
             assert shown[head] in page

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
-from common.tuning import METHODS
-from common.tuning.oracle import MAX_STARTS, reason
+from common.tuning.choice import METHODS
+from common.tuning.failures import reason
+from common.tuning.folds import DataCache, cut
+from common.tuning.oracle import MAX_STARTS
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial
-from common.tuning.tuner import KEEP_MODELS, DataCache, cut
+from common.tuning.tuner import KEEP_MODELS
 from tests import toy_sweep
 
 KILLS = 100 if os.environ.get("RUN_SLOW") else 15

@@ -7,11 +7,12 @@ import pytest
 
 from common.runs import config as configuration
 from common.runs import registry
-from common.tuning import METHODS
 from common.tuning import tuner as tuners
+from common.tuning.choice import METHODS
 from common.tuning.definition import Definition, make_tuner
+from common.tuning.point import make_config
 from common.tuning.store import COMPLETED, PRUNED
-from common.tuning.tuner import TrialRun, make_config, read_history
+from common.tuning.trial_run import TrialRun, read_history
 
 
 def tuner_of(method, data, directory, *, trials, epochs, **changes):

@@ -60,7 +60,18 @@ def load_data(config, source):
     )
 
 
-def train(config, run):
+def of_classifier(value):
+    """Returns a row of the history of a classifier."""
+    return {"loss": 1 - value, "accuracy": value, "val_loss": 1 - value, "val_accuracy": value}
+
+
+def of_regression(value):
+    """Returns a row of the history of a regression, whose errors are what the accuracies lack."""
+    error = round(1 - value, 6)
+    return {"loss": 0.5, "val_loss": 0.5, "mae": error, "val_mae": error, "seconds": 0.1}
+
+
+def train(config, run, measured=of_classifier):
     """Writes a history, an epoch at a time, from where it stopped; rate 1 and units 4 diverge."""
     run.load(load_data)
     path = run.path("history.csv")
@@ -72,10 +83,7 @@ def train(config, run):
         epoch = len(rows) + 1
         if config.rate == 1.0 and config.units == 4 and epoch == 3:
             raise RecipeError("the loss is nan at step 1 of epoch 3")
-        value = accuracy(config, epoch, fold)
-        rows.append(
-            {"loss": 1 - value, "accuracy": value, "val_loss": 1 - value, "val_accuracy": value}
-        )
+        rows.append(measured(accuracy(config, epoch, fold)))
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -83,21 +91,30 @@ def train(config, run):
         write_text_atomic(path, text.getvalue())
 
 
+def train_regression(config, run):
+    """Trains the same as a regression."""
+    train(config, run, of_regression)
+
+
 MODULE = types.SimpleNamespace(load_data=load_data, train=train, Config=Config)
 
 
 def make_tuner(method, directory, *, trials=30, seed=0, folds=1, prune=True, worker="w", **options):
-    """Returns a RecipeTuner that searches this recipe."""
+    """Returns a RecipeTuner that searches this recipe, by `objective` ("val_accuracy")."""
     import keras_tuner
 
     from common.data import Source
-    from common.tuning import make_oracle
+    from common.tuning.choice import make_oracle
+    from common.tuning.score import direction
     from common.tuning.tuner import RecipeTuner
 
+    objective = options.pop("objective", "val_accuracy")
+    if objective == "val_mae":
+        options["module"] = {"train": train_regression, **options.get("module", {})}
     module = types.SimpleNamespace(**{**vars(MODULE), **options.pop("module", {})})
     oracle = make_oracle(
         method,
-        objective=keras_tuner.Objective("val_accuracy", "max"),
+        objective=keras_tuner.Objective(objective, direction(objective)),
         seed=seed,
         max_trials=trials,
         trial_epochs=Config().epochs,
@@ -112,6 +129,7 @@ def make_tuner(method, directory, *, trials=30, seed=0, folds=1, prune=True, wor
         base=Config(),
         source=Source("sample"),
         directory=directory,
+        fingerprint=options.pop("fingerprint", None),
         folds=folds,
         prune=prune and method != "hyperband",
         worker=worker,

@@ -15,12 +15,13 @@ from common.basics.files import (
     write_text_atomic,
 )
 from common.runs import config as configuration
-from common.tuning import METHODS, check_method
+from common.tuning import measures
 from common.tuning import sweep as sweeps
+from common.tuning.choice import METHODS, check_method
 from common.tuning.options import SearchOptions, parse
-from common.tuning.score import direction
+from common.tuning.score import direction, extreme
+from common.tuning.score import shown as score_text
 from common.tuning.store import Store
-from common.tuning.verdict import spread
 
 HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 
@@ -99,8 +100,9 @@ def write_report(folder, methods, seeds):
             places = np.searchsorted(epochs, grid, side="right") - 1
             curves.append(np.where(places >= 0, best[np.maximum(places, 0)], np.nan))
             summary = read_json(directory / "summary.json", "summary")
+            figure = measures.headline_of(summary)
             finals.append(summary["search_score"])
-            tests += [row["test_accuracy"] for row in summary["retrained"]]
+            tests += [measures.test(row) for row in summary["retrained"]]
             trials.append(len(found))
             seconds.append(sum(trial.seconds for trial in found))
         lines[method] = (grid, curves)
@@ -125,6 +127,7 @@ def write_report(folder, methods, seeds):
     result = {
         "recipe": definition.recipe,
         "objective": definition.objective,
+        "headline": measures.named(figure),
         "budget_epochs": budget,
         "seeds": seeds,
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -148,21 +151,23 @@ def write_report(folder, methods, seeds):
         "definition": definition,
         "environment": read_json(folder / f"{methods[0]}-seed0" / "environment.json"),
         "picture": data_uri(picture),
-        "rows": [shown(row) for row in result["rows"]],
+        "figure": figure,
+        "extreme": extreme(definition.objective),
+        "rows": [shown(row, figure) for row in result["rows"]],
     }
     write_text_atomic(folder / "contest.html", render("contest.html", page))
     return folder / "contest.html"
 
 
-def shown(row):
+def shown(row, figure):
     """Returns a row of the table as text."""
     tests = row["tests"]
     return {
         "method": row["method"],
         "rank": f"{row['rank']:.2f}",
-        "median": f"{row['median']:.4f}",
-        "range": f"{min(row['scores']):.4f} to {max(row['scores']):.4f}",
-        "test": f"{spread(tests)} (n = {len(tests)})" if tests else "-",
+        "median": f"{score_text(row['median'])}",
+        "range": " to ".join(score_text(end(row["scores"])) for end in (min, max)),
+        "test": f"{measures.spread(figure, tests)} (n = {len(tests)})" if tests else "-",
         "trials": f"{row['trials']:.0f}",
         "minutes": f"{row['seconds'] / 60:.1f}",
     }
@@ -170,6 +175,7 @@ def shown(row):
 
 def table_text(result):
     """Returns the table as aligned text."""
-    rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row) for row in result["rows"])]
+    figure = measures.headline_of(result)
+    rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row, figure) for row in result["rows"])]
     widths = {head: max(len(row[head]) for row in rows) for head in HEADS}
     return "\n".join("  ".join(row[head].ljust(widths[head]) for head in HEADS) for row in rows)

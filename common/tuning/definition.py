@@ -32,11 +32,14 @@ class Definition:
     folds: int = 1
     search_seed: int = 0
     objective: str = "val_accuracy"
+    """Column of the history; the default is for files of before there were others."""
     prune: bool = True
     data: str = "full"
     data_dir: str | None = None
     reading: dict = dataclasses.field(default_factory=dict)
     """How own data is read: Reading.to_dict()."""
+    fingerprint: str | None = None
+    """Of the data that was read; None: of a search of before it stood here, in environment.json only."""
     fixed: dict = dataclasses.field(default_factory=dict)
     """Hyperparameters that are held, and their values as they were written."""
     space: list = dataclasses.field(default_factory=list)
@@ -105,9 +108,10 @@ class Definition:
     def check_same(self, held, directory):
         """Raises a UsageError that names what differs between this and the sweep that is there.
 
-        More trials extend it; the number of workers and where the data lies do not change it.
+        More trials extend it; the number of workers and where the data lies do not change it. What the
+        data holds is another question (common.tuning.begun).
         """
-        free = ("trials", "workers", "data_dir", "storage")
+        free = ("trials", "workers", "data_dir", "storage", "fingerprint")
         old, new = (dataclasses.asdict(each) for each in (held, self))
         changed = [
             line
@@ -161,9 +165,10 @@ def make_tuner(definition, directory, worker="worker"):
     import keras_tuner
     import numpy as np
 
-    from common.tuning import make_oracle
+    from common.tuning.choice import make_oracle
+    from common.tuning.point import check_declared
     from common.tuning.score import direction
-    from common.tuning.tuner import RecipeTuner, check_declared
+    from common.tuning.tuner import RecipeTuner
 
     limits = {"max_trials": definition.trials}
     if definition.budget:
@@ -185,6 +190,7 @@ def make_tuner(definition, directory, worker="worker"):
         search_space=search_space,
         base=definition.config,
         source=definition.source,
+        fingerprint=definition.fingerprint,
         directory=Path(directory),
         folds=definition.folds,
         prune=definition.prune and definition.method != "hyperband",

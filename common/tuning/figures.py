@@ -18,6 +18,7 @@ from common.report.drawing import (
     to_png,
 )
 from common.tuning import space as spaces
+from common.tuning.score import shown
 from common.tuning.store import COMPLETED, FAILED, PRUNED, history
 
 # Told apart in grey: lightness and dashes differ.
@@ -125,7 +126,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
     axes.axvline(len(entries), color=INK, linewidth=1.2)
     for y, value in ((0, scores.min()), (1, scores.max())):
         axes.annotate(
-            f"{value:.4f}", (len(entries), y), xytext=(3, 0), textcoords="offset points",
+            shown(value), (len(entries), y), xytext=(3, 0), textcoords="offset points",
             fontsize=8, color=INK, va="center",
         )  # fmt: skip
     names = [short(title, 18) for title in spaces.titles(entries)] + [objective]

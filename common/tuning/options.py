@@ -2,8 +2,8 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
 
+from common.basics.errors import UsageError, near_match
 from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
 from common.runs import config as configuration
@@ -21,8 +21,9 @@ class SearchOptions:
     """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
     workers: int = 1
     """Trials at a time on this machine; they share its cores."""
-    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """What makes a trial the better one. val_loss only where no tuned field changes the loss itself."""
+    objective: str | None = None
+    """What makes a trial the better one: val_loss, or the figure of the recipe's task (None), e.g.
+    val_accuracy. val_loss only where no tuned field changes the loss itself."""
     prune: bool = True
     """Stop a trial that is worse than the median of the others at the same epoch."""
     retrain: int = 3
@@ -62,6 +63,31 @@ class SearchOptions:
         return self.data if self.source.built_in else "own"
 
 
+def default_objective(module):
+    """Returns the column of the history that searches of a recipe go by, e.g. "val_accuracy".
+
+    Args:
+        module: The recipe's `train` module.
+    """
+    return module.TASK.objective
+
+
+def objective_of(module, asked):
+    """Returns the objective of a search: what was asked for, or the task's own where that is None.
+
+    Raises:
+        UsageError: A trial of this recipe has no such figure.
+    """
+    there = list(dict.fromkeys((default_objective(module), "val_loss")))
+    if asked is None:
+        return there[0]
+    if asked not in there:
+        raise UsageError(
+            f"unknown objective '{asked}'{near_match(asked, there)} (there are: {', '.join(there)})"
+        )
+    return asked
+
+
 def parse(name, words, options_class, *, verb, description):
     """Parses the words of a command that searches.
 
@@ -73,12 +99,17 @@ def parse(name, words, options_class, *, verb, description):
         description: Text of its help.
 
     Returns:
-        Tuple of the options, the Config to start from, fitted to the user's own data, and the names
-        of the fields that the user chose.
+        Tuple of the options, their objective settled, the Config to start from, fitted to the user's
+        own data, and the names of the fields that the user chose.
+
+    Raises:
+        UsageError: A wrong flag or value.
     """
     module = registry.load(name)
     options, config = command_line.parse_recipe(
         module, words, options_class, prog=f"recipes {verb} {name}", description=description
     )
+    objective = objective_of(module, options.objective)
+    options = dataclasses.replace(options, objective=objective)
     given = command_line.given_fields(module.Config, words)
     return options, budget.fit_to_data(module, config, given, options.source), given

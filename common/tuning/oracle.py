@@ -16,10 +16,19 @@ import numpy as np
 from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 
-from common.basics.errors import RecipeError, StorageError
+from common.basics.errors import StorageError
 from common.tuning import space as spaces
+from common.tuning.failures import check_hope
 from common.tuning.shared_store import make_store
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, next_number
+from common.tuning.store import (
+    COMPLETED,
+    FAILED,
+    PRUNED,
+    RETRY,
+    RUNNING,
+    Trial,
+    next_number,
+)
 
 WAIT = "wait"
 POLL_SECONDS = 0.2
@@ -27,10 +36,6 @@ POLL_SECONDS = 0.2
 MAX_FAILURES = 2
 # A trial that takes the machine down with it leaves no error, only starts that led nowhere.
 MAX_STARTS = 10
-# Where nothing has worked yet and all say the same, the mistake is in the recipe, not in the values;
-# where they say different things, that takes more of them to believe.
-HOPELESS_SAME = 5
-HOPELESS = 20
 
 
 class SweepOracle(keras_tuner.Oracle):
@@ -182,7 +187,7 @@ class SweepOracle(keras_tuner.Oracle):
                 trial.note_end(trials)
                 self.store.write(trial)
                 self.store.release(trial)
-        self._check_hope(trials)
+        check_hope(trials)
         trial = None if self._over(trials) else self.choose(trials)
         if trial is None and any(trial.status == RUNNING for trial in trials):
             # Their processes may yet die; somebody has to be there then.
@@ -201,18 +206,6 @@ class SweepOracle(keras_tuner.Oracle):
         trial.worker = tuner_id
         self.store.write(trial)
         return trial
-
-    @staticmethod
-    def _check_hope(trials):
-        if len(trials) < HOPELESS_SAME or any(trial.status != FAILED for trial in trials):
-            return
-        reasons = {reason(trial) for trial in trials}
-        if len(reasons) == 1 or len(trials) >= HOPELESS:
-            same = "for the same reason" if len(reasons) == 1 else "the last one so"
-            raise RecipeError(
-                f"the first {len(trials)} trials all failed, {same}: {reason(trials[-1])}. "
-                "Mend that, then --fresh"
-            )
 
     def spent(self, trials):
         """Returns how much of the budget is spent: epochs where it counts epochs, else trials."""
@@ -298,9 +291,3 @@ class SweepOracle(keras_tuner.Oracle):
 
     def reload(self):
         """Does nothing: the trials are read whenever they are needed."""
-
-
-def reason(trial):
-    """Returns the last line of a failed trial's message."""
-    lines = (trial.message or "").strip().splitlines()
-    return lines[-1] if lines else "no reason is known"

@@ -7,16 +7,18 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_text_atomic
 from common.report.rendering import data_uri, render
-from common.tuning import figures
+from common.tuning import figures, measures
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
-from common.tuning.oracle import reason
-from common.tuning.score import direction
+from common.tuning.failures import reason
+from common.tuning.score import direction, extreme, spread
+from common.tuning.score import shown as score_text
 from common.tuning.shared_store import make_store
 from common.tuning.store import FAILED, PRUNED, best_trial, history
-from common.tuning.verdict import commands, sentences, spread_of, trained_for
+from common.tuning.verdict import ROLES, commands, score_digits, sentences, trained_for, values
 
 SHOWN = 10
+NAMES = {"retrained": "the winner", "start": "what the search started from"}
 # A forest on fewer trials sees patterns in noise.
 ENOUGH_TRIALS = 12
 
@@ -65,6 +67,10 @@ def write_report(directory):
             "loss of explained variance when shuffled",
             f"{names[int(np.argmax(values))]} matters most here",
         )
+    trained = [row for role in ROLES for row in summary[role]]
+    columns = measures.columns(summary, trained) if trained else {}
+    seeds = [(NAMES[role], row["seed"]) for role in ROLES for row in summary[role]]
+    cells = zip(*columns.values(), strict=True)
     page = {
         "definition": definition,
         "environment": read_json(directory / "environment.json"),
@@ -72,7 +78,10 @@ def write_report(directory):
         "values": [(name, spaces.show(value)) for name, value in best.values.items()],
         "summary": summary,
         "verdict": sentences(summary),
-        "again": _again(summary, definition.objective),
+        "again": _again(summary),
+        "columns": list(columns),
+        "extreme": extreme(definition.objective),
+        "again_rows": [(*head, row) for head, row in zip(seeds, cells, strict=True)],
         "trained_for": trained_for(summary) if summary["retrained"] else None,
         "commands": commands(summary, definition, directory),
         "names": list(dict.fromkeys(entry.name for entry in entries)),
@@ -90,15 +99,17 @@ def write_report(directory):
         "enough": ENOUGH_TRIALS,
         "pictures": {name: data_uri(content) for name, content in pictures.items()},
     }
-    write_text_atomic(directory / "sweep.html", render("sweep.html", page, show=spaces.show))
+    write_text_atomic(
+        directory / "sweep.html", render("sweep.html", page, show=spaces.show, score=score_text)
+    )
     return directory / "sweep.html"
 
 
-def _again(summary, objective):
+def _again(summary):
     """Returns what winner and start came to with new seeds, as text; None for what was not trained."""
     return {
-        role: spread_of(summary[role], objective) if summary[role] else None
-        for role in ("retrained", "start")
+        role: spread(values(summary, role), score_digits(summary)) if summary[role] else None
+        for role in ROLES
     }
 
 
@@ -106,9 +117,8 @@ def _progress_title(trials, best, definition):
     ends = history(trials)
     spent = next(epochs for trial, score, epochs in ends if trial is best and score == best.score)
     total = ends[-1][-1]
-    return (
-        f"The best {definition.objective}, {best.score:.4f}, came after {spent} of {total} epochs"
-    )
+    score = score_text(best.score)
+    return f"The best {definition.objective}, {score}, came after {spent} of {total} epochs"
 
 
 def importances(trials, entries):

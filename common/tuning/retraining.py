@@ -11,8 +11,7 @@ from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
 from common.basics.flags import flags
 from common.runs import config as configuration
-
-MEASURES = ("val_accuracy", "val_loss", "test_accuracy")
+from common.tuning import measures
 
 
 def retrain(sweep, winner):
@@ -23,8 +22,8 @@ def retrain(sweep, winner):
         winner: Config found.
 
     Returns:
-        Dict of "retrained" and "start": lists of a dict for each seed with the seed and MEASURES. A
-        winner that is the start stands in both.
+        Dict of "retrained" and "start": lists of a row for each seed (common.tuning.measures). A winner
+        that is the start stands in both.
     """
     options, base = sweep.options, sweep.base
     seeds = [base.seed + 1 + index for index in range(options.retrain)]
@@ -37,14 +36,7 @@ def retrain(sweep, winner):
         words = "the winner" if role == "retrained" else "what the search started from"
         line = f"Training {words}, seed {seed} ({index + 1} of {len(planned)})"
         metrics = _train(sweep, config, line)
-        rows[role].append(
-            {
-                "seed": seed,
-                "val_accuracy": metrics["validation"]["accuracy"],
-                "val_loss": metrics["validation"]["loss"],
-                "test_accuracy": metrics["test"]["accuracy"],
-            }
-        )
+        rows[role].append(measures.row(seed, metrics, options.objective))
     return rows
 
 

@@ -1,6 +1,9 @@
 """What a trial is judged by: the best epoch of its averaged fold curves, and the median rule."""
 
+import math
 import statistics
+
+from common.runs.headline import higher_is_better
 
 # Trials that must have been trained fully before the median means anything.
 STARTUP_TRIALS = 5
@@ -11,8 +14,31 @@ WARMUP = 1 / 3
 
 
 def direction(objective):
-    """Returns "max" for an accuracy and "min" for a loss."""
-    return "max" if objective.endswith("accuracy") else "min"
+    """Returns "max" or "min", KerasTuner's words for which way a column of the history is better."""
+    return "max" if higher_is_better(objective) else "min"
+
+
+def extreme(objective):
+    """Returns what the best of many scores is: "maximum" or "minimum"."""
+    return f"{direction(objective)}imum"
+
+
+def digits(value):
+    """Returns how many digits after the point tell a score: four, or four that are not leading zeros."""
+    if value == 0 or abs(value) >= 0.01:
+        return 4
+    return 3 - math.floor(math.log10(abs(value)))
+
+
+def shown(value):
+    """Returns a score as text."""
+    return f"{value:.{digits(value)}f}"
+
+
+def spread(values, digits=4):
+    """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{deviation}"
 
 
 def best_of_curves(curves, objective, direction):

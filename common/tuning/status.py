@@ -6,6 +6,8 @@ import sys
 import time
 
 from common.basics.wording import duration
+from common.tuning.failures import reason
+from common.tuning.score import shown
 from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
 
 # How often it is asked whether the processes that hold trials answer.
@@ -61,15 +63,15 @@ class Status:
         total = min(self.sweep.options.trials, self.sweep.space.size)
         head = f"[{done}{'' if self.sweep.definition.budget else f'/{total}'}] trial {trial.number}"
         if trial.status == FAILED:
-            from common.tuning.oracle import reason
-
             return f"{head}  failed: {reason(trial)}"
         best = best_trial(trials, objective)
-        text = f"{head}  {objective} {trial.score:.4f} (epoch {trial.best_epoch} of {trial.epochs})"
+        text = (
+            f"{head}  {objective} {shown(trial.score)} (epoch {trial.best_epoch} of {trial.epochs})"
+        )
         if trial.status == PRUNED:
             text += ", stopped early"
         return (
-            f"{text}  {trial.seconds:.0f} s  best {best.score:.4f} (trial {best.number})  "
+            f"{text}  {trial.seconds:.0f} s  best {shown(best.score)} (trial {best.number})  "
             f"{self._left(trials)}"
         )
 

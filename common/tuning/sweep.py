@@ -8,11 +8,12 @@ from typing import Literal
 
 from common.basics import streams
 from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
-from common.basics.files import read_json, write_json_atomic
+from common.basics.files import write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
-from common.tuning import METHODS, check_method, fixed
+from common.tuning import begun, fixed, measures
+from common.tuning.choice import METHODS, check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
 from common.tuning.options import SearchOptions, parse
@@ -166,6 +167,10 @@ class Sweep:
             splits = self.module.load_data(self.base, self.definition.source)
         info = splits.info
         del splits
+        self.definition = dataclasses.replace(self.definition, fingerprint=info.fingerprint)
+        if held is not None:
+            known = held.fingerprint or begun.fingerprint(self.directory)
+            begun.check_data(known, info.fingerprint, self.options.data, self.directory)
         if self.options.fresh:
             self._clear()
         tuner = make_tuner(self.definition, self.directory)
@@ -178,9 +183,11 @@ class Sweep:
             self.definition.check_same(held, self.directory)
         agreed = self.store.agree(dataclasses.asdict(self.definition))
         where = self.definition.storage
-        self.definition.check_same(Definition.of(agreed, f"the search in {where}"), where)
+        agreed = Definition.of(agreed, f"the search in {where}")
+        self.definition.check_same(agreed, where)
+        begun.check_data(agreed.fingerprint, info.fingerprint, self.options.data, where)
         self.definition.write(self.directory)
-        self._record_environment(info)
+        begun.record(self.directory, self.options.search_seed, info)
         if self.show_space:
             from common.data import remarks
 
@@ -192,20 +199,6 @@ class Sweep:
         self.found = self.store.read()
         if any(trial.finished for trial in self.found):
             print(f"{self._done(self.found)} found, continuing.")
-
-    def _record_environment(self, info):
-        """Writes environment.json the first time; leaves no password in what was written before."""
-        from common.runs import environment
-
-        path = self.directory / "environment.json"
-        if not path.exists():
-            described = environment.describe(self.options.search_seed, info.to_dict())
-            write_json_atomic(path, described)
-            return
-        held = read_json(path, "environment")
-        shown = {**held, "command": environment.without_passwords(str(held.get("command", "")))}
-        if shown != held:
-            write_json_atomic(path, shown)
 
     def _check_flags(self):
         """Refuses flags that the search space overrides: they would change nothing."""
@@ -280,6 +273,7 @@ class Sweep:
             "recipe": self.recipe,
             "method": self.options.method,
             "objective": self.options.objective,
+            "headline": measures.named(self.module.TASK.headline),
             "trial": best.number,
             "values": best.values,
             "search_score": best.score,

@@ -3,8 +3,6 @@
 The test split is out of reach: a trial gets Splits whose test split raises.
 """
 
-import contextlib
-import csv
 import dataclasses
 import gc
 import math
@@ -13,53 +11,24 @@ import time
 import traceback
 
 import keras_tuner
-import numpy as np
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
 from common.basics import backend
-from common.basics.errors import RecipeError, UsageError, storage_error
+from common.basics.errors import RecipeError, storage_error
 from common.basics.files import read_json, write_json_atomic
 from common.basics.passwords import hide
-from common.data.types import Split, Splits
-from common.runs import config as configuration
-from common.runs.run import Options, Run
-from common.tuning import space as spaces
-from common.tuning.score import at_equal_shares, below_median, best_of_curves, direction
+from common.tuning.begun import OtherDataError
+from common.tuning.folds import DataCache
+from common.tuning.point import Declared, UndeclaredError, check_declared, make_config
+from common.tuning.score import at_equal_shares, best_of_curves
 from common.tuning.store import COMPLETED, PRUNED, RUNNING
 from common.tuning.table import write_csv
+from common.tuning.trial_run import StoppingRule, TrialRun, epochs_in, read_history
 
-CURVES = ("loss", "val_loss", "accuracy", "val_accuracy", "seconds")
 # The models of the best few stay; the winner is trained again anyway.
 KEEP_MODELS = 3
-
-
-class TrialRun(Run):
-    """The run of a trial on one fold.
-
-    Args:
-        recipe: Name of the recipe.
-        config: Config of the trial.
-        directory: Its folder.
-        splits: What it trains and validates on.
-        stops: Function of the history that says when to stop.
-    """
-
-    is_trial = True
-
-    def __init__(self, recipe, config, directory, splits, stops):
-        super().__init__(recipe, config, Options(run_dir=directory, report=False), "trial")
-        self._splits = splits
-        self._stops = stops
-        self.directory.mkdir(parents=True, exist_ok=True)
-
-    def stops(self, history):
-        """Returns what the stopping rule says."""
-        return self._stops(history)
-
-    def record_environment(self, info):
-        """Does nothing: the sweep has recorded it once for all trials."""
 
 
 class RecipeTuner(BaseTuner):
@@ -72,6 +41,7 @@ class RecipeTuner(BaseTuner):
         search_space: Function `(hp, base) -> Config`.
         base: Config that the space starts from.
         source: common.data.Source.
+        fingerprint: Of the data that the search was begun with; None: whatever is read will do.
         directory: The sweep folder.
         folds: Folds of the cross-validation; 1: the recipe's own validation split.
         prune: Whether the median rule stops trials.
@@ -88,6 +58,7 @@ class RecipeTuner(BaseTuner):
         base,
         source,
         directory,
+        fingerprint=None,
         folds=1,
         prune=True,
         worker="worker",
@@ -96,10 +67,10 @@ class RecipeTuner(BaseTuner):
         self.search_space, self.base = search_space, base
         self.folds, self.prune = folds, prune
         self._frozen = False
-        self._data = DataCache(module.load_data, source)
+        self._data = DataCache(module.load_data, source, fingerprint, directory)
         super().__init__(
             oracle,
-            hypermodel=_Declared(lambda hp: search_space(hp, base)),
+            hypermodel=Declared(lambda hp: search_space(hp, base)),
             directory=str(directory.parent),
             project_name=directory.name,
         )
@@ -125,11 +96,15 @@ class RecipeTuner(BaseTuner):
                 # The epochs before an error were spent as well.
                 curves.append(read_history(run))
                 record.curves = curves
-                record.epochs = sum(len(curve.get("loss", ())) for curve in curves)
+                record.epochs = sum(map(epochs_in, curves))
                 record.seconds = round(earlier + time.perf_counter() - started, 3)
+            if rule.objective not in curves[-1]:
+                raise FailedTrialError(
+                    f"history.csv has no finite {rule.objective}; it has {', '.join(curves[-1])}"
+                )
             if rule.by_median(curves[-1][rule.objective]):
                 record.status = PRUNED
-                record.message = f"worse than the median at epoch {len(curves[-1]['loss'])}"
+                record.message = f"worse than the median at epoch {epochs_in(curves[-1])}"
                 break
         if rule.limit is not None and rule.limit < config.epochs and record.status == COMPLETED:
             record.status = PRUNED
@@ -195,6 +170,10 @@ class RecipeTuner(BaseTuner):
             trial.status = TrialStatus.COMPLETED
         except (FatalError, UndeclaredError):
             raise
+        except OtherDataError:
+            # Nor does this say anything of a trial.
+            self.oracle.give_back(trial)
+            raise
         except (Exception, SystemExit) as error:
             # A full disk or a database that is away says nothing of a trial, and meets the next as well.
             storage = storage_error(error)
@@ -239,186 +218,6 @@ class RecipeTuner(BaseTuner):
         if not folders:
             raise RecipeError(f"the model of trial {trial.trial_id} was not kept")
         return load_model(folders[-1])
-
-
-class _Declared(keras_tuner.HyperModel):
-    """Lets KerasTuner find out the space, conditions included, by calling the function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def build(self, hp):
-        return self.function(hp)
-
-
-@dataclasses.dataclass
-class StoppingRule:
-    """When a trial stops before its last epoch: at its limit, or by the median rule.
-
-    Args:
-        objective: What is judged.
-        limit: Epochs it may train for now, or None.
-        epochs: Epochs of its configuration.
-        others: The objective's curves that the median is taken of.
-    """
-
-    objective: str
-    limit: int | None
-    epochs: int
-    others: list
-
-    @property
-    def direction(self):
-        """ "max" or "min"."""
-        return direction(self.objective)
-
-    def __call__(self, history):
-        if self.limit is not None and len(history) >= self.limit:
-            return True
-        return self.by_median([row[self.objective] for row in history])
-
-    def by_median(self, values):
-        """Returns whether the median rule ends the training after these epochs."""
-        return below_median(values, self.others, self.direction, self.epochs)
-
-
-class DataCache:
-    """The Splits of the last trial, loaded again only if a field that matters to them changes.
-
-    Args:
-        load_data: The recipe's function.
-        source: common.data.Source.
-    """
-
-    def __init__(self, load_data, source):
-        self.load_data, self.source = load_data, source
-        self.fields, self.values, self.loaded = None, None, None
-        self.fold, self.fold_splits = None, None
-
-    def splits(self, config, fold, folds):
-        """Returns what fold `fold` (0-based) of `folds` trains and validates on."""
-        if self.loaded is None or self._values(config) != self.values:
-            recorder = _Recorder(config)
-            loaded = self.load_data(recorder, self.source)
-            self.loaded = Splits(
-                train=loaded.train, val=loaded.val, test=_no_test, info=loaded.info
-            )
-            self.fields = sorted(recorder.names)
-            self.values = self._values(config)
-            self.fold = None
-        if folds == 1:
-            return self.loaded
-        if self.fold != (fold, folds):
-            self.fold_splits, self.fold = cut(self.loaded, fold, folds), (fold, folds)
-        return self.fold_splits
-
-    def _values(self, config):
-        return [getattr(config, name) for name in self.fields or ()]
-
-
-class _Recorder:
-    """A Config that notes which of its fields are read."""
-
-    def __init__(self, config):
-        self._config, self.names = config, set()
-
-    def __getattr__(self, name):
-        self.names.add(name)
-        return getattr(self._config, name)
-
-
-def _no_test():
-    raise AssertionError("a search must not read the test split")
-
-
-def cut(splits, fold, folds):
-    """Returns fold `fold` of the training and validation examples together, stratified.
-
-    The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
-    one fold.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    parts, groups = (splits.train, splits.val), None
-    if splits.train.groups is not None:
-        groups = np.concatenate([part.groups for part in parts])
-    y = np.concatenate([part.y for part in parts])
-    whole = Split(np.concatenate([part.x for part in parts]), y, groups)
-    of_class = [
-        np.sum(y == label) if groups is None else len(np.unique(groups[y == label]))
-        for label in np.unique(y)
-    ]
-    if min(of_class) < folds:
-        what = "examples" if groups is None else "groups (copies of one example are a group)"
-        raise RecipeError(
-            f"--folds {folds} needs as many {what} of each class; one has {min(of_class)}"
-        )
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(folds, shuffle=True, random_state=0)
-    rows, validation = list(splitter.split(np.zeros(len(y)), y, groups))[fold]
-    counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
-    return Splits(
-        train=whole.take(rows),
-        val=whole.take(validation),
-        test=_no_test,
-        info=dataclasses.replace(splits.info, counts=counts),
-    )
-
-
-class UndeclaredError(UsageError):
-    """A hyperparameter that the search does not know of."""
-
-
-def check_declared(search_space, base, space, points):
-    """Raises an UndeclaredError where points make the function ask for what the space has not.
-
-    Such a hyperparameter would have its default in all trials, and nobody would know.
-
-    Args:
-        search_space: Function `(hp, base) -> Config`.
-        base: Config that the search starts from.
-        space: The Space found when the search began.
-        points: Dicts of values.
-    """
-    known = space.to_list()
-    for point in points:
-        hyperparameters = keras_tuner.HyperParameters()
-        hyperparameters.values = dict(point)
-        with contextlib.suppress(Exception):
-            # What the function refuses or cannot do is found out by a trial, and told by it.
-            search_space(hyperparameters, base)
-        for entry in spaces.Space(hyperparameters).to_list():
-            if entry not in known:
-                name = entry["config"]["name"]
-                where = ", ".join(f"{key} {spaces.show(value)}" for key, value in point.items())
-                other = "other values of " if name in space.names else ""
-                raise UndeclaredError(
-                    f"search_space asks for {other}the hyperparameter {name} only in some points, e.g. "
-                    f"{where}, so that no search would vary it. Say under which condition: `with "
-                    'hp.conditional_scope("PARENT", [VALUES]):` around its `if`'
-                )
-
-
-def make_config(search_space, hyperparameters, base):
-    """Returns the Config of a point; what the recipe refuses is a failed trial, not retried."""
-    try:
-        config = search_space(hyperparameters, base)
-        # Checks types too: a float where the recipe needs a whole number would train something else.
-        return configuration.from_dict(type(base), configuration.to_dict(config))
-    except RecipeError as error:
-        raise FailedTrialError(str(error)) from error
-
-
-def read_history(run):
-    """Returns history.csv of a run as a dict of lists over epochs; empty where there is none."""
-    if not run.path("history.csv").exists():
-        return {}
-    with run.path("history.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    return {
-        name: [float(row[name]) for row in rows] for name in CURVES if rows and rows[0].get(name)
-    }
 
 
 def clean(store, trials, loss, continuable=()):

@@ -1,32 +1,40 @@
 """What a search gained, in words: whether its winner is better than its start, and what to do then."""
 
 import shlex
-import statistics
 
 from common.basics.flags import flags
 from common.studies.differences import BETTER, NONE_SHOWN, WORSE, paired
-from common.tuning.score import direction
+from common.tuning import measures
+from common.tuning.score import digits, direction, extreme, shown, spread
 from common.tuning.space import show
 
 # Where there are no new seeds of both, or one each.
 NOT_TESTED = "not tested"
+ROLES = ("retrained", "start")
 
 
-def spread(values):
-    """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
-    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.4f}{deviation}"
+def values(summary, role, read=None):
+    """Returns a measure of the winner's or the start's runs, a list over seeds.
+
+    Args:
+        summary: What summary.json or an entry of tuning.json holds.
+        role: "retrained" or "start".
+        read: Function of a row; None: what the search judged by.
+    """
+    read = read or (lambda row: measures.judged(row, summary["objective"]))
+    return [read(row) for row in summary[role]]
 
 
-def spread_of(rows, name):
-    """Returns `spread` of a measure of retrained runs."""
-    return spread([row[name] for row in rows])
-
-
-def gains(summary, name):
+def gains(summary, read=None):
     """Returns how much larger a measure is for the winner than for the start, a list over seeds."""
-    pairs = zip(summary["retrained"], summary["start"], strict=True)
-    return [winner[name] - start[name] for winner, start in pairs]
+    pairs = zip(values(summary, "retrained", read), values(summary, "start", read), strict=True)
+    return [winner - start for winner, start in pairs]
+
+
+def score_digits(summary):
+    """Returns how many digits the scores of winner and start are written with."""
+    scores = [abs(score) for role in ROLES for score in values(summary, role)]
+    return digits(max(scores, default=0))
 
 
 def difference(summary):
@@ -37,8 +45,7 @@ def difference(summary):
     """
     if not summary["retrained"] or not summary["start"]:
         return None
-    name = summary["objective"]
-    return paired(*([row[name] for row in summary[role]] for role in ("retrained", "start")))
+    return paired(*(values(summary, role) for role in ROLES))
 
 
 def judge(summary):
@@ -46,7 +53,7 @@ def judge(summary):
 
     Args:
         summary: Dict with "objective", and for "retrained" and "start" a list of dicts, one for each
-            seed, with the objective's value.
+            seed, as in common.tuning.measures.
 
     Returns:
         Dict of "case" (BETTER, WORSE, NONE_SHOWN or NOT_TESTED), "n", and as far as they are known
@@ -84,7 +91,8 @@ def sentences(summary):
         NONE_SHOWN: "Keep what you started from, or look closer: the same search command with "
         f"--retrain {more}; no trial is repeated.",
     }[verdict["case"]]
-    return f"{words}: {objective} {difference(summary).describe()}.", advice
+    told = difference(summary).describe(digits=score_digits(summary))
+    return f"{words}: {objective} {told}.", advice
 
 
 def keeps_start(summary):
@@ -140,24 +148,25 @@ def summary_text(summary, definition, directory, compared=True):
         compared: Whether winner and start were to be compared: in a contest of methods they are not.
     """
     objective = summary["objective"]
-    values = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())
+    point = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())
     lines = [
         f"Best of {summary['trials']} trials: trial {summary['trial']}, {objective} "
-        f"{summary['search_score']:.4f} (a maximum over trials, so it flatters): {values}"
+        f"{shown(summary['search_score'])} (a {extreme(objective)} over trials, so it flatters): {point}"
     ]
     if summary["retrained"]:
+        figure, places = measures.headline_of(summary), score_digits(summary)
         lines.append(f"Trained with {trained_for(summary)}:")
         heads = {"retrained": "the winner", "start": "what it started from"}
         lines += [
-            f"  {head}: {objective} {spread_of(summary[role], objective)}, "
-            f"test accuracy {spread_of(summary[role], 'test_accuracy')}"
+            f"  {head}: {objective} {spread(values(summary, role), places)}, "
+            f"test {figure.name} {measures.spread(figure, values(summary, role, measures.test))}"
             for role, head in heads.items()
             if summary[role]
         ]
         if summary["start"]:
             lines.append(
-                f"  difference, seed by seed: {objective} {spread(gains(summary, objective))}, "
-                f"test accuracy {spread(gains(summary, 'test_accuracy'))}"
+                f"  difference, seed by seed: {objective} {spread(gains(summary), places)}, "
+                f"test {figure.name} {measures.spread(figure, gains(summary, measures.test))}"
             )
     lines += sentences(summary) if compared else []
     for index, (what, command) in enumerate(commands(summary, definition, directory).items()):

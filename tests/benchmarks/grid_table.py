@@ -69,7 +69,7 @@ def work(folder, worker, workers):
     backend.start()
     from common.basics.errors import RecipeError
     from common.data import Source
-    from common.tuning.tuner import TrialRun, read_history
+    from common.tuning.trial_run import TrialRun, read_history
     from recipes.cifar10_cnn import train as recipe
     from tests.benchmarks.probe import TestAccuracy, watching
 

@@ -297,7 +297,7 @@ def main():
     if arguments.part:
         print(PARTS[arguments.part[0]](*arguments.part[1:]))
         return
-    from common.tuning import METHODS
+    from common.tuning.choice import METHODS
     from tests.benchmarks.throughput import machine
 
     def median(part, *more):

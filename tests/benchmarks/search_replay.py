@@ -129,7 +129,7 @@ def ours(table, method, seed, trials):
     """Runs one of our methods; returns (epochs so far, score, point) of each step."""
     import keras_tuner
 
-    from common.tuning import make_oracle
+    from common.tuning.choice import make_oracle
     from common.tuning.score import below_median
     from common.tuning.store import COMPLETED, PRUNED
 

@@ -1,0 +1,108 @@
+"""What trials train on: the recipe's splits, or folds of them; the test split is out of reach."""
+
+import dataclasses
+
+import numpy as np
+
+from common.basics.errors import RecipeError
+from common.data.types import Split, Splits
+from common.tuning.begun import check_data
+
+
+class DataCache:
+    """The Splits of the last trial, loaded again only if a field that matters to them changes.
+
+    Args:
+        load_data: The recipe's function.
+        source: common.data.Source.
+        fingerprint: Of the data that the search was begun with; None: it is not compared.
+        directory: The sweep folder, for the message.
+    """
+
+    def __init__(self, load_data, source, fingerprint=None, directory=None):
+        self.load_data, self.source = load_data, source
+        self.fingerprint, self.directory = fingerprint, directory
+        self.fields, self.values, self.loaded = None, None, None
+        self.fold, self.fold_splits = None, None
+
+    def splits(self, config, fold, folds):
+        """Returns what fold `fold` (0-based) of `folds` trains and validates on.
+
+        Raises:
+            OtherDataError: It is not the data that the search was begun with.
+            RecipeError: It cannot be cut into so many folds.
+        """
+        if self.loaded is None or self._values(config) != self.values:
+            recorder = _Recorder(config)
+            loaded = self.load_data(recorder, self.source)
+            if self.fingerprint is not None:
+                now = loaded.info.fingerprint
+                check_data(self.fingerprint, now, self.source.data, self.directory)
+            self.loaded = Splits(
+                train=loaded.train, val=loaded.val, test=_no_test, info=loaded.info
+            )
+            self.fields = sorted(recorder.names)
+            self.values = self._values(config)
+            self.fold = None
+        if folds == 1:
+            return self.loaded
+        if self.fold != (fold, folds):
+            self.fold_splits, self.fold = cut(self.loaded, fold, folds), (fold, folds)
+        return self.fold_splits
+
+    def _values(self, config):
+        return [getattr(config, name) for name in self.fields or ()]
+
+
+class _Recorder:
+    """A Config that notes which of its fields are read."""
+
+    def __init__(self, config):
+        self._config, self.names = config, set()
+
+    def __getattr__(self, name):
+        self.names.add(name)
+        return getattr(self._config, name)
+
+
+def _no_test():
+    raise AssertionError("a search must not read the test split")
+
+
+def cut(splits, fold, folds):
+    """Returns fold `fold` of the training and validation examples together; classes are stratified.
+
+    The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
+    one fold.
+
+    Raises:
+        RecipeError: There are fewer examples, or groups of them, than folds: of a class, or in all.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    parts, groups = (splits.train, splits.val), None
+    if splits.train.groups is not None:
+        groups = np.concatenate([part.groups for part in parts])
+    y = np.concatenate([part.y for part in parts])
+    whole = Split(np.concatenate([part.x for part in parts]), y, groups)
+    # What is no class (a number, a sentence) cannot be stratified: then all are of one.
+    classes = np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and splits.info.class_names
+    labels = y if classes else np.zeros(len(y), int)
+    of_class = [
+        np.sum(labels == label) if groups is None else len(np.unique(groups[labels == label]))
+        for label in np.unique(labels)
+    ]
+    if min(of_class) < folds:
+        what = "examples" if groups is None else "groups (copies of one example are a group)"
+        each = " of each class; one has" if classes else "; there are"
+        raise RecipeError(f"--folds {folds} needs as many {what}{each} {min(of_class)}")
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(folds, shuffle=True, random_state=0)
+    rows, validation = list(splitter.split(np.zeros(len(y)), labels, groups))[fold]
+    counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
+    return Splits(
+        train=whole.take(rows),
+        val=whole.take(validation),
+        test=_no_test,
+        info=dataclasses.replace(splits.info, counts=counts),
+    )

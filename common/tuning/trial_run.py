@@ -1,0 +1,91 @@
+"""One training of a trial: its run folder, when it stops early, and what its history says."""
+
+import csv
+import dataclasses
+import math
+
+from common.runs.run import Options, Run
+from common.tuning.score import below_median, direction
+
+
+class TrialRun(Run):
+    """The run of a trial on one fold.
+
+    Args:
+        recipe: Name of the recipe.
+        config: Config of the trial.
+        directory: Its folder.
+        splits: What it trains and validates on.
+        stops: Function of the history that says when to stop.
+    """
+
+    is_trial = True
+
+    def __init__(self, recipe, config, directory, splits, stops):
+        super().__init__(recipe, config, Options(run_dir=directory, report=False), "trial")
+        self._splits = splits
+        self._stops = stops
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def stops(self, history):
+        """Returns what the stopping rule says."""
+        return self._stops(history)
+
+    def record_environment(self, info):
+        """Does nothing: the sweep has recorded it once for all trials."""
+
+
+@dataclasses.dataclass
+class StoppingRule:
+    """When a trial stops before its last epoch: at its limit, or by the median rule.
+
+    Args:
+        objective: What is judged.
+        limit: Epochs it may train for now, or None.
+        epochs: Epochs of its configuration.
+        others: The objective's curves that the median is taken of.
+    """
+
+    objective: str
+    limit: int | None
+    epochs: int
+    others: list
+
+    @property
+    def direction(self):
+        """ "max" or "min"."""
+        return direction(self.objective)
+
+    def __call__(self, history):
+        if self.limit is not None and len(history) >= self.limit:
+            return True
+        return self.by_median([row[self.objective] for row in history])
+
+    def by_median(self, values):
+        """Returns whether the median rule ends the training after these epochs."""
+        return below_median(values, self.others, self.direction, self.epochs)
+
+
+def read_history(run):
+    """Returns history.csv of a run as a dict of lists over epochs; empty where there is none.
+
+    A column that is no number in one of the epochs is left out: not finite, it would be no JSON.
+    """
+    if not run.path("history.csv").exists():
+        return {}
+    with run.path("history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {name: [_number(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    return {name: values for name, values in found.items() if all(map(math.isfinite, values))}
+
+
+def _number(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def epochs_in(curve):
+    """Returns the epochs of what `read_history` returns."""
+    return max(map(len, curve.values()), default=0)
