@@ -14,7 +14,7 @@ from common.tuning.definition import Definition
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence, "file", lambda name: tmp_path / f"{name}.json")
+    monkeypatch.setattr(evidence, "_file", lambda name: tmp_path / f"{name}.json")
     return tmp_path / "sweep"
 
 

@@ -11,11 +11,11 @@ somebody asks for it.
 
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
+from common.basics.source import Reading, Source
 from common.data import own, sample
 from common.data.full import DATA_SETS
 from common.data.full import load as load_full
 from common.data.images import convert
-from common.data.source import Reading, Source
 from common.data.split import check_fraction, check_seed, stratified_cut
 from common.data.types import DataInfo, Split, Splits
 

@@ -1,7 +1,5 @@
 """Classification: an answer is a class, with a probability for each."""
 
-import numpy as np
-
 from common.runs.headline import Headline
 from common.tasks.task import Task
 
@@ -74,6 +72,8 @@ class Classification(Task):
         return found
 
     def fine_print(self, metrics, outputs, info):
+        import numpy as np
+
         from common.basics.wording import percent, shorten
 
         test = metrics["test"]
@@ -130,5 +130,7 @@ class Classification(Task):
 
 def probabilities(row):
     """Returns the probabilities `(classes,)` of what a model returned for one example."""
+    import numpy as np
+
     row = np.asarray(row, "float32")
     return np.array([1 - row[0], row[0]], "float32") if row.shape == (1,) else row

@@ -7,8 +7,6 @@ A task is a small object without the state of a training. A recipe names its own
 import dataclasses
 import json
 
-import numpy as np
-
 from common.basics.wording import p_value
 from common.runs.headline import Headline
 
@@ -63,6 +61,8 @@ class Task:
         Returns:
             Dict of `val_outputs`, `val_truth`, `test_outputs`, `test_truth`, each `(n, ...)`.
         """
+        import numpy as np
+
         from common.training.batches import inference_batches, outputs_of
 
         found = {}
@@ -177,6 +177,8 @@ class Task:
             info: What environment.json says of the data.
             top: How many possibilities to name, where there are several.
         """
+        import numpy as np
+
         return np.array2string(row, precision=4, threshold=20)
 
     def record(self, row, info):
