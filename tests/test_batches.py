@@ -4,16 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-import common.training.batches
+from common.training import feeding
 from common.training.batches import (
     ArrayBatches,
     BucketBatches,
     balanced_weights,
-    feed,
     inference_batches,
-    per_call,
     predict,
 )
+from common.training.feeding import feed, per_call
 
 
 def labels_of(batches):
@@ -116,9 +115,8 @@ def test_predict_restores_the_order_of_the_data(ids):
     ("examples", "size"), [(1100, 100), (1034, 100), (64, 32), (20, 32), (9, 1)]
 )
 def test_fed_to_tensorflow_they_are_the_same(examples, size, monkeypatch):
-    monkeypatch.setattr(
-        common.training.batches, "BYTES_PER_CALL", 2000
-    )  # Five batches of 100, fifteen of 32.
+    # Five batches of 100, fifteen of 32.
+    monkeypatch.setattr(feeding, "BYTES_PER_CALL", 2000)
     x = np.random.default_rng(0).integers(0, 256, (examples, 2, 2, 1)).astype("uint8")
     y = np.arange(examples) % 3
 

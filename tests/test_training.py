@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from common.training import batches as batching
-from common.training import fit
+from common.training import feeding, fit
 from common.training.batches import ArrayBatches
 from common.training.callbacks import NonFiniteLoss
 from tests.test_callbacks import FakeRun
@@ -49,7 +48,7 @@ def test_several_steps_a_call_train_the_same(tmp_path, monkeypatch):
     found = []
     for per_call in (1, 4):
         # Six batches, the last of five: the second call of an epoch is half empty.
-        monkeypatch.setattr(batching, "BATCHES_PER_CALL", per_call)
+        monkeypatch.setattr(feeding, "BATCHES_PER_CALL", per_call)
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="softmax")])
         model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)

@@ -21,6 +21,7 @@ from common.basics.files import (
     put_in_place,
     write_text_atomic,
 )
+from common.runs.headline import higher_is_better
 from common.training.averaging import averaged_weights
 
 
@@ -45,8 +46,8 @@ class RunKeeper(keras.callbacks.Callback):
 
     Args:
         run: The Run.
-        monitor: History column that chooses the best epoch: the highest if it is an accuracy, else
-            the lowest.
+        monitor: History column that chooses the best epoch: the highest or the lowest, as
+            `common.runs.headline.higher_is_better` says (an accuracy, a loss).
         patience: Epochs without improvement before training stops; None trains to the end.
     """
 
@@ -54,7 +55,7 @@ class RunKeeper(keras.callbacks.Callback):
         super().__init__()
         self.run = run
         self.monitor = monitor
-        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
+        self.sign = -1.0 if higher_is_better(monitor) else 1.0
         self.patience = patience
         self.history = []
         self.best_checksum = None
