@@ -55,8 +55,11 @@ def test_best_epoch_is_the_earliest_of_the_lowest(tmp_path):
         np.testing.assert_allclose(weight, last - 2, atol=1e-5)
 
 
-def test_an_accuracy_is_best_where_it_is_highest(tmp_path):
-    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], monitor="val_accuracy").best_epoch == 2
+@pytest.mark.parametrize(
+    ("monitor", "best"), [("val_accuracy", 2), ("val_auc", 2), ("val_mae", 3), ("val_loss", 3)]
+)
+def test_the_monitor_says_whether_the_best_is_the_highest(monitor, best, tmp_path):
+    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], monitor=monitor).best_epoch == best
 
 
 @pytest.mark.parametrize(
