@@ -108,6 +108,18 @@ def test_statistics_are_those_of_the_weights_at_hand(count):
     assert layer.momentum == 0.9
 
 
+def test_statistics_of_a_network_with_two_inputs():
+    inputs = {"one": keras.Input((3,), name="one"), "two": keras.Input((2,), name="two")}
+    layer = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, layer(keras.layers.Concatenate()(list(inputs.values()))))
+    random = np.random.default_rng(0)
+    x = {"one": random.random((11, 3)), "two": random.random((11, 2)) + 5}
+    averaging.fit_statistics(model, ArrayBatches(x, np.zeros(11), batch_size=8), epoch=0)
+    both = np.concatenate(list(x.values()), axis=1)
+    # Eight examples count as eight, three as three.
+    np.testing.assert_allclose(arrays([layer.moving_mean])[0], both.mean(axis=0), rtol=1e-5)
+
+
 def test_statistics_of_frozen_layers_stay():
     model = built(sgd(0.5), normalised=True)
     layer = model.get_layer("normalised")
