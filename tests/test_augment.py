@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from common.data.augment import random_affine, random_flip, random_shift
+from common.basics.errors import UsageError
+from common.data.augment import mixup, random_affine, random_flip, random_shift
 
 
 @pytest.fixture
@@ -79,3 +80,44 @@ def test_affine_never_reads_outside(images):
     assert out.dtype == np.uint8
     black = random_affine(np.zeros_like(images), np.random.default_rng(3), degrees=45, pixels=3)
     assert not black.any()
+
+
+class Draws:
+    """Draws a share of 0.75 and the order 2, 0, 1."""
+
+    def beta(self, first, second):
+        assert (first, second) == (0.2, 0.2)
+        return 0.75
+
+    def permutation(self, count):
+        assert count == 3
+        return np.array([2, 0, 1])
+
+
+def test_mixup_by_hand_of_three():
+    x = np.array([0, 100, 255], "uint8").reshape(3, 1, 1, 1)
+    targets = np.eye(3, dtype="float32")
+    mixed, shares = mixup(0.2)(x, targets, Draws())
+    np.testing.assert_allclose(mixed.reshape(-1), [63.75, 75.0, 216.25])
+    np.testing.assert_allclose(shares, [[0.75, 0, 0.25], [0.25, 0.75, 0], [0, 0.25, 0.75]])
+    assert mixed.dtype == shares.dtype == np.float32
+    # What was given stays as it is.
+    assert x.dtype == np.uint8
+    np.testing.assert_array_equal(targets, np.eye(3))
+
+
+def test_mixup_draws_one_share_a_batch_from_its_generator(images):
+    mix, targets = mixup(1.0), np.eye(50, dtype="float32")
+    random = np.random.default_rng(5)
+    share, order = random.beta(1.0, 1.0), random.permutation(50)
+    mixed, shares = mix(images, targets, np.random.default_rng(5))
+    np.testing.assert_allclose(mixed, share * images + (1 - share) * images[order], rtol=1e-5)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(mix(images, targets, np.random.default_rng(5))[0], mixed)
+
+
+def test_mixup_tells_what_it_cannot_mix(images):
+    with pytest.raises(UsageError, match="alpha above 0, got 0"):
+        mixup(0)
+    with pytest.raises(UsageError, match="one-hot ones, got int64"):
+        mixup(0.2)(images, np.zeros(50, "int64"), np.random.default_rng(0))

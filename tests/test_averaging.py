@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from common.training import averaging, callbacks
+from common.training import averaging
 from common.training.batches import ArrayBatches
+from common.training.keeper import RunKeeper
 from tests.test_callbacks import FakeRun
 
 
@@ -68,7 +69,7 @@ def test_little_of_the_first_weights_is_left_after_28_steps():
 
 def test_average_is_validated_and_saved_and_training_goes_on_unrounded(tmp_path):
     model = built(sgd(0.5), normalised=True)
-    keeper = callbacks.RunKeeper(FakeRun(tmp_path))
+    keeper = RunKeeper(FakeRun(tmp_path))
     keeper.restore(model)
     batches = examples(seed=0)
     for step in range(3):
@@ -106,6 +107,18 @@ def test_statistics_are_those_of_the_weights_at_hand(count):
     np.testing.assert_allclose(mean, np.average(means, axis=0, weights=counts), rtol=1e-4)
     np.testing.assert_allclose(variance, np.average(variances, axis=0, weights=counts), rtol=1e-4)
     assert layer.momentum == 0.9
+
+
+def test_statistics_of_a_network_with_two_inputs():
+    inputs = {"one": keras.Input((3,), name="one"), "two": keras.Input((2,), name="two")}
+    layer = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, layer(keras.layers.Concatenate()(list(inputs.values()))))
+    random = np.random.default_rng(0)
+    x = {"one": random.random((11, 3)), "two": random.random((11, 2)) + 5}
+    averaging.fit_statistics(model, ArrayBatches(x, np.zeros(11), batch_size=8), epoch=0)
+    both = np.concatenate(list(x.values()), axis=1)
+    # Eight examples count as eight, three as three.
+    np.testing.assert_allclose(arrays([layer.moving_mean])[0], both.mean(axis=0), rtol=1e-5)
 
 
 def test_statistics_of_frozen_layers_stay():

@@ -22,6 +22,9 @@ OTHERS = [
 ON_ALL = (
     "contract",
     "callbacks",
+    "batches",
+    "averaging",
+    "training",
     "explain",
     "tuning_recipes",
     "fast_adam",

@@ -9,7 +9,7 @@ import pytest
 
 from common.basics import backend
 from common.basics.errors import RecipeError
-from common.training import callbacks
+from common.training.keeper import RunKeeper
 
 
 class FakeRun:
@@ -38,7 +38,7 @@ def model():
 
 def keeper_with(tmp_path, scores, patience=None, monitor="val_loss"):
     """Returns a RunKeeper whose epochs had the given scores."""
-    keeper = callbacks.RunKeeper(FakeRun(tmp_path), patience=patience, monitor=monitor)
+    keeper = RunKeeper(FakeRun(tmp_path), patience=patience, monitor=monitor)
     keeper.restore(model())
     for epoch, score in enumerate(scores):
         keeper.model.set_weights([weight + 1 for weight in keeper.model.get_weights()])
@@ -55,8 +55,11 @@ def test_best_epoch_is_the_earliest_of_the_lowest(tmp_path):
         np.testing.assert_allclose(weight, last - 2, atol=1e-5)
 
 
-def test_an_accuracy_is_best_where_it_is_highest(tmp_path):
-    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], monitor="val_accuracy").best_epoch == 2
+@pytest.mark.parametrize(
+    ("monitor", "best"), [("val_accuracy", 2), ("val_auc", 2), ("val_mae", 3), ("val_loss", 3)]
+)
+def test_the_monitor_says_whether_the_best_is_the_highest(monitor, best, tmp_path):
+    assert keeper_with(tmp_path, [0.5, 0.9, 0.4], monitor=monitor).best_epoch == best
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_patience_counts_epochs_since_the_best(tmp_path, scores, exhausted):
     assert keeper.exhausted is exhausted
     assert bool(keeper.model.stop_training) is exhausted
     # A new process derives the same from the backup.
-    again = callbacks.RunKeeper(FakeRun(tmp_path), patience=2)
+    again = RunKeeper(FakeRun(tmp_path), patience=2)
     again.restore(model())
     assert again.exhausted is exhausted
     assert again.best_epoch == keeper.best_epoch
@@ -76,14 +79,14 @@ def test_patience_counts_epochs_since_the_best(tmp_path, scores, exhausted):
 
 def test_backup_restores_weights_optimizer_and_random_states(tmp_path):
     first = model()
-    keeper = callbacks.RunKeeper(FakeRun(tmp_path))
+    keeper = RunKeeper(FakeRun(tmp_path))
     keeper.restore(first)
     x, y = np.ones((8, 3), "float32"), np.eye(2, dtype="float32")[[0, 1] * 4]
     for epoch in range(3):
         first.train_on_batch(x, y)
         keeper.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 1.0})
     second = model()
-    other = callbacks.RunKeeper(FakeRun(tmp_path))
+    other = RunKeeper(FakeRun(tmp_path))
     other.restore(second)
     assert int(second.optimizer.iterations) == 3
     # Dropout draws the same masks from here on, so the losses stay equal.
@@ -108,7 +111,7 @@ def test_kill_before_the_backup_repeats_the_epoch_and_keeps_the_best_model(tmp_p
     with pytest.raises(KeyboardInterrupt):
         keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
     assert first_weight(tmp_path / "best.pending-2.keras") != best
-    again = callbacks.RunKeeper(FakeRun(tmp_path))
+    again = RunKeeper(FakeRun(tmp_path))
     again.restore(model())
     assert again.epochs_done == 1
     assert not list(tmp_path.glob("*pending*"))
@@ -122,7 +125,7 @@ def test_kill_after_the_backup_is_completed(tmp_path, monkeypatch):
         keeper.on_epoch_end(1, {"loss": 1.0, "val_loss": 0.1})
     monkeypatch.undo()
     pending = (tmp_path / "best.pending-2.keras").read_bytes()
-    again = callbacks.RunKeeper(FakeRun(tmp_path))
+    again = RunKeeper(FakeRun(tmp_path))
     again.restore(model())
     assert (again.epochs_done, again.best_epoch) == (2, 2)
     assert (tmp_path / "best.keras").read_bytes() == pending
@@ -134,7 +137,7 @@ def test_damaged_backup_is_named(tmp_path):
     keeper_with(tmp_path, [0.5])
     (tmp_path / "backup/state.npz").write_bytes(b"PK nonsense")
     with pytest.raises(RecipeError, match="is damaged"):
-        callbacks.RunKeeper(FakeRun(tmp_path)).restore(model())
+        RunKeeper(FakeRun(tmp_path)).restore(model())
 
 
 def test_history_is_json_before_it_is_csv(tmp_path):

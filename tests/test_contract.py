@@ -16,9 +16,9 @@ from common.runs.run import Run, open_finished
 from common.runs.scores import read as read_scores
 from common.studies import results, tables
 from common.tasks.classification import Classification
-from common.training.batches import inference_batches, predict
 from common.training.finish import parameter_count
 from common.training.loading import load_model
+from common.training.outputs import inference_batches, predict
 from common.tuning import evidence
 from tests.helpers import (
     assert_equal_weights,

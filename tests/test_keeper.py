@@ -10,7 +10,7 @@ import pytest
 
 from common.basics.errors import RecipeError
 from common.runs.run import Options, Run
-from common.training.callbacks import RunKeeper
+from common.training.keeper import RunKeeper
 from tests.faults import KINDS, Faults, sweep
 from tests.helpers import tiny_config
 

@@ -60,7 +60,9 @@ def lines_of(clock, calls, tests=(), epochs=3, first_epoch=0, afterwards=False):
 def test_a_line_per_epoch_with_the_time_left(clock):
     lines = lines_of(clock, [[20.0, 20.0]] * 3)
     assert len(lines) == 3
-    assert lines[0].startswith("epoch 1/3  loss 0.5000  accuracy 0.7500")
+    assert lines[0].startswith(
+        "epoch 1/3  loss 0.5000  accuracy 0.7500  val_loss 0.6000  val_accuracy 0.7000  2 s  "
+    )
     assert [line.split("  ")[-1] for line in lines] == ["1 min 20 s left", "40 s left", "2 s"]
 
 
@@ -101,6 +103,27 @@ def test_steps_are_heard_of_as_keras_tells_them(clock):
     )
     assert shown.training.latest[1] == 4
     assert shown.validation.first is not None
+
+
+@pytest.mark.parametrize(
+    ("logs", "figures"),
+    [
+        # Keras' order; what has no twin on validation is not told.
+        (
+            {"mae": 2.0, "loss": 5.0, "val_mae": 2.5, "val_loss": 6.25, "learning_rate": 0.1},
+            "loss 5.0000  mae 2.0000  val_loss 6.2500  val_mae 2.5000",
+        ),
+        ({"loss": 0.25, "val_loss": 0.5, "step": 1.0}, "loss 0.2500  val_loss 0.5000"),
+    ],
+)
+def test_a_line_tells_the_figures_that_there_are(logs, figures):
+    stream = io.StringIO()
+    shown = Progress(1, 1, stream)
+    shown.on_epoch_begin(0)
+    shown.on_train_batch_begin(0)
+    shown.on_train_batch_end(0, logs)
+    shown.on_epoch_end(0, {**logs, "seconds": 3.0})
+    assert stream.getvalue() == f"epoch 1/1  {figures}  3 s\n"
 
 
 def test_the_bar_counts_batches_however_many_a_call_trains():

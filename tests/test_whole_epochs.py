@@ -137,13 +137,60 @@ def test_a_loss_that_is_no_number_is_reported_at_its_step(tmp_path):
         )
 
 
+def nested(seed=0):
+    """Two inputs, and weights of which each example has its own."""
+    plain = batches(seed)
+    shares = np.random.default_rng(2).random(EXAMPLES)
+    x = {"image": plain.x, "shift": plain.y[:, None] / 3}
+    return ArrayBatches(x, plain.y, batch_size=SIZE, num_classes=3, seed=seed, weights=shares)
+
+
+def test_nested_batches_train_as_with_keras():
+    def build():
+        image, shift = keras.Input((6, 6, 1), name="image"), keras.Input((1,), name="shift")
+        x = keras.layers.Concatenate()([keras.layers.Flatten()(image / 255.0), shift])
+        model = keras.Model(
+            {"image": image, "shift": shift}, keras.layers.Dense(3, activation="softmax")(x)
+        )
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        optimizer.build(model.trainable_variables)
+        model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
+        return model
+
+    found = []
+    for fit in (whole_epochs.fit, keras_fit):
+        keras.utils.set_random_seed(0)
+        model, train, record = build(), nested(), Record()
+        fit(
+            model,
+            train,
+            validation_data=nested(None),
+            epochs=2,
+            initial_epoch=0,
+            callbacks=[callbacks.SetEpoch(train, 0), record],
+        )
+        found.append((model.get_weights(), record))
+    (ours, record), (theirs, expected) = found
+    assert_logs_equal(record.steps, expected.steps)
+    assert_logs_equal(record.epochs, expected.epochs)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_what_it_suits(monkeypatch):
     monkeypatch.setattr(whole_epochs, "accelerators", lambda: ["a GPU"])
     assert whole_epochs.suit(batches())
     ids = np.ones((4, 6), "int32")
     assert not whole_epochs.suit(BucketBatches(ids, np.zeros(4), batch_size=2, num_classes=1))
-    monkeypatch.setattr(whole_epochs, "LARGEST_EPOCH", EXAMPLES * 36 - 1)
+    assert whole_epochs.suit(nested())
+    # Three batches of 8 images of 36 bytes, with three targets of 4 bytes each.
+    monkeypatch.setattr(whole_epochs, "LARGEST_EPOCH", 3 * 8 * (36 + 12))
+    assert whole_epochs.suit(batches())
+    mixed = batches()
+    mixed.mix = lambda x, targets, random: (x.astype("float32"), targets)
+    assert not whole_epochs.suit(mixed)
+    monkeypatch.setattr(whole_epochs, "LARGEST_EPOCH", 3 * 8 * (36 + 12) - 1)
     assert not whole_epochs.suit(batches())
+    monkeypatch.setattr(whole_epochs, "LARGEST_EPOCH", 2**30)
     monkeypatch.setattr(whole_epochs, "accelerators", list)
-    monkeypatch.setattr(whole_epochs, "LARGEST_EPOCH", EXAMPLES * 36)
     assert not whole_epochs.suit(batches())

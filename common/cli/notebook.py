@@ -37,7 +37,7 @@ class Trained:
 
     def predict(self, x):
         """Returns probabilities `(n, classes)` of model inputs."""
-        from common.training.batches import inference_batches, predict
+        from common.training.outputs import inference_batches, predict
 
         return predict(self.model, inference_batches(x))
 

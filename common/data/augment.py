@@ -1,10 +1,12 @@
 """Image augmentation in NumPy, so that it runs the same on every backend, with or without TensorFlow.
 
-Each function takes a batch of uint8 images `(n, height, width, channels)` and a NumPy Generator, and
-returns a new batch of the same shape and dtype.
+Each `random_...` function takes a batch of uint8 images `(n, height, width, channels)` and a NumPy
+Generator, and returns a new batch of the same shape and dtype. `mixup` changes the targets as well.
 """
 
 import numpy as np
+
+from common.basics.errors import UsageError
 
 
 def random_flip(images, random):
@@ -87,3 +89,41 @@ def _between(first, second, share):
     second *= share
     first += second
     return first
+
+
+def mixup(alpha):
+    """Returns what mixes each example with another one of its batch (mixup, Zhang et al. 2018).
+
+    The first example's share is drawn from Beta(alpha, alpha), one for the whole batch; the other ones
+    are a random order of the batch. It is the `mix` of `common.training.batches.ArrayBatches`.
+
+    Args:
+        alpha: Positive; near 0 hardly anything is mixed, with 1 every share is as likely.
+
+    Returns:
+        Function of (x, targets, numpy Generator): an array `(n, ...)`, and float targets `(n, ...)`, e.g.
+        one-hot. It returns both mixed, float32; uint8 images stay in [0, 255]. A network whose input
+        has the dtype uint8 would cut their fractions off: its `keras.Input` has to be float32.
+
+    Raises:
+        UsageError: alpha is not positive, or (when called) the targets are class numbers.
+    """
+    if not alpha > 0:
+        raise UsageError(f"mixup needs an alpha above 0, got {alpha}; leave it out for no mixing")
+
+    def mix(x, targets, random):
+        if targets.dtype.kind != "f":
+            raise UsageError(
+                f"mixup needs targets that can be averaged, e.g. one-hot ones, got {targets.dtype}; "
+                "give the batches num_classes"
+            )
+        share = np.float32(random.beta(alpha, alpha))
+        order = random.permutation(len(x))
+        return _mixed(x, order, share), _mixed(targets, order, share)
+
+    return mix
+
+
+def _mixed(array, order, share):
+    array = array.astype("float32")
+    return share * array + (1 - share) * array[order]

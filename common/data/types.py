@@ -13,24 +13,37 @@ class Split:
     """Examples and their labels.
 
     Args:
-        x: uint8 `(n, height, width, channels)`, or an object array of str `(n,)`.
-        y: int32 `(n,)`, indices into the class names.
+        x: uint8 `(n, height, width, channels)`, an object array of str `(n,)`, any other array
+            `(n, ...)`, or a tuple or dict of arrays with one row per example each.
+        y: int32 `(n,)`, indices into the class names; of tasks without classes any array `(n, ...)`, or
+            a tuple or dict of arrays.
         groups: Integers `(n,)`: examples of equal value belong together, and no cut parts them; None:
             each example is by itself.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    x: np.ndarray | tuple | dict
+    y: np.ndarray | tuple | dict
     groups: np.ndarray | None = None
 
     def __len__(self):
-        return len(self.y)
+        part = self.y
+        while isinstance(part, tuple | dict):
+            part = next(iter(part.values() if isinstance(part, dict) else part))
+        return len(part)
 
     def take(self, rows):
         """Returns the Split of the given rows (integer indices), in their order."""
-        # Indexing the plain array under a memory map is several times faster than the map itself.
         groups = None if self.groups is None else self.groups[rows]
-        return Split(np.asarray(self.x)[rows], np.asarray(self.y)[rows], groups)
+        return Split(_take(self.x, rows), _take(self.y, rows), groups)
+
+
+def _take(part, rows):
+    if isinstance(part, dict):
+        return {name: _take(each, rows) for name, each in part.items()}
+    if isinstance(part, tuple):
+        return tuple(_take(each, rows) for each in part)
+    # Indexing the plain array under a memory map is several times faster than the map itself.
+    return np.asarray(part)[rows]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@ from common.data.text import PADDING, UNKNOWN
 from common.explain import methods, pictures
 from common.report import lettering
 from common.report.rendering import data_uri
-from common.training.batches import inference_batches, predict
 from common.training.loading import load_model
+from common.training.outputs import inference_batches, predict
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>

@@ -3,7 +3,7 @@
 runs/<recipe>/<name>/
   config.json        recipe, preset and every field: `--config` reads it back
   environment.json   versions, machine, commit, data fingerprint, command
-  backup/state.npz   everything an interrupted training continues from (common/training/callbacks.py)
+  backup/state.npz   everything an interrupted training continues from (common/training/keeper.py)
   history.csv        one row per epoch
   best.keras         the epoch with the best validation score; final.keras: the last epoch
   predictions.npz    class probabilities for the validation and test splits

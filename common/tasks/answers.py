@@ -89,10 +89,10 @@ def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
 
 def _reader(run, model, encode):
     """Returns the functions that read one source and that ask about many, and how many at once."""
-    from common.training import batches
+    from common.training.outputs import inference_batches, outputs_of
 
     def ask(inputs):
-        return batches.outputs_of(model, batches.inference_batches(inputs))
+        return outputs_of(model, inference_batches(inputs))
 
     data = run.data_info()
     if data["kind"] == "text":

@@ -78,7 +78,7 @@ def mirrored(model, splits, outputs):
         splits: The Splits, of images `(n, height, width, channels)`.
         outputs: Its probabilities and labels, as in predictions.npz.
     """
-    from common.training.batches import inference_batches, predict
+    from common.training.outputs import inference_batches, predict
 
     plain = outputs["test_probabilities"]
     other = predict(model, inference_batches(splits.test.x[:, :, ::-1]))

@@ -31,7 +31,7 @@ class Classification(Task):
 
     def outputs(self, model, splits, encode):
         """As of Task: `val_probabilities` `(n, classes)`, `val_labels` `(n,)`, the same of test."""
-        from common.training.batches import predict_splits
+        from common.training.outputs import predict_splits
 
         return predict_splits(model, splits, encode)
 

@@ -63,7 +63,7 @@ class Task:
         """
         import numpy as np
 
-        from common.training.batches import inference_batches, outputs_of
+        from common.training.outputs import inference_batches, outputs_of
 
         found = {}
         for name, split in (("val", splits.val), ("test", splits.test)):

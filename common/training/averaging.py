@@ -95,7 +95,7 @@ def fit_statistics(model, batches, epoch):
                 x, *_ = batches[index]
                 model(x, training=True)
                 found.append([keras.ops.convert_to_numpy(v.value) for v in _statistics(model)])
-                counts.append(len(x))
+                counts.append(len(keras.tree.flatten(x)[0]))
                 if sum(counts) >= STATISTICS_EXAMPLES:
                     break
     finally:

@@ -9,42 +9,98 @@ import copy
 import keras
 import numpy as np
 
-# What TensorFlow is handed at once: many small images, few large ones. Its steps are one call too, and
-# Ctrl-C waits for that.
-BYTES_PER_CALL = 2**20
-BATCHES_PER_CALL = 10
+from common.basics.errors import UsageError
 
 
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of arrays; shuffled and augmented when a seed is given, in order otherwise.
 
+    A batch is `(inputs, targets)` or `(inputs, targets, weights)`, as Keras' `fit` takes it.
+
     Args:
-        x: Array of inputs, `(n, ...)`; a memory map stays one (only a batch is read at a time).
-        y: Integer labels, `(n,)`.
+        x: Array of inputs, `(n, ...)`; a memory map stays one (only a batch is read at a time). Of a
+            network with several inputs a tuple or dict of such arrays.
+        y: Array of targets, `(n, ...)`, or a tuple or dict of them. Integers are given as they are,
+            other numbers as float32.
         batch_size: Examples per batch. The last batch may be smaller: no example is dropped.
-        num_classes: Labels are given one-hot, float32 `(batch, num_classes)`; with 1, for a sigmoid,
-            as they are, float32 `(batch, 1)`.
-        seed: Seed of the order and the augmentation. None: no shuffling, no augmentation.
+        num_classes: `y` is one array of integer labels, `(n, ...)`, given one-hot, float32
+            `(batch, ..., num_classes)`; with 1, for a sigmoid, as they are, float32 `(batch, ..., 1)`.
+        seed: Seed of the order, the augmentation and the mixing. None: none of the three.
         augment: Callable `(batch of x, numpy Generator) -> batch of x`, for training.
+        mix: Callable `(batch of x, targets, numpy Generator) -> (batch of x, targets)`, for training,
+            called after `augment`; e.g. `common.data.augment.mixup(0.2)`.
         class_weights: float32 `(classes,)`, how much an example of each class counts in the loss; None:
-            all the same. With weights a batch is a triple, as Keras' `fit` takes it.
+            all the same.
+        weights: How much each example counts in the loss, `(n,)`, or each of its parts: `(n, tokens)`,
+            0 where there is no word. Or a tuple or dict, as `y` is. None: all the same. A Keras loss then
+            divides by all parts, unless its reduction is "mean_with_sample_weight".
+
+    Raises:
+        UsageError: The arrays differ in length, or the arguments do not go together.
     """
 
     def __init__(
-        self, x, y, *, batch_size, num_classes, seed=None, augment=None, class_weights=None
+        self,
+        x,
+        y,
+        *,
+        batch_size,
+        num_classes=None,
+        seed=None,
+        augment=None,
+        mix=None,
+        class_weights=None,
+        weights=None,
     ):
         super().__init__()
-        self.x, self.y = x, y
+        self.x, self.y, self.weights = x, y, weights
         self.batch_size = batch_size
         self.num_classes = num_classes
         self.seed = seed
         self.augment = augment
+        self.mix = mix
         self.class_weights = class_weights
+        self._check()
         self.set_epoch(0)
+
+    def _check(self):
+        parts = keras.tree.flatten(self.sources)
+        if not all(getattr(part, "shape", ()) for part in parts):
+            raise UsageError(
+                "expected arrays, or tuples or dicts of arrays, with one row per example; "
+                f"got {', '.join(type(part).__name__ for part in parts[:5])}"
+            )
+        lengths = [len(part) for part in parts]
+        if len(set(lengths)) > 1:
+            raise UsageError(f"expected arrays of equal length, got {lengths} rows")
+        if self.num_classes is not None and keras.tree.is_nested(self.y):
+            raise UsageError(
+                "num_classes needs one array of labels; leave it out for several targets"
+            )
+        if self.class_weights is not None and self.num_classes is None:
+            raise UsageError("class_weights need labels: give num_classes as well")
+        if self.class_weights is not None and self.weights is not None:
+            raise UsageError("class_weights and weights exclude each other: multiply them yourself")
+        if self.mix is not None and (self.weights is not None or self.class_weights is not None):
+            raise UsageError(
+                "a mixed example has no weight of its own: give mix or weights, not both"
+            )
+
+    @property
+    def sources(self):
+        """The arrays whose rows the parts of a batch are made of, nested as a batch is."""
+        if self.weights is not None:
+            return self.x, self.y, self.weights
+        return (self.x, self.y) if self.class_weights is None else (self.x, self.y, self.y)
+
+    @property
+    def count(self):
+        """Examples."""
+        return len(keras.tree.flatten(self.x)[0])
 
     @property
     def num_batches(self):
-        return -(-len(self.y) // self.batch_size)
+        return -(-self.count // self.batch_size)
 
     def at_epoch(self, epoch):
         """Returns these batches as they are in an epoch (0-based), without moving there."""
@@ -60,27 +116,45 @@ class ArrayBatches(keras.utils.PyDataset):
     def _order(self, epoch):
         if self.seed is None:
             return None
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.y))
+        return np.random.default_rng([self.seed, epoch]).permutation(self.count)
 
-    def _rows(self, index):
+    def rows(self, index):
+        """Returns which examples a batch has: a slice, or integers `(batch,)`."""
         start, stop = index * self.batch_size, (index + 1) * self.batch_size
         if self.order is None:
-            return slice(start, min(stop, len(self.y)))
+            return slice(start, min(stop, self.count))
         return self.order[start:stop]
 
     def __getitem__(self, index):
-        rows = self._rows(index)
-        x = np.asarray(self.x[rows])
-        if self.augment is not None and self.seed is not None:
-            x = self.augment(x, np.random.default_rng([self.seed, self.epoch, index]))
-        y = np.asarray(self.y[rows])
-        if self.num_classes == 1:
-            targets = y[:, None].astype("float32")
-        else:
-            targets = np.eye(self.num_classes, dtype="float32")[y]
+        rows = self.rows(index)
+        x, y = keras.tree.map_structure(lambda part: np.asarray(part[rows]), (self.x, self.y))
+        # One generator for both: `mix` draws after `augment`.
+        random = (
+            None if self.seed is None else np.random.default_rng([self.seed, self.epoch, index])
+        )
+        if self.augment is not None and random is not None:
+            x = self.augment(x, random)
+        targets = self._targets(y)
+        if self.mix is not None and random is not None:
+            x, targets = self.mix(x, targets, random)
+        if self.weights is not None:
+            return x, targets, keras.tree.map_structure(lambda w: _float32(w[rows]), self.weights)
         if self.class_weights is None:
             return x, targets
         return x, targets, self.class_weights[y]
+
+    def _targets(self, y):
+        if self.num_classes is None:
+            return keras.tree.map_structure(
+                lambda part: part if part.dtype.kind in "iu" else _float32(part), y
+            )
+        if self.num_classes == 1:
+            return _float32(y[..., None])
+        return np.eye(self.num_classes, dtype="float32")[y]
+
+
+def _float32(array):
+    return np.asarray(array).astype("float32", copy=False)
 
 
 class BucketBatches(ArrayBatches):
@@ -91,30 +165,31 @@ class BucketBatches(ArrayBatches):
 
     Args:
         ids: int32 `(n, tokens)`, padded at the end with 0.
-        labels: Integer labels, `(n,)`.
+        y: As for ArrayBatches. An array with an axis 1 as long as that of `ids` has an answer per token,
+            and is cut as they are; so are `weights`.
         width: Batches are cut to a multiple of this many tokens, so that a compiled backend meets
             few different shapes.
         group: Batches sorted together. Larger: less padding; smaller: more mixing.
         **kwargs: As for ArrayBatches.
     """
 
-    def __init__(self, ids, labels, *, width=25, group=50, **kwargs):
+    def __init__(self, ids, y, *, width=25, group=50, **kwargs):
         # Up to the last non-zero column: a 0 inside a text does not shorten it. Looked for from the end.
         words = ids != 0
         self.lengths = ids.shape[1] - np.argmax(words[:, ::-1], axis=1)
         self.lengths[~words.any(axis=1)] = 0
         self.width = width
         self.group = group
-        super().__init__(ids, labels, **kwargs)
+        super().__init__(ids, y, **kwargs)
 
     def _order(self, epoch):
         size = self.batch_size
-        full = len(self.y) // size
+        full = self.count // size
         if self.seed is None:
             order = np.argsort(self.lengths, kind="stable")
         else:
             random = np.random.default_rng([self.seed, epoch])
-            order = random.permutation(len(self.y))
+            order = random.permutation(self.count)
             for start in range(0, len(order), size * self.group):
                 part = order[start : start + size * self.group]
                 part[:] = part[np.argsort(self.lengths[part], kind="stable")]
@@ -128,9 +203,27 @@ class BucketBatches(ArrayBatches):
         longest = int(np.max(self.lengths[rows]))
         return min(-(-max(longest, 1) // self.width) * self.width, self.x.shape[1])
 
+    def _per_token(self, source):
+        return source.ndim > 1 and source.shape[1] == self.x.shape[1]
+
+    @property
+    def shapes(self):
+        """The shapes of the parts of a batch, a flat list; None where batches differ: `feed` asks."""
+        parts, sources = keras.tree.flatten(self[0]), keras.tree.flatten(self.sources)
+        return [
+            (None, None if self._per_token(source) else part.shape[1], *part.shape[2:])
+            if part.ndim > 1
+            else (None,)
+            for part, source in zip(parts, sources, strict=True)
+        ]
+
     def __getitem__(self, index):
-        x, *rest = super().__getitem__(index)
-        return x[:, : self._tokens(self._rows(index))], *rest
+        tokens = self._tokens(self.rows(index))
+        return keras.tree.map_structure(
+            lambda part, source: part[:, :tokens] if self._per_token(source) else part,
+            super().__getitem__(index),
+            self.sources,
+        )
 
 
 def balanced_weights(labels, classes):
@@ -144,121 +237,3 @@ def balanced_weights(labels, classes):
     """
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype("float32")
-
-
-def per_call(batches):
-    """Returns how many batches `feed` hands over in one call, for `steps_per_execution`.
-
-    Each is a call into Python of 2 ms on TensorFlow, and each step another: a tenth to a fifth of a
-    step of a small network. 1 on the other backends.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    return min(max(BYTES_PER_CALL // batches[0][0].nbytes, 1), BATCHES_PER_CALL)
-
-
-def feed(batches):
-    """Returns what Keras' `fit` is to be given in place of these batches: the same ones, faster.
-
-    On TensorFlow Keras makes a PyDataset a `tf.data.Dataset`. Here it is made with several batches in
-    one call, which TensorFlow takes apart, and without the thread that tunes such a dataset. That one
-    works after 10, 20, 40... ms, a minute at most, and is told to stop at the end of an epoch; but
-    TensorFlow (2.21) wakes it a moment before it writes down why. If it is quick it sleeps on, and the
-    end of the epoch waits for it, up to as long again as the epoch took.
-
-    Args:
-        batches: ArrayBatches.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return batches
-    import tensorflow as tf
-
-    first, size = batches[0], per_call(batches)
-
-    def groups():
-        waiting = []
-        for batch in map(batches.__getitem__, range(batches.num_batches)):
-            # A smaller last batch goes alone, and so does one of another length.
-            if waiting and (len(waiting) == size or batch[0].shape != waiting[0][0].shape):
-                yield _stacked(waiting)
-                waiting = []
-            waiting.append(batch)
-        yield _stacked(waiting)
-
-    shapes = [part.shape[1:] for part in first]
-    if isinstance(batches, BucketBatches):
-        shapes[0] = (None,)
-    signature = tuple(
-        tf.TensorSpec((None, None, *shape), part.dtype)
-        for shape, part in zip(shapes, first, strict=True)
-    )
-    dataset = tf.data.Dataset.from_generator(groups, output_signature=signature).unbatch()
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches.num_batches))
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.prefetch(max(size, 2)).with_options(options)
-
-
-def _stacked(batches):
-    return tuple(np.stack(parts) for parts in zip(*batches, strict=True))
-
-
-def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):
-    """Returns unshuffled batches of model inputs: bucketed if they are token ids.
-
-    Args:
-        inputs: uint8 images `(n, h, w, c)` or int32 token ids `(n, tokens)`.
-        labels: Integer labels `(n,)`; zeros where there are none.
-        num_classes: Number of classes.
-        batch_size: Examples per batch.
-    """
-    if labels is None:
-        labels = np.zeros(len(inputs), "int32")
-    cls = BucketBatches if inputs.ndim == 2 else ArrayBatches
-    return cls(inputs, labels, batch_size=batch_size, num_classes=num_classes)
-
-
-def predict_splits(model, splits, encode):
-    """Returns what `metrics.summarise` takes: probabilities and labels of validation and test.
-
-    Args:
-        model: As for `predict`.
-        splits: common.data.Splits; its test split is read here.
-        encode: Turns the x of a split into model inputs.
-    """
-    outputs = {}
-    for name, split in (("val", splits.val), ("test", splits.test)):
-        outputs[f"{name}_probabilities"] = predict(model, inference_batches(encode(split.x)))
-        outputs[f"{name}_labels"] = np.asarray(split.y, "int32")
-    return outputs
-
-
-def outputs_of(model, batches):
-    """Returns what a model returns for unshuffled batches, in the order of the data, `(n, ...)`."""
-    outputs = np.concatenate(
-        [
-            keras.ops.convert_to_numpy(model.predict_on_batch(batches[index][0]))
-            for index in range(batches.num_batches)
-        ]
-    )
-    if batches.order is not None:
-        restored = np.empty_like(outputs)
-        restored[batches.order] = outputs
-        return restored
-    return outputs
-
-
-def predict(model, batches):
-    """Returns class probabilities for unshuffled batches, in the order of the data.
-
-    Args:
-        model: A Keras model with a softmax output `(n, k)` or a sigmoid output `(n, 1)`.
-        batches: ArrayBatches or BucketBatches without a seed.
-
-    Returns:
-        float32 `(n, k)`, `k >= 2`.
-    """
-    probabilities = outputs_of(model, batches).astype("float32")
-    if probabilities.shape[1] == 1:
-        probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)
-    return probabilities

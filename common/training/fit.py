@@ -6,9 +6,9 @@ import keras
 
 from common.basics.errors import RecipeError
 from common.basics.files import atomic_path
-from common.training import averaging, whole_epochs
-from common.training import batches as batching
+from common.training import averaging, feeding, whole_epochs
 from common.training import callbacks as cb
+from common.training.keeper import RunKeeper
 from common.training.progress import Progress
 
 
@@ -31,8 +31,8 @@ def fit(
         train: ArrayBatches with a seed.
         validation: ArrayBatches without one.
         epochs: Epochs in total, those of earlier sessions included.
-        monitor: History column that chooses the best epoch: the highest if it is an accuracy, else
-            the lowest.
+        monitor: History column that chooses the best epoch: the highest or the lowest, as
+            `common.runs.headline.higher_is_better` says (an accuracy, a loss).
         patience: Epochs without improvement before stopping; None trains to the end.
         callbacks: More keras callbacks, called before the epoch's state is stored.
 
@@ -46,10 +46,10 @@ def fit(
         NonFiniteLoss: The loss became NaN or infinite.
         RecipeError: Files cannot be written or read.
     """
-    keeper = cb.RunKeeper(run, monitor=monitor, patience=patience)
+    keeper = RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
     averaging.warm_up(model.optimizer)
-    _build_metrics(model)
+    _build_metrics(model, train)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
@@ -63,18 +63,18 @@ def fit(
             # Keras would shuffle the batches by Python's global random state, which a resumed run does
             # not share; they come in random order already.
             train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
-            data = batching.feed(train)
-            model.steps_per_execution = batching.per_call(train)
+            data = feeding.feed(train)
+            model.steps_per_execution = feeding.per_call(train)
         try:
             train_epochs(
                 data,
-                validation_data=batching.feed(validation),
+                validation_data=feeding.feed(validation),
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
                 callbacks=[
                     cb.SetEpoch(train, run.config.seed),
                     cb.StopOnNonFinite(run, train.num_batches),
-                    cb.Meter(len(train.y)),
+                    cb.Meter(train.count),
                     averaging.EvaluateAverage(train),
                     *callbacks,
                     *extra,
@@ -98,14 +98,35 @@ def fit(
     return keeper
 
 
-def _build_metrics(model):
-    """Makes the variables of the compiled metrics.
+def _build_metrics(model, batches):
+    """Makes the variables of the compiled metrics and losses.
 
-    Left to the first step they are made while TensorFlow traces it, which then traces it all again.
+    Left to the first step they are made while TensorFlow traces it, which then traces it all again; the
+    other backends first trace the whole network for them.
     """
-    nothing = keras.ops.zeros((1, *model.output_shape[1:]))
-    model.compute_metrics(None, nothing, nothing)
+    x, targets, *weights = keras.tree.map_structure(
+        lambda part: keras.ops.convert_to_tensor(part[:1]), batches[0]
+    )
+    output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    answers, outputs = keras.tree.flatten(targets), keras.tree.flatten(output)
+    if len(answers) != len(outputs):
+        answers = [None] * len(outputs)
+    zeros = keras.tree.pack_sequence_as(output, list(map(_zeros, outputs, answers)))
+    model.compute_metrics(x, targets, zeros, *weights)
+    if model.loss is not None:
+        model.compute_loss(x, targets, zeros, *weights)
     model.reset_metrics()
+
+
+def _zeros(output, target):
+    """Returns zeros of the shape of an output for one example; an unknown length is its target's."""
+    shape = [1]
+    for axis, length in enumerate(output.shape[1:], start=1):
+        if length is None:
+            known = target is not None and axis < len(target.shape)
+            length = target.shape[axis] if known else 1
+        shape.append(length)
+    return keras.ops.zeros(shape)
 
 
 def _tensorboard(run):

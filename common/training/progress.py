@@ -70,10 +70,13 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = self._seconds_per_epoch()
         left = self.epochs - epoch - 1
+        # What was measured on both splits; the others (learning rate, seconds) are in history.csv.
+        names = [name for name in logs if f"val_{name}" in logs]
+        names.sort(key=lambda name: name != "loss")
+        names += [f"val_{name}" for name in names]
+        figures = "".join(f"  {name} {logs[name]:.4f}" for name in names)
         line = (
-            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  val_loss {logs['val_loss']:.4f}  "
-            f"val_accuracy {logs['val_accuracy']:.4f}  {logs['seconds']:.0f} s"
+            f"epoch {epoch + 1}/{self.epochs}{figures}  {logs['seconds']:.0f} s"
             f"{f'  {duration(seconds * left)} left' if left and seconds is not None else ''}"
         )
         self.bar.write(line, file=self.stream)

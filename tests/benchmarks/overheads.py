@@ -86,7 +86,7 @@ def pipeline(name, seconds=3.0, pairs=20):
     backend.start()
     import tensorflow as tf
 
-    from common.training.batches import feed, per_call
+    from common.training.feeding import feed, per_call
 
     found = prepared(name)
     model, batches = found["model"], found["train"]
@@ -122,7 +122,7 @@ def fit_overhead(name="cifar10_cnn", seconds=3.0, pairs=20):
 
     from common.runs import registry
     from common.runs.run import Options, Run
-    from common.training.batches import feed
+    from common.training.feeding import feed
 
     module = registry.load(name)
     config = dataclasses.replace(module.PRESETS["article"], epochs=2)

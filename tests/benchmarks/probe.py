@@ -59,7 +59,7 @@ class TestAccuracy(keras.callbacks.Callback):
 
     def _note(self):
         from common.training.averaging import averaged_weights
-        from common.training.batches import inference_batches, predict
+        from common.training.outputs import inference_batches, predict
 
         before = clocks()
         with averaged_weights(self.model):

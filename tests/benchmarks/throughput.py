@@ -3,7 +3,7 @@
     python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output FOLDER]
 
 The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
-data. Keras trains by `fit` in a process started and fed as a recipe's (`backend.start`, `batches.feed`),
+data. Keras trains by `fit` in a process started and fed as a recipe's (`backend.start`, `feeding.feed`),
 PyTorch by the usual loop. Each cell is a process of its own, the cells take turns, and the whole table
 is repeated; given are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a
 large float32 matrix product on the same machine in the same run. Nothing else should run meanwhile.
@@ -67,7 +67,7 @@ def keras_trainer(name, x, y, jit):
     import keras
 
     from common.layers.fast_adam import FusedAdam
-    from common.training.batches import feed, per_call
+    from common.training.feeding import feed, per_call
 
     config = registry.load(name).PRESETS["article"]
     keras.utils.set_random_seed(0)
