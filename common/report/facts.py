@@ -5,9 +5,10 @@ import shlex
 
 import numpy as np
 
+from common.basics.statistics import wilson_interval
 from common.basics.wording import DASH, MINUS, duration, number, p_value, percent, plain, shorten
 from common.report import drawing
-from common.tasks import metrics, verdict
+from common.tasks import verdict
 
 
 def read_history(path):
@@ -83,7 +84,7 @@ def baselines(summary):
     )
     for baseline in given:
         count = baseline.get("count") or test["count"]
-        ends = metrics.wilson_interval(round(baseline["accuracy"] * count), count)
+        ends = wilson_interval(round(baseline["accuracy"] * count), count)
         points = 100 * (test["accuracy"] - baseline["accuracy"])
         p = baseline.get("mcnemar_p")
         verdict = "no paired test"
