@@ -198,7 +198,7 @@ def test_a_result_is_recorded_or_not(kind, tmp_path, monkeypatch):
     runs = [finished_run(tmp_path / "runs", seed) for seed in range(2)]
 
     def begin(folder):
-        monkeypatch.setattr(results, "_file", lambda name: folder / "results.json")
+        monkeypatch.setattr(results, "file", lambda name: folder / "results.json")
         results.record(NAME, runs[0])
 
     def record(folder, _=None):
@@ -215,9 +215,9 @@ def test_a_result_is_recorded_or_not(kind, tmp_path, monkeypatch):
 RECORD = """
 import sys
 from pathlib import Path
-from common import export, results
+from common.studies import results
 folder, seed = Path(sys.argv[1]), sys.argv[2]
-results._file = lambda name: folder / "results.json"
+results.file = lambda name: folder / "results.json"
 print("ready", flush=True)
 sys.stdin.readline()
 results.record("mnist_cnn", folder / f"seed{seed}")
@@ -249,7 +249,7 @@ def test_processes_that_record_at_once_lose_no_result(tmp_path):
 
 
 def test_results_that_are_none_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "_file", lambda name: tmp_path / "results.json")
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
     for content in ("{}", '{"runs": 3}'):
         (tmp_path / "results.json").write_text(content)
         with pytest.raises(RecipeError, match="results.json is damaged: it lacks 'runs'"):

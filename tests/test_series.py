@@ -37,7 +37,7 @@ def trained(monkeypatch):
         assert not run.finished or options.overwrite
         run.directory.mkdir(parents=True, exist_ok=True)
         run.path("config.json").write_text(json.dumps(run._started()))
-        scores = {"accuracy": 0.9 + config.seed / 100}
+        scores = {"accuracy": 0.9 + config.seed / 100, "count": 50}
         metrics = {"data": {"label": "x"}, "validation": scores, "test": scores}
         run.path("metrics.json").write_text(json.dumps(metrics))
         return 0

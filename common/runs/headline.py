@@ -5,6 +5,7 @@ of before it was written tells the accuracy of a classifier.
 """
 
 import dataclasses
+import typing
 
 from common.basics.wording import DASH
 
@@ -118,3 +119,29 @@ def of(metrics):
         count=int(test["count"]),
         validation=float(metrics["validation"]["accuracy"]),
     )
+
+
+class Baseline(typing.NamedTuple):
+    """What another answer to the test split comes to, in the figure of the headline."""
+
+    name: str
+    value: float
+    count: int | None
+    """Test examples; None where the row does not tell."""
+    p: float | None
+    """Of the paired test against the network; None where there was none."""
+
+
+def baseline(row):
+    """Returns the Baseline of a row of `baselines` in metrics.json or results.json, of any age.
+
+    Args:
+        row: Dict of name, value, count and p; before, and of a classifier, of name, accuracy, count and
+            mcnemar_p.
+
+    Raises:
+        KeyError: It is no such row.
+    """
+    value = row["value"] if "value" in row else row["accuracy"]
+    p = row["p"] if "p" in row else row.get("mcnemar_p")
+    return Baseline(row["name"], value, row.get("count"), p)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from common.basics.files import write_text_atomic
-from common.studies.results import replace_section
+from common.studies.tables import replace_section
 from tests.benchmarks import (
     depth,
     gpu,
