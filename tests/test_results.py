@@ -261,6 +261,43 @@ def test_one_recipe_whose_rows_are_judged_by_two_figures(monkeypatch):
     assert any(line.startswith("| `best` |") and " % accuracy | " in line for line in lines)
 
 
+def test_a_run_of_another_task_is_recorded_beside_rows_of_before(tmp_path, monkeypatch):
+    old = results.read("mnist_cnn")
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
+    write_json_atomic(tmp_path / "results.json", {"recipe": "mnist_cnn", "runs": old})
+    module = registry.load("mnist_cnn")
+    preset = next(name for name in module.PRESETS if name not in {run["preset"] for run in old})
+    row = regression_row(7, 0.02, configuration.to_dict(module.PRESETS[preset]))
+    row |= {"preset": preset, "data": {**row["data"], "source": "full"}}
+    directory = tmp_path / "run"
+    directory.mkdir()
+    metrics = {key: row[key] for key in ("preset", "seed", "headline", "baselines", "data")}
+    metrics |= {key: row[key] for key in ("parameters", "epochs", "best_epoch")}
+    metrics |= {"validation": {"mse": 0.01}, "test": {"mse": 0.02}}
+    write_json_atomic(directory / "metrics.json", metrics)
+    for file in ("environment", "timing"):
+        write_json_atomic(directory / f"{file}.json", row)
+    write_json_atomic(directory / "config.json", {"config": row["config"]})
+    history = directory / "history.csv"
+    history.write_text("epoch,loss,mean_squared_error\n1,9,0.9\n2,8,0.04\n")
+    results.record("mnist_cnn", directory)
+    runs = results.read("mnist_cnn")
+    (new,) = [run for run in runs if run["preset"] == preset]
+    assert [run for run in runs if run is not new] == sorted(
+        old, key=lambda run: (run["preset"], run["accelerators"], run["seed"])
+    )
+    assert new["headline"] == row["headline"]
+    assert new["training"] == 0.04
+    assert not [key for key in new if key.startswith(("test_", "validation", "train_acc"))]
+    # A history that has no such column, and the same preset judged by another figure.
+    history.write_text("epoch,loss\n1,9\n")
+    metrics |= {"seed": 8, "headline": {**row["headline"], "name": "mean absolute error"}}
+    write_json_atomic(directory / "metrics.json", metrics)
+    results.record("mnist_cnn", directory)
+    (new,) = [run for run in results.read("mnist_cnn") if run["preset"] == preset]
+    assert (new["seed"], new["training"]) == (8, None)
+
+
 def test_a_field_with_a_default_that_came_later_changes_no_preset(monkeypatch):
     module = registry.load("mnist_cnn")
 

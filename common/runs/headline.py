@@ -56,6 +56,11 @@ class Headline:
         return f"{self.name}, {self.unit}" if self.unit else self.name
 
     @property
+    def words(self):
+        """Unit and name as they follow a number: "% accuracy", "mean squared error"."""
+        return f"{self.unit} {self.name}" if self.unit not in ("", self.name) else self.name
+
+    @property
     def difference_unit(self):
         """What follows the difference of two values: " points of accuracy"."""
         return f" points of {self.name}" if self.unit == "%" else f" {self.unit or self.name}"

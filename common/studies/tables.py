@@ -59,12 +59,7 @@ def _shared(rows):
 
 def _test(row, shared):
     """Returns the test figure of a row, with its name where the head of its column does not say it."""
-    return row["test"] if shared else f"{row['test']} {_words(row['headline'])}"
-
-
-def _words(shown):
-    """Returns unit and name of a Headline as they follow a number, e.g. "% accuracy"."""
-    return f"{shown.unit} {shown.name}" if shown.unit not in ("", shown.name) else shown.name
+    return row["test"] if shared else f"{row['test']} {row['headline'].words}"
 
 
 def summaries(name):
@@ -75,7 +70,7 @@ def summaries(name):
         shown = row["headline"]
         where = f" on {device}" if device else ""
         where += ", before the preset changed" if earlier else ""
-        what = "% test" if shown.column == "accuracy, %" else f"{_words(shown)} on test"
+        what = "% test" if shown.column == "accuracy, %" else f"{shown.words} on test"
         text = f"{row['test']} {what} (n = {row['n']}, {row['label']}), {row['wall']} a run{where}"
         lines.setdefault(preset, text)
     return lines
