@@ -336,3 +336,18 @@ def test_a_headline_without_a_value_is_refused(tmp_path):
     (run / "metrics.json").write_text(json.dumps(summary))
     with pytest.raises(RecipeError, match="its headline has no value"):
         compare([run])
+
+
+def test_what_was_validated_is_read_from_files_of_any_age(tmp_path):
+    from common.runs import scores
+
+    run = write_run(tmp_path / "a", validated=7)
+    np.testing.assert_array_equal(scores.validated(run), np.arange(7) % 3)
+    np.savez(run / "predictions.npz", val_truth=np.array([[0.5, 1.0], [2.0, 3.0]]))
+    np.testing.assert_array_equal(scores.validated(run), [[0.5, 1.0], [2.0, 3.0]])
+    np.savez(run / "predictions.npz", test_scores=np.ones(3))
+    assert scores.validated(run) is None
+    (run / "predictions.npz").write_bytes(b"cut")
+    assert scores.validated(run) is None
+    (run / "predictions.npz").unlink()
+    assert scores.validated(run) is None
