@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
+from common.basics.statistics import wilson_interval
 from common.studies.compare import compare
 from common.tasks import metrics
 
@@ -67,7 +68,7 @@ def test_table_differences_and_paired_test(tmp_path):
     )
     text = compare([first, second])
     table = text.split("\n\n")[0].splitlines()
-    low, high = (100 * end for end in metrics.wilson_interval(80, 100))
+    low, high = (100 * end for end in wilson_interval(80, 100))
     assert table[2].split()[:3] == ["a", "mnist_cnn", "MNIST"]
     for part in ("80.00", f"{low:.2f}-{high:.2f}", "7 of 9", "1,234,567", "61", "119"):
         assert part in table[2]
@@ -77,7 +78,7 @@ def test_table_differences_and_paired_test(tmp_path):
     # 10 examples only the second gets right: 2 / 2**10.
     pair = next(line for line in text.splitlines() if line.startswith("a - b"))
     assert pair.split()[3:7] == ["-10.00", "0", "10", "0.002"]
-    assert "exact binomial" in pair
+    assert "exact McNemar" in pair
     assert "WARNING" not in text
 
 
@@ -191,7 +192,7 @@ def test_single_runs_beside_groups_keep_their_paired_test(tmp_path):
     other = write_run(tmp_path / "y", right=80, config={"epochs": 2})
     text = compare([*series, single, other])
     assert "x - y" in text
-    assert text.count("McNemar") == 1
+    assert text.count("exact McNemar") == 1
     assert "best-full - x: no test, x is one seed" in text
 
 
@@ -249,3 +250,104 @@ def test_groups_that_their_folders_do_not_tell_apart_have_other_names(tmp_path):
     text = compare(runs)
     assert "custom-full-seed0-1abcdef0 and 1 more" in text
     assert "custom-full-seed0-2abcdef0 and 1 more" in text
+
+
+def write_regression(folder, errors, *, seed=0, validation=0.5, unit="", truth=None, **options):
+    """Writes a finished run that is judged by the mean of its squared errors."""
+    write_run(folder, seed=seed, **options)
+    errors = np.asarray(errors, "float64")
+    file = folder / "metrics.json"
+    summary = json.loads(file.read_text())
+    summary["headline"] = {
+        "name": "mean squared error",
+        "unit": unit,
+        "better": "lower",
+        "value": float(errors.mean()),
+        "interval": None,
+        "count": len(errors),
+        "validation": validation,
+    }
+    summary |= {"validation": {"mse": validation}, "test": {"mse": float(errors.mean())}}
+    file.write_text(json.dumps(summary))
+    truth = np.linspace(0, 1, len(errors)) if truth is None else truth
+    np.savez(folder / "predictions.npz", test_scores=errors, test_truth=truth)
+    return folder
+
+
+def test_a_figure_of_another_task_has_its_name_its_direction_and_its_test(tmp_path):
+    # Differences 3, 1, -1, 0, 2, of which 3 in 16 signs reach the mean: by hand in test_statistics.
+    first = write_regression(tmp_path / "a", [3.0, 2.5, 1.0, 4.0, 2.0], config={"epochs": 1})
+    second = write_regression(tmp_path / "b", [0.0, 1.5, 2.0, 4.0, 0.0], config={"epochs": 2})
+    text = compare([first, second])
+    head, _, row, _ = text.split("\n\n")[0].splitlines()
+    assert "test mean squared error" in head
+    assert "%" not in head.replace("95 %", "")
+    assert row.split()[3:7] == ["2.5", "-", "5", "0.5"]
+    heads, _, pair = text.split("\n\n")[2].splitlines()[1:4]
+    assert heads.split("  ")[0] == "pair"
+    for part in ("difference", "first better", "second better"):
+        assert part in heads
+    # The lower error is the better one.
+    assert pair.split()[3:7] == ["+1", "1", "3", "0.38"]
+    assert pair.endswith("permutation of signs")
+    assert "WARNING" not in text
+    other = write_regression(tmp_path / "c", [1.0] * 5, truth=np.zeros(5), config={"epochs": 3})
+    assert "a and c: different test examples, no paired test." in compare([first, other])
+
+
+def test_runs_judged_by_different_figures_warn_and_are_not_paired(tmp_path):
+    first = write_run(tmp_path / "a")
+    second = write_regression(tmp_path / "b", np.ones(100), unit="K")
+    text = compare([first, second])
+    assert "judged by different figures (accuracy, mean squared error)" in text
+    assert "Paired test" not in text
+    # Each cell says what it is.
+    rows = text.splitlines()[2:4]
+    assert "  80.00 % accuracy  " in rows[0]
+    assert "  1 K mean squared error  " in rows[1]
+
+
+def test_the_lower_error_is_better_over_seeds(tmp_path):
+    def series(name, values, epochs):
+        return [
+            write_regression(
+                tmp_path / name / f"seed{seed}",
+                [value, value],
+                seed=seed,
+                config={"epochs": epochs, "seed": seed},
+            )
+            for seed, value in enumerate(values)
+        ]
+
+    # Errors far below what tells accuracies apart.
+    first, second = series("a", [2e-6, 4e-6, 3e-6, 3e-6], 1), series("b", [8e-6, 9e-6, 1e-5], 2)
+    text = compare([*first, *second])
+    rows = [line.split() for line in text.splitlines() if " ± " in line]
+    assert rows[0][5:8] == ["3e-06", "±", "8.2e-07"]
+    line = next(line for line in text.splitlines() if "Welch" in line)
+    assert line.startswith("a - b: -6e-06 of test mean squared error (95 % interval -")
+    assert line.endswith("n = 4 and 3 seeds, Welch): a is better")
+
+
+def test_a_headline_without_a_value_is_refused(tmp_path):
+    run = write_regression(tmp_path / "a", [1.0, 2.0])
+    summary = json.loads((run / "metrics.json").read_text())
+    summary["headline"]["value"] = None
+    (run / "metrics.json").write_text(json.dumps(summary))
+    with pytest.raises(RecipeError, match="its headline has no value"):
+        compare([run])
+
+
+def test_what_was_validated_is_read_from_files_of_any_age(tmp_path):
+    from common.runs import scores
+
+    run = write_run(tmp_path / "a", validated=7)
+    np.testing.assert_array_equal(scores.validated(run), np.arange(7) % 3)
+    np.savez(run / "predictions.npz", val_truth=np.array([[0.5, 1.0], [2.0, 3.0]]))
+    np.testing.assert_array_equal(scores.validated(run), [[0.5, 1.0], [2.0, 3.0]])
+    np.savez(run / "predictions.npz", test_scores=np.ones(3))
+    assert scores.validated(run) is None
+    (run / "predictions.npz").write_bytes(b"cut")
+    assert scores.validated(run) is None
+    (run / "predictions.npz").unlink()
+    assert scores.validated(run) is None

@@ -62,3 +62,17 @@ def test_steps_of_one_example_that_are_rounded_tell_no_spread():
     found = paired([0.982759, 0.965517], [0.965517, 0.948276])
     assert found.interval is None
     assert found.verdict() == NONE_SHOWN
+
+
+def test_values_of_any_size_are_told_apart_where_the_caller_says_how_closely():
+    small, large = [2e-6, 4e-6, 3e-6], [8e-6, 9e-6, 1.1e-5]
+    assert paired(small, large).p is None, "shares of examples: equal"
+    found = paired(small, large, same=0)
+    # Differences -6, -5 and -8 millionths: mean -19/3.
+    assert found.mean == pytest.approx(-19e-6 / 3)
+    assert found.verdict(larger_is_better=False) == BETTER
+    assert found.describe(" m", digits=None).startswith("-6.333e-06 m (95 % interval -1.0")
+    assert unpaired(small, large, same=0).p < 0.05
+    # All alike, down to the last digit.
+    assert paired([1.0, 1.0], [1.0, 1.0], same=0).p is None
+    assert unpaired([0.0, 0.0], [0.0, 0.0], same=0).p is None

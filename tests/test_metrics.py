@@ -45,6 +45,24 @@ def test_confusion_matrix_has_true_classes_in_rows_and_keeps_absent_ones():
         metrics.confusion_matrix([0, 5], [0, 1], classes=5)
 
 
+def test_precision_recall_and_f1_by_hand():
+    # True classes: 4 of the first, 3 of the second, 2 of the third; predicted 4, 4 and 1 times.
+    confusion = metrics.confusion_matrix(
+        [0] * 4 + [1] * 3 + [2] * 2, [0, 0, 0, 1, 1, 1, 0, 1, 2], 3
+    )
+    assert confusion.tolist() == [[3, 1, 0], [1, 2, 0], [0, 1, 1]]
+    assert confusion.dtype == np.int64
+    first, second, third = metrics.per_class_scores(confusion)
+    assert (first["precision"], first["recall"], first["f1"]) == (0.75, 0.75, 0.75)
+    assert (second["precision"], second["recall"]) == (0.5, pytest.approx(2 / 3))
+    assert second["f1"] == pytest.approx(4 / 7)
+    assert (third["precision"], third["recall"]) == (1.0, 0.5)
+    assert (third["support"], third["predicted"]) == (2, 1)
+    # 2 of 4 by Wilson: 0.5 +- z * sqrt(1 / 16 + z^2 / 64) / (1 + z^2 / 4) with z^2 = 3.841459.
+    assert second["precision_interval"] == pytest.approx((0.150039, 0.849961), abs=1e-6)
+    assert metrics.confusion_matrix([], [], 2).tolist() == [[0, 0], [0, 0]]
+
+
 def test_scores_agree_with_scikit_learn():
     from sklearn import metrics as reference
 
@@ -74,25 +92,6 @@ def test_scores_of_absent_and_never_predicted_classes():
     assert scores[3]["recall"] is None
     assert scores[3]["precision"] == 0
     assert scores[3]["f1"] == 0
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 7), (7, 7), (3, 11), (9950, 10000), (1, 1)])
-@pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_wilson_interval_agrees_with_scipy(successes, n, confidence):
-    from scipy.stats import binomtest
-
-    expected = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    low, high = metrics.wilson_interval(successes, n, confidence)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
-def test_wilson_interval_by_hand_and_at_the_edges():
-    # 8 of 10: centre (0.8 + z²/20) / (1 + z²/10) with z = 1.959964.
-    assert metrics.wilson_interval(8, 10) == pytest.approx((0.490162, 0.943318), abs=1e-6)
-    assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="successes=4 and n=3"):
-        metrics.wilson_interval(4, 3)
 
 
 def test_calibration_error_by_hand():
@@ -134,34 +133,6 @@ def test_temperature_where_it_cannot_be_told():
     # Zeros and ones with a mistake: finite, within the bounds.
     assert 0.05 <= metrics.fit_temperature(np.eye(3)[[0, 1]], [0, 2]) <= 20.0
     np.testing.assert_allclose(metrics.apply_temperature([[0.2, 0.8]], 1.0), [[0.2, 0.8]])
-
-
-def test_mcnemar_exact_by_hand():
-    labels = np.zeros(11, int)
-    a = np.array([0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0])
-    b = np.array([1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0])
-    result = metrics.mcnemar(labels, a, b)
-    assert (result["only_a_right"], result["only_b_right"]) == (5, 1)
-    assert (result["both_right"], result["both_wrong"]) == (4, 1)
-    # Two-sided: 2 * (1 + 6) / 2**6.
-    assert result["test"] == "exact binomial"
-    assert result["p"] == pytest.approx(14 / 64)
-    assert metrics.mcnemar(labels, a, a)["p"] == 1.0
-
-
-def test_mcnemar_approximation_by_hand_and_against_scipy():
-    from scipy.stats import binomtest, chi2
-
-    labels = np.zeros(100, int)
-    a = np.r_[np.zeros(60, int), np.ones(40, int)]
-    b = np.r_[np.ones(30, int), np.zeros(48, int), np.ones(22, int)]
-    result = metrics.mcnemar(labels, a, b)
-    assert (result["only_a_right"], result["only_b_right"]) == (30, 18)
-    assert result["test"].startswith("chi-square")
-    assert result["p"] == pytest.approx(chi2.sf(11**2 / 48, 1))
-    assert result["p"] == pytest.approx(binomtest(18, 48).pvalue, rel=0.05)
-    with pytest.raises(RecipeError, match="same examples"):
-        metrics.mcnemar(labels, a, b[:-1])
 
 
 def test_summary_has_the_shape_of_metrics_json_and_is_reproducible():

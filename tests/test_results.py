@@ -1,17 +1,31 @@
 """results.json and the tables: written by the program, equal to each other."""
 
+import dataclasses
+import types
+
 import pytest
 
 from common.basics import child
 from common.basics.errors import RecipeError
 from common.basics.files import write_json_atomic
-from common.basics.wording import mean_and_deviation
+from common.basics.wording import DASH, mean_and_deviation
 from common.cli import main
 from common.cli import results as results_command
 from common.runs import config as configuration
 from common.runs import registry
 from common.studies import results, tables
 from tests.helpers import train_tiny
+
+
+def regression_row(seed, value, config, **more):
+    """Returns a row of results.json that is judged by a mean squared error."""
+    old = results.read("mnist_cnn")[0]
+    kept = {key: each for key, each in old.items() if not key.startswith(("test_", "train_acc"))}
+    del kept["validation_accuracy"]
+    shown = {"name": "mean squared error", "unit": "", "better": "lower", "value": value}
+    shown |= {"interval": None, "count": 1234, "validation": value / 2}
+    row = {"preset": "best", "seed": seed, "headline": shown, "training": None, "baselines": []}
+    return kept | row | {"config": config | {"seed": seed}, **more}
 
 
 @pytest.mark.parametrize(
@@ -32,9 +46,12 @@ def test_every_recorded_run_is_complete():
             assert run["data"]["source"] == "full"
             assert len(run["data"]["fingerprint"]) == 64
             assert run["commit"]
-            assert run["test_count"] > 5000
-            for part in ("train", "validation", "test"):
-                assert 0 < run[f"{part}_accuracy"] < 1
+            found = results.figures(run)
+            assert found.headline.value is not None
+            assert found.headline.count > 100
+            if found.headline.unit == "%":
+                for value in (found.headline.value, found.headline.validation, found.training):
+                    assert 0 < value < 1
             assert run["train_wall_seconds"] > 0
             assert run["train_cpu_seconds"] > 0
             assert 1 <= run["best_epoch"] <= run["epochs"] <= run["config"]["epochs"]
@@ -119,8 +136,9 @@ def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeyp
         write_json_atomic(directory / "config.json", {"config": config | {"seed": seed}})
         results.record("mnist_cnn", directory)
     runs = results.read("mnist_cnn")
-    assert [(run["seed"], run["test_accuracy"]) for run in runs] == [(0, 0.7), (1, 0.6), (0, 0.8)]
-    assert [run["train_accuracy"] for run in runs] == pytest.approx([0.8, 0.7, 0.9])
+    values = [(run["seed"], run["headline"]["value"]) for run in runs]
+    assert values == [(0, 0.7), (1, 0.6), (0, 0.8)]
+    assert [run["training"] for run in runs] == pytest.approx([0.8, 0.7, 0.9])
     rows = results.by_row("mnist_cnn")
     assert {key: len(row) for key, row in rows.items()} == {
         ("best", False, ""): 2,
@@ -136,9 +154,13 @@ def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):
     runs = results.read("mnist_cnn")
     kept = [run for run in runs if run["preset"] == "best"][:2]
     kept[0] |= {"config": {**kept[0]["config"], "epochs": 1}}
-    # As of before the hyperparameter existed.
+    # As of before a hyperparameter existed whose default the preset has.
+    module = registry.load("mnist_cnn")
+    preset, default = map(configuration.to_dict, (module.PRESETS["best"], module.Config()))
+    stored = kept[1]["config"]
+    field = next(key for key in stored if key != "seed" and preset[key] == default[key])
     kept[1] |= {"config": {**kept[1]["config"], "seed": 77}}
-    del kept[1]["config"]["rotation"]
+    del kept[1]["config"][field]
     monkeypatch.setattr(results, "read", lambda name: kept)
     assert list(results.by_row("mnist_cnn").values()) == [[kept[1]], [kept[0]]]
     table = tables.recipe_table("mnist_cnn")
@@ -151,7 +173,8 @@ def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):
 def test_runs_with_different_baselines_share_a_preset():
     mirror = {"name": "mirror", "accuracy": 0.5, "mcnemar_p": 0.01}
     linear = {"name": "linear", "accuracy": 0.9}
-    runs = [{"baselines": [linear]}, {"baselines": []}, {"baselines": [mirror, linear]}]
+    shown = {"headline": {"name": "accuracy", "unit": "%"}, "training": None}
+    runs = [shown | {"baselines": rows} for rows in ([linear], [], [mirror, linear])]
     assert tables._baseline_lines({("best", False, ""): runs}) == [
         "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
         "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
@@ -162,6 +185,142 @@ def test_the_range_of_p_values_is_readable_where_it_passes_the_smallest_shown():
     assert tables._p_range([0.02, 0.0004]) == "0.0004 to 0.0200"
     assert tables._p_range([1e-9, 0.0104, 1e-4]) == "at most 0.0104"
     assert tables._p_range([1e-9, 2e-5]) == "< 0.0001"
+
+
+def test_rows_of_any_age_tell_the_same():
+    old = results.read("mnist_cnn")[0]
+    found = results.figures(old)
+    assert found.headline.column == "accuracy, %"
+    assert found.headline.value == old["test_accuracy"]
+    assert found.headline.validation == old["validation_accuracy"]
+    assert (found.headline.count, found.training) == (old["test_count"], old["train_accuracy"])
+    assert found.ece == (old["test_ece"], old["test_ece_calibrated"])
+    new = {
+        key: value for key, value in old.items() if "accuracy" not in key and key != "test_count"
+    }
+    new |= {"headline": found.headline.to_dict(), "training": found.training}
+    assert results.figures(new) == found
+    row = regression_row(0, 0.02, {})
+    assert results.figures(row).ece is results.figures(row).training is None
+    assert not results.figures(row).headline.higher
+
+
+def test_baselines_of_any_age_tell_the_same():
+    from common.runs.headline import baseline
+
+    old = baseline({"name": "linear", "accuracy": 0.9, "count": 58, "mcnemar_p": 0.01})
+    assert old == ("linear", 0.9, 58, 0.01)
+    assert baseline({"name": "linear", "value": 0.9, "count": 58, "p": 0.01}) == old
+    assert baseline({"name": "zero", "value": 0.0, "count": 3, "p": None}) == ("zero", 0.0, 3, None)
+    assert baseline({"name": "linear", "accuracy": 0.9}) == ("linear", 0.9, None, None)
+
+
+def test_tables_of_a_recipe_that_is_judged_by_another_figure(monkeypatch):
+    now = configuration.to_dict(registry.load("mnist_cnn").PRESETS["best"])
+    mean = {"name": "always the mean", "value": 0.5, "count": 1234, "p": 0.002}
+    rows = [
+        regression_row(0, 0.02, now, baselines=[mean]),
+        regression_row(1, 0.025, now, baselines=[{**mean, "value": 0.25}]),
+        regression_row(2, 0.03, now),
+    ]
+    every = {name: results.read(name) for name in registry.names()}
+    monkeypatch.setattr(results, "read", lambda name: rows)
+    lines = tables.recipe_table("mnist_cnn").splitlines()
+    assert lines[0] == (
+        "| preset | test mean squared error | n | validation | parameters | epochs | training, wall | "
+        "CPU |"
+    )
+    assert lines[1].count("|") == lines[0].count("|")
+    assert lines[2].startswith("| `best` | 0.025 ± 0.005 | 3 | 0.0125 ± 0.0025 | ")
+    assert (
+        "- beside `best`: always the mean 0.375 ± 0.18 (n = 2) (against the network, paired p "
+        in ("\n".join(lines))
+    )
+    assert "tested once, 1,234 test examples. Machine" in lines[-1]
+    assert tables.summaries("mnist_cnn")["best"].startswith(
+        "0.025 ± 0.005 mean squared error on test (n = 3"
+    )
+    # All of them alike: the head says it; with classifiers beside it, each cell.
+    assert "| test mean squared error (n) |" in tables.overview_table()
+    monkeypatch.setattr(results, "read", lambda name: rows if name == "mnist_cnn" else every[name])
+    text = tables.overview_table()
+    assert "| test (n) |" in text
+    assert "| 0.025 ± 0.005 mean squared error (3) |" in text
+    assert " % accuracy (3) |" in text
+
+
+def test_one_recipe_whose_rows_are_judged_by_two_figures(monkeypatch):
+    rows = [*results.read("mnist_cnn"), regression_row(0, 0.02, {"gone": 1})]
+    monkeypatch.setattr(results, "read", lambda name: rows)
+    lines = tables.recipe_table("mnist_cnn").splitlines()
+    assert lines[0].startswith("| preset | test | n | validation | training | ECE")
+    row = next(line for line in lines if "mean squared error |" in line)
+    assert row.startswith(
+        f"| `best` before it changed | 0.02 mean squared error | 1 | 0.01 | {DASH} | {DASH} |"
+    )
+    assert any(line.startswith("| `best` |") and " % accuracy | " in line for line in lines)
+
+
+def test_a_run_of_another_task_is_recorded_beside_rows_of_before(tmp_path, monkeypatch):
+    old = results.read("mnist_cnn")
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
+    write_json_atomic(tmp_path / "results.json", {"recipe": "mnist_cnn", "runs": old})
+    module = registry.load("mnist_cnn")
+    preset = next(name for name in module.PRESETS if name not in {run["preset"] for run in old})
+    row = regression_row(7, 0.02, configuration.to_dict(module.PRESETS[preset]))
+    row |= {"preset": preset, "data": {**row["data"], "source": "full"}}
+    directory = tmp_path / "run"
+    directory.mkdir()
+    metrics = {key: row[key] for key in ("preset", "seed", "headline", "baselines", "data")}
+    metrics |= {key: row[key] for key in ("parameters", "epochs", "best_epoch")}
+    metrics |= {"validation": {"mse": 0.01}, "test": {"mse": 0.02}}
+    write_json_atomic(directory / "metrics.json", metrics)
+    for file in ("environment", "timing"):
+        write_json_atomic(directory / f"{file}.json", row)
+    write_json_atomic(directory / "config.json", {"config": row["config"]})
+    history = directory / "history.csv"
+    history.write_text("epoch,loss,mean_squared_error\n1,9,0.9\n2,8,0.04\n")
+    results.record("mnist_cnn", directory)
+    runs = results.read("mnist_cnn")
+    (new,) = [run for run in runs if run["preset"] == preset]
+    assert [run for run in runs if run is not new] == sorted(
+        old, key=lambda run: (run["preset"], run["accelerators"], run["seed"])
+    )
+    assert new["headline"] == row["headline"]
+    assert new["training"] == 0.04
+    assert not [key for key in new if key.startswith(("test_", "validation", "train_acc"))]
+    # A history that has no such column, and the same preset judged by another figure.
+    history.write_text("epoch,loss\n1,9\n")
+    metrics |= {"seed": 8, "headline": {**row["headline"], "name": "mean absolute error"}}
+    write_json_atomic(directory / "metrics.json", metrics)
+    results.record("mnist_cnn", directory)
+    (new,) = [run for run in results.read("mnist_cnn") if run["preset"] == preset]
+    assert (new["seed"], new["training"]) == (8, None)
+
+
+def test_a_field_with_a_default_that_came_later_changes_no_preset(monkeypatch):
+    module = registry.load("mnist_cnn")
+
+    @dataclasses.dataclass(frozen=True)
+    class Config(module.Config):
+        later: float = 0.5
+
+    def presets(**changes):
+        return {
+            name: Config(**dataclasses.asdict(config), **changes)
+            for name, config in module.PRESETS.items()
+        }
+
+    loaded = types.SimpleNamespace(Config=Config, PRESETS=presets())
+    before = results.by_row("mnist_cnn")
+    monkeypatch.setattr(registry, "load", lambda name: loaded)
+    assert results.by_row("mnist_cnn") == before
+    for run in results.read("mnist_cnn"):
+        config = dataclasses.replace(loaded.PRESETS[run["preset"]], seed=run["seed"])
+        assert not configuration.changes(config, run["config"])
+    # With another value than the default the preset is no longer what was measured.
+    loaded.PRESETS = presets(later=1.0)
+    assert all(earlier for _, earlier, _ in results.by_row("mnist_cnn"))
 
 
 def test_markers_are_needed():

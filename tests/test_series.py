@@ -37,7 +37,7 @@ def trained(monkeypatch):
         assert not run.finished or options.overwrite
         run.directory.mkdir(parents=True, exist_ok=True)
         run.path("config.json").write_text(json.dumps(run._started()))
-        scores = {"accuracy": 0.9 + config.seed / 100}
+        scores = {"accuracy": 0.9 + config.seed / 100, "count": 50}
         metrics = {"data": {"label": "x"}, "validation": scores, "test": scores}
         run.path("metrics.json").write_text(json.dumps(metrics))
         return 0
@@ -113,3 +113,16 @@ def test_one_seed_is_a_plain_training():
     with pytest.raises(UsageError, match="seeds must be at least 1"):
         series.TrainOptions(seeds=0)
     assert series.TrainOptions().seeds == 1
+
+
+def test_seeds_of_another_task_are_summed_up_by_its_headline(tmp_path):
+    shown = {"name": "mean squared error", "unit": "K²", "better": "lower", "validation": None}
+    for seed, value in enumerate((0.02, 0.03)):
+        held = {"data": {"label": "x"}, "validation": {"mse": 1}, "test": {"mse": value}}
+        (tmp_path / str(seed)).mkdir()
+        (tmp_path / str(seed) / "metrics.json").write_text(
+            json.dumps(held | {"headline": shown | {"value": value}})
+        )
+    assert series.summary([tmp_path / "0", tmp_path / "1"]).startswith(
+        "2 seeds: test mean squared error 0.025 ± 0.0071 K² (0.02 to 0.03) (mean ± sample"
+    )

@@ -194,7 +194,7 @@ def reliability(table, *, title, shown_from=0.0):
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    from common.tasks.metrics import wilson_interval
+    from common.basics.statistics import wilson_interval
 
     figure = Figure(figsize=(5.0, 4.2), dpi=PIXELS_PER_INCH, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])

@@ -5,10 +5,10 @@ import shlex
 
 import numpy as np
 
+from common.basics.statistics import wilson_interval
 from common.basics.wording import DASH, MINUS, duration, number, p_value, percent, plain, shorten
 from common.report import drawing
 from common.runs import headline as headlines
-from common.tasks import metrics
 
 
 def read_history(path):
@@ -72,7 +72,7 @@ def baselines(summary):
         interval = ""
         if found.unit == "%" and (row.count or found.count):
             count = row.count or found.count
-            ends = metrics.wilson_interval(round(row.value * count), count)
+            ends = wilson_interval(round(row.value * count), count)
             interval = DASH.join(found.text(end) for end in ends)
         difference = found.value - row.value
         verdict = "no paired test"

@@ -5,6 +5,7 @@ of before it was written tells the accuracy of a classifier.
 """
 
 import dataclasses
+import typing
 
 from common.basics.wording import DASH
 
@@ -54,6 +55,11 @@ class Headline:
     def column(self):
         """The head of a table's column: "accuracy, %", "mean squared error"."""
         return f"{self.name}, {self.unit}" if self.unit else self.name
+
+    @property
+    def words(self):
+        """Unit and name as they follow a number: "% accuracy", "mean squared error"."""
+        return f"{self.unit} {self.name}" if self.unit not in ("", self.name) else self.name
 
     @property
     def difference_unit(self):
@@ -121,18 +127,27 @@ def of(metrics):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Baseline:
-    """A figure of another answer to the same test examples, as metrics.json holds it."""
+class Baseline(typing.NamedTuple):
+    """What another answer to the test split comes to, in the figure of the headline."""
 
     name: str
     value: float
     count: int | None
+    """Test examples; None where the row does not tell."""
     p: float | None
-    """Of the paired test against the network; None where there is none."""
+    """Of the paired test against the network; None where there was none."""
 
 
 def baseline(row):
-    """Returns the Baseline of a row of `baselines`; those of classifiers have names of their own."""
+    """Returns the Baseline of a row of `baselines` in metrics.json or results.json, of any age.
+
+    Args:
+        row: Dict of name, value, count and p; before, and of a classifier, of name, accuracy, count and
+            mcnemar_p.
+
+    Raises:
+        KeyError: It is no such row.
+    """
     value = row["value"] if "value" in row else row["accuracy"]
-    return Baseline(row["name"], value, row.get("count"), row.get("p", row.get("mcnemar_p")))
+    p = row["p"] if "p" in row else row.get("mcnemar_p")
+    return Baseline(row["name"], value, row.get("count"), p)

@@ -50,3 +50,20 @@ def read(directory):
     except (OSError, ValueError, TypeError, StopIteration) as error:
         return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
     return Scores(np.asarray(scores, "float64"), held[truth]), None
+
+
+def validated(directory):
+    """Returns what was to be answered in the validation split, `(n, ...)`.
+
+    Args:
+        directory: The run folder.
+
+    Returns:
+        An array; None where predictions.npz does not tell or cannot be read.
+    """
+    path = directory / "predictions.npz"
+    try:
+        held = [name for name in arrays.names(path) if name in ("val_truth", "val_labels")]
+        return arrays.read(path, held)[held[0]] if held else None
+    except (OSError, ValueError, TypeError):
+        return None

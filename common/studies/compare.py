@@ -1,14 +1,13 @@
 """Runs side by side: a plain-text table, what differs in their configurations, and tests."""
 
-from itertools import combinations
 from pathlib import Path
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json
+from common.runs import headline, scores
 from common.runs.run import SCORE_AGAIN
-from common.studies import compare_seeds
+from common.studies import compare_examples, compare_seeds, plain
 
-ABSENT = "-"
 VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table leaves the screen
 
 
@@ -16,17 +15,17 @@ def compare(run_dirs):
     """Returns a table of finished runs as aligned plain text, with warnings and tests.
 
     Runs that differ in the seed only are compared as one: what a training of another seed would
-    give is what one wants to know, and McNemar's test of two trained networks does not say it.
+    give is what one wants to know, and a test of two trained networks does not say it.
 
     Args:
         run_dirs: Two or more run folders, shown in this order; one alone gives its row.
 
     Returns:
-        Text of several lines: one row for each run (test accuracy with its 95 % Wilson interval,
-        validation accuracy, epochs, parameters, training wall and CPU seconds), the configuration
-        fields that differ, and a warning where the rows cannot be compared. Of runs over seeds, mean
-        and deviation and a t test for each pair of them; of single runs, McNemar's test for each pair
-        tested on the same examples.
+        Text of several lines: one row for each run (the headline's figure on test with its 95 %
+        interval, and on validation, epochs, parameters, training wall and CPU seconds), the
+        configuration fields that differ, and a warning where the rows cannot be compared. Of runs over
+        seeds, mean and deviation and a t test for each pair of them; of single runs, a paired test for
+        each pair tested on the same examples.
 
     Raises:
         UsageError: No folder was given, or one is absent.
@@ -44,11 +43,11 @@ def compare(run_dirs):
     blocks = [_overview(runs), *_warnings(runs)]
     if len(singles) < len(runs):
         blocks += [*compare_seeds.warnings(groups), *_split_warnings(runs)]
-        blocks += [_group_differences(groups), _table(compare_seeds.table(groups))]
+        blocks += [_group_differences(groups), plain.table(compare_seeds.table(groups))]
         blocks.append("\n".join(compare_seeds.verdicts(groups)))
     else:
         blocks.append(_differences(runs))
-    blocks.append(_paired_tests(singles))
+    blocks.append(compare_examples.paired_tests(singles))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -64,16 +63,14 @@ def _read_run(path):
         )
     summary = read_json(path / "metrics.json", "metrics")
     try:
-        test, validation = summary["test"], summary["validation"]
         row = {
             "recipe": summary["recipe"],
             "data": summary["data"],
-            "accuracy": float(test["accuracy"]),
-            "interval": [float(end) for end in test["accuracy_interval"]],
-            "count": int(test["count"]),
-            "validation": float(validation["accuracy"]),
+            "headline": headline.of(summary),
             "data_key": _data_key(summary["data"]),
         }
+        if row["headline"].value is None:
+            raise ValueError("its headline has no value")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecipeError(
             f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); {SCORE_AGAIN}"
@@ -99,33 +96,17 @@ def _read_run(path):
     }
 
 
-def _table(rows, left=1):
-    """Aligns rows of strings; the first `left` columns to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def _grouped(value):
-    return ABSENT if value is None else f"{value:,.0f}"
-
-
 def _overview(runs):
+    test, validation = compare_seeds.heads(runs)
     rows = [
         (
             "run",
             "recipe",
             "data",
-            "test %",
+            test,
             "95 % interval",
             "examples",
-            "val %",
+            validation,
             "epochs",
             "parameters",
             "wall s",
@@ -133,26 +114,33 @@ def _overview(runs):
         )
     ]
     for run in runs:
-        low, high = run["interval"]
-        epochs = _grouped(run["epochs"])
+        shown = run["headline"]
+        epochs = plain.grouped(run["epochs"])
         if run["best_epoch"] not in (None, run["epochs"]):
             epochs = f"{run['best_epoch']} of {epochs}"
         rows.append(
             (
                 run["name"],
                 run["recipe"],
-                str(run["data"].get("label") or run["data"].get("name") or ABSENT),
-                f"{100 * run['accuracy']:.2f}",
-                f"{100 * low:.2f}-{100 * high:.2f}",
-                _grouped(run["count"]),
-                f"{100 * run['validation']:.2f}",
+                str(run["data"].get("label") or run["data"].get("name") or plain.ABSENT),
+                compare_seeds.tested(shown, shown.text(shown.value), test),
+                _interval(shown),
+                plain.grouped(shown.count),
+                plain.ABSENT if shown.validation is None else shown.text(shown.validation),
                 epochs,
-                _grouped(run["parameters"]),
-                _grouped(run["wall"]),
-                _grouped(run["cpu"]),
+                plain.grouped(run["parameters"]),
+                plain.grouped(run["wall"]),
+                plain.grouped(run["cpu"]),
             )
         )
-    return _table(rows, left=3)
+    return plain.table(rows, left=3)
+
+
+def _interval(shown):
+    if shown.interval is None:
+        return plain.ABSENT
+    # Between numbers that may have a sign or an exponent, a stroke would not be read as "to".
+    return ("-" if shown.unit == "%" else " to ").join(map(shown.text, shown.interval))
 
 
 def _warnings(runs):
@@ -163,9 +151,15 @@ def _warnings(runs):
         warnings.append(
             f"WARNING: sample data ({', '.join(samples)}): says nothing about the real task."
         )
+    figures = dict.fromkeys(run["headline"].name for run in runs)
+    if len(figures) > 1:
+        warnings.append(
+            f"WARNING: the runs are judged by different figures ({', '.join(figures)}), which cannot be "
+            "compared."
+        )
     if len({run["data_key"] for run in runs}) > 1:
         warnings.append(
-            "WARNING: the runs are on different data, so their accuracies cannot be compared."
+            "WARNING: the runs are on different data, so their figures cannot be compared."
         )
     return warnings
 
@@ -178,19 +172,19 @@ def _split_warnings(runs):
     """Returns a warning for each split that is not the same in runs on the same data."""
     import numpy as np
 
-    from common.report.page import read_predictions
-
-    warnings, seen = [], {}
+    warnings, tested, validated = [], {}, {}
     for run in runs:
-        arrays, _ = read_predictions(run["path"] / "predictions.npz")
-        if arrays is not None:
-            seen.setdefault(run["data_key"], []).append(arrays)
-    for part, words in (("test", "tested"), ("val", "validated")):
-        labels = [[arrays[f"{part}_labels"] for arrays in same] for same in seen.values()]
-        if any(not np.array_equal(same[0], other) for same in labels for other in same[1:]):
+        held, _ = scores.read(run["path"])
+        if held is not None:
+            tested.setdefault(run["data_key"], []).append(held.truth)
+        truth = scores.validated(run["path"])
+        if truth is not None:
+            validated.setdefault(run["data_key"], []).append(truth)
+    for seen, words in ((tested, "tested"), (validated, "validated")):
+        if any(not np.array_equal(same[0], other) for same in seen.values() for other in same[1:]):
             warnings.append(
                 f"WARNING: the runs are {words} on different examples of the same data, so those "
-                "accuracies cannot be compared seed by seed."
+                "figures cannot be compared seed by seed."
             )
     return warnings
 
@@ -222,69 +216,12 @@ def _different(named):
     fields = list(dict.fromkeys(field for setting in settings for field in setting))
     rows = [("setting", *(name for name, _ in named))]
     for field in fields:
-        values = [setting.get(field, ABSENT) for setting in settings]
+        values = [setting.get(field, plain.ABSENT) for setting in settings]
         if any(value != values[0] for value in values):
             rows.append((field, *map(_shown, values)))
-    return "What differs in the configuration:\n" + _table(rows) if len(rows) > 1 else ""
+    return "What differs in the configuration:\n" + plain.table(rows) if len(rows) > 1 else ""
 
 
 def _shown(value):
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     return text if len(text) <= VALUE_WIDTH else text[: VALUE_WIDTH - 1] + "…"
-
-
-def _paired_tests(runs):
-    """Returns McNemar's test for every pair that was tested on the same examples."""
-    if len(runs) < 2:
-        return ""
-    import numpy as np
-
-    from common.basics.wording import p_value
-    from common.report.page import read_predictions
-    from common.tasks import metrics
-
-    remarks = []
-    for run in runs:
-        arrays, problem = read_predictions(run["path"] / "predictions.npz")
-        run["labels"] = None
-        if arrays is None:
-            remarks.append(f"{run['name']}: {problem}")
-        else:
-            run["labels"] = arrays["test_labels"]
-            run["predicted"] = arrays["test_probabilities"].argmax(axis=1)
-    rows = [("pair", "points", "only first right", "only second right", "p", "test")]
-    for first, second in combinations(runs, 2):
-        if first["labels"] is None or second["labels"] is None:
-            continue
-        if first["data_key"] != second["data_key"]:
-            continue
-        if not np.array_equal(first["labels"], second["labels"]):
-            remarks.append(
-                f"{first['name']} and {second['name']}: different test examples, no paired test."
-            )
-            continue
-        result = metrics.mcnemar(first["labels"], first["predicted"], second["predicted"])
-        points = 100 * (result["only_a_right"] - result["only_b_right"]) / len(first["labels"])
-        rows.append(
-            (
-                f"{first['name']} - {second['name']}",
-                f"{points:+.2f}",
-                _grouped(result["only_a_right"]),
-                _grouped(result["only_b_right"]),
-                p_value(result["p"]).removeprefix("p ").removeprefix("= "),
-                result["test"],
-            )
-        )
-    parts = []
-    pairs = len(rows) - 1
-    if pairs:
-        parts.append("Paired test on the same test examples (McNemar):\n" + _table(rows))
-        parts.append(
-            "p speaks of these trained networks; other seeds may order the recipes differently."
-        )
-    if pairs > 1:
-        parts.append(
-            f"With {pairs} pairs, ask for p < {0.05 / pairs:.2g} (Bonferroni) before "
-            "calling one different."
-        )
-    return "\n".join(parts + remarks)

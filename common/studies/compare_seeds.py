@@ -6,11 +6,14 @@ import json
 import re
 from pathlib import Path
 
-from common.basics.wording import mean_and_deviation
-from common.studies.differences import NONE_SHOWN, paired, unpaired
+from common.studies import plain
+from common.studies.differences import NONE_SHOWN, SAME, paired, unpaired
 
 # How the name of a run folder ends where nobody chose it: seed0, best-full-seed0, custom-seed0-1ede7b22.
 SEED = re.compile(r"[-_/]?seed[-_]?\d+(-[0-9a-f]{8})?$")
+
+MIXED = "test"
+"""Head of the column of test figures that are not the same figure."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +29,14 @@ class Group:
         return [run["seed"] for run in self.runs]
 
     @property
-    def accuracies(self):
-        """Their test accuracies, in the order of the seeds."""
-        return [run["accuracy"] for run in self.runs]
+    def headline(self):
+        """The Headline by which they are judged, with the values of the first."""
+        return self.runs[0]["headline"]
+
+    @property
+    def values(self):
+        """Their test figures, in the order of the seeds."""
+        return [run["headline"].value for run in self.runs]
 
 
 def group(runs):
@@ -53,7 +61,10 @@ def _key(run):
     if not run["config"] or run["seed"] is None:
         return str(run["path"])
     fields = {name: value for name, value in run["config"].items() if name != "seed"}
-    return json.dumps([run["recipe"], run["backend"], run["data_key"], fields], sort_keys=True)
+    judged = run["headline"].name
+    return json.dumps(
+        [run["recipe"], judged, run["backend"], run["data_key"], fields], sort_keys=True
+    )
 
 
 def _names(parts):
@@ -80,17 +91,42 @@ def short_names(paths):
     return [str(path) for path in paths]
 
 
+def heads(runs):
+    """Returns the heads of the columns of test and validation figures."""
+    if len({run["headline"].column for run in runs}) > 1:
+        return MIXED, "val"
+    shown = runs[0]["headline"]
+    unit = f" {shown.unit}" if shown.unit else ""
+    # Accuracy is what everybody expects in per cent.
+    name = "" if shown.name == "accuracy" else f" {shown.name}{',' * bool(unit)}"
+    return f"test{name}{unit}", f"val{unit}"
+
+
+def tested(shown, text, head):
+    """Returns the cell of a test figure: with its name where the head of its column does not say it."""
+    return f"{text} {shown.words}" if head == MIXED else text
+
+
+def comparable(one, other):
+    """Returns whether two runs are on the same data and judged by the same figure."""
+    same = one["headline"].name == other["headline"].name
+    return same and one["data_key"] == other["data_key"]
+
+
 def table(groups):
     """Returns the rows of the table over seeds, the heads first."""
-    rows = [("over seeds", "n", "seeds", "test %", "val %")]
+    test, validation = heads([run for each in groups for run in each.runs])
+    rows = [("over seeds", "n", "seeds", test, validation)]
     for each in groups:
+        validated = [run["headline"].validation for run in each.runs]
+        validated = [value for value in validated if value is not None]
         rows.append(
             (
                 each.name,
                 str(len(each.runs)),
                 _shown(each.seeds),
-                mean_and_deviation(each.accuracies),
-                mean_and_deviation([run["validation"] for run in each.runs]),
+                tested(each.headline, each.headline.spread(each.values), test),
+                each.headline.spread(validated) if validated else plain.ABSENT,
             )
         )
     return rows
@@ -99,7 +135,7 @@ def table(groups):
 def _shown(seeds):
     """Returns seeds as text: `0 to 4` where they follow each other."""
     if None in seeds:
-        return "-"
+        return plain.ABSENT
     if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))
@@ -119,11 +155,11 @@ def warnings(groups):
 
 
 def verdicts(groups):
-    """Returns a line for each pair of groups on the same data: the difference and what it shows."""
+    """Returns a line for each pair of groups that can be compared: the difference and what it shows."""
     pairs = [
         (one, other)
         for one, other in itertools.combinations(groups, 2)
-        if one.runs[0]["data_key"] == other.runs[0]["data_key"]
+        if comparable(one.runs[0], other.runs[0])
     ]
     tested = [pair for pair in pairs if all(len(each.runs) > 1 for each in pair)]
     # Of many pairs, some differ by chance.
@@ -144,8 +180,13 @@ def _verdict(one, other, threshold):
             "train it with --seeds 5"
         )
     same = one.seeds == other.seeds and len(set(one.seeds)) == len(one.seeds)
-    difference = (paired if same else unpaired)(one.accuracies, other.accuracies)
-    found = difference.verdict(threshold=threshold)
-    text = difference.describe(" points of test accuracy", scale=100, digits=2)
+    shown, percent = one.headline, one.headline.unit == "%"
+    # A share of examples moves in steps; any other figure has the scale that its values have.
+    alike = SAME if percent else SAME * max(map(abs, one.values + other.values))
+    difference = (paired if same else unpaired)(one.values, other.values, alike)
+    found = difference.verdict(shown.higher, threshold)
+    unit = f" {shown.unit} of" if shown.unit else ""
+    unit = f" points of test {shown.name}" if percent else f"{unit or ' of'} test {shown.name}"
+    text = difference.describe(unit, scale=shown.scale, digits=2 if percent else None)
     words = found if found == NONE_SHOWN else f"{one.name} is {found}"
     return f"{one.name} - {other.name}: {text}: {words}"

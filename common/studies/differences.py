@@ -42,9 +42,10 @@ class Difference:
         Args:
             unit: What follows the difference.
             scale: Factor, e.g. 100 for points of a percentage.
-            digits: After the decimal point.
+            digits: After the decimal point; None: four significant digits.
         """
-        mean = f"{scale * self.mean:+.{digits}f}{unit}"
+        form = "+.4g" if digits is None else f"+.{digits}f"
+        mean = f"{scale * self.mean:{form}}{unit}"
         first, second = self.counts
         seeds = f"{first} seed{'s' * (first > 1)}, paired"
         if not self.paired:
@@ -53,36 +54,38 @@ class Difference:
             return f"{mean} (n = {seeds}; too few different values for an interval)"
         from common.basics.wording import p_value
 
-        low, high = (f"{scale * end:+.{digits}f}" for end in self.interval)
+        low, high = (f"{scale * end:{form}}" for end in self.interval)
         return f"{mean} (95 % interval {low} to {high}, {p_value(self.p)}, n = {seeds})"
 
 
-def paired(first, second):
+def paired(first, second, same=SAME):
     """Returns the Difference of values that belong together, e.g. by their seed.
 
     Args:
         first: Values, `(n,)`.
         second: Values, `(n,)`, in the same order.
+        same: Differences that agree this closely tell no spread.
     """
     gains = [one - other for one, other in zip(first, second, strict=True)]
     found = Difference(statistics.fmean(gains), (len(gains), len(gains)), paired=True)
-    if len(gains) < 2 or max(gains) - min(gains) < SAME:
+    if len(gains) < 2 or max(gains) - min(gains) <= same:
         return found
     from scipy import stats
 
     return _with(found, stats.ttest_rel(first, second))
 
 
-def unpaired(first, second):
+def unpaired(first, second, same=SAME):
     """Returns the Difference of independent values, by Welch's test: spreads may differ.
 
     Args:
         first: Values, `(n,)`.
         second: Values, `(m,)`.
+        same: Values that agree this closely tell no spread.
     """
     mean = statistics.fmean(first) - statistics.fmean(second)
     found = Difference(mean, (len(first), len(second)), paired=False)
-    alike = all(max(values) - min(values) < SAME for values in (first, second))
+    alike = all(max(values) - min(values) <= same for values in (first, second))
     if min(found.counts) < 2 or alike:
         return found
     from scipy import stats

@@ -1,11 +1,46 @@
 """results.json: the runs of a recipe's presets over seeds. The tables of READMEs are made from it."""
 
+import dataclasses
+import math
 from pathlib import Path
 
 from common.basics.errors import RecipeError
 from common.basics.files import locked, read_json, write_json_atomic
 from common.runs import config as configuration
-from common.runs import registry
+from common.runs import headline, registry
+
+CLASSIFIER = ("loss", "ece", "ece_calibrated")
+"""Figures of a classifier's test split that a row keeps beside the headline."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What the tables show of a run's quality."""
+
+    headline: headline.Headline
+    training: float | None
+    """The headline's figure in the last epoch, as it was trained; None where the history has none."""
+    ece: tuple[float, float] | None
+    """Calibration error, raw and calibrated; None where the task has none."""
+
+
+def figures(run):
+    """Returns the Figures of a row of results.json; one of before headlines is a classifier's."""
+    if "headline" in run:
+        shown, training = headline.of(run), run["training"]
+    else:
+        shown = headline.Headline(
+            "accuracy",
+            "%",
+            value=run["test_accuracy"],
+            count=run["test_count"],
+            validation=run["validation_accuracy"],
+        )
+        training = run["train_accuracy"]
+    ece = None
+    if run.get("test_ece") is not None:
+        ece = run["test_ece"], run["test_ece_calibrated"]
+    return Figures(shown, training, ece)
 
 
 def file(name):
@@ -28,28 +63,32 @@ def record(name, directory):
 
     It replaces the one of its preset and seed on the same kind of device (a GPU's times are no
     processor's), and those of the preset as it was before: some of their seeds would be a poor sample.
-    """
-    # Not at the top: it imports matplotlib, and `recipes list` reads results.
-    from common.report.facts import read_history
+    So do those that were judged by another figure. Other rows stay as they are.
 
+    Args:
+        name: Name of the recipe.
+        directory: The run folder.
+
+    Raises:
+        RecipeError: It was not trained on a real data set, or a file of it is absent or damaged.
+    """
     directory = Path(directory)
     metrics = read_json(directory / "metrics.json", "metrics")
     environment = read_json(directory / "environment.json", "environment")
     timing = read_json(directory / "timing.json", "timing")
     if metrics["data"]["source"] != "full":
         raise RecipeError(f"{directory} was not trained on a real data set; it is not recorded")
-    history, _ = read_history(directory / "history.csv")
+    shown = headline.of(metrics)
     run = {
         "preset": metrics["preset"],
         "seed": metrics["seed"],
-        # Of the last epoch, as it was trained: augmented, with dropout, while weights changed.
-        "train_accuracy": float(history["accuracy"][-1]),
-        "validation_accuracy": metrics["validation"]["accuracy"],
-        "test_accuracy": metrics["test"]["accuracy"],
-        "test_count": metrics["test"]["count"],
-        "test_loss": metrics["test"]["loss"],
-        "test_ece": metrics["test"]["ece"],
-        "test_ece_calibrated": metrics["test"]["ece_calibrated"],
+        "headline": shown.to_dict(),
+        "training": _last(directory / "history.csv", shown.name.replace(" ", "_")),
+        **{
+            f"test_{key}": metrics["test"][key]
+            for key in CLASSIFIER
+            if metrics["test"].get(key) is not None
+        },
         "baselines": metrics["baselines"],
         "parameters": metrics["parameters"],
         "epochs": metrics["epochs"],
@@ -74,9 +113,14 @@ def record(name, directory):
     def key(run):
         return run["preset"], run["accelerators"], run["seed"]
 
+    defaults = _defaults(name)
+
     def replaced(old):
-        same_row = key(old)[:2] == key(run)[:2]
-        return same_row and (old["seed"] == run["seed"] or _changed(old["config"], run["config"]))
+        if key(old)[:2] != key(run)[:2]:
+            return False
+        other = figures(old).headline.name != shown.name
+        changed = _changed(old["config"], run["config"], defaults)
+        return old["seed"] == run["seed"] or changed or other
 
     # Another process may record a run at the same moment.
     with locked(file(name).parent):
@@ -84,9 +128,28 @@ def record(name, directory):
         write_json_atomic(file(name), {"recipe": name, "runs": runs})
 
 
-def _changed(config, now):
-    """Returns whether a run's hyperparameters are others than those now, whatever the seed."""
-    # One that the run does not know yet has come with a default that changes nothing.
+def _last(path, column):
+    """Returns the last epoch's value of a column of history.csv, or None."""
+    # Not at the top: it imports matplotlib, and `recipes list` reads results.
+    from common.report.facts import read_history
+
+    history, _ = read_history(path)
+    if history is None or column not in history:
+        return None
+    value = float(history[column][-1])
+    return value if math.isfinite(value) else None
+
+
+def _defaults(name):
+    return configuration.to_dict(registry.load(name).Config())
+
+
+def _changed(config, now, defaults):
+    """Returns whether a run's hyperparameters are others than those now, whatever the seed.
+
+    A field that either does not know yet has its default there, which keeps what was done before.
+    """
+    config, now = defaults | config, defaults | now
     return any(now.get(key) != value for key, value in config.items() if key != "seed")
 
 
@@ -96,10 +159,13 @@ def by_row(name):
     In the order of the recipe's PRESETS. `earlier` says that the preset has changed since the run; those
     come after the others. The device is "" for the processor, which comes first.
     """
-    presets, groups = registry.load(name).PRESETS, {}
+    presets, defaults, groups = registry.load(name).PRESETS, _defaults(name), {}
     for run in read(name):
-        now = configuration.to_dict(presets[run["preset"]]) if run["preset"] in presets else {}
-        key = (run["preset"], _changed(run["config"], now), ", ".join(run["accelerators"]))
+        preset = run["preset"]
+        earlier = preset not in presets or _changed(
+            run["config"], configuration.to_dict(presets[preset]), defaults
+        )
+        key = (preset, earlier, ", ".join(run["accelerators"]))
         groups.setdefault(key, []).append(run)
     order = [*presets, *(preset for preset, *_ in groups)]
     return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))

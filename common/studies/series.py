@@ -9,8 +9,8 @@ from common.basics import child
 from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.basics.flags import flag
-from common.basics.wording import mean_and_deviation
 from common.runs import config as configuration
+from common.runs import headline
 from common.runs.run import Options, Run, read_metrics
 
 
@@ -102,15 +102,18 @@ def without(words, fields):
 
 def summary(directories):
     """Returns what runs came to: mean and sample deviation, and how to compare them."""
-    found = [read_metrics(directory) for directory in directories]
-    test = [metrics["test"]["accuracy"] for metrics in found]
-    validation = [metrics["validation"]["accuracy"] for metrics in found]
-    count = len(found)
-    lines = [
-        f"{count} seeds: test accuracy {mean_and_deviation(test)} % ({100 * min(test):.2f} to "
-        f"{100 * max(test):.2f}), validation accuracy {mean_and_deviation(validation)} % "
-        "(mean ± sample standard deviation)"
-    ]
+    found = [headline.of(read_metrics(directory)) for directory in directories]
+    test = [each.value for each in found]
+    validation = [each.validation for each in found if each.validation is not None]
+    shown, count = found[0], len(found)
+    unit = f" {shown.unit}" if shown.unit else ""
+    text = (
+        f"{count} seeds: test {shown.name} {shown.spread(test)}{unit} ({shown.text(min(test))} to "
+        f"{shown.text(max(test))})"
+    )
+    if validation:
+        text += f", validation {shown.name} {shown.spread(validation)}{unit}"
+    lines = [f"{text} (mean ± sample standard deviation)"]
     folders = shlex.join(map(str, directories))
     lines.append(f"Compare them with others: recipes compare {folders} RUN...")
     return "\n".join(lines)

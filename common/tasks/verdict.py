@@ -100,7 +100,7 @@ def _better(accuracy, row):
 
 
 def _memorised(metrics):
-    from common.tasks.metrics import wilson_interval
+    from common.basics.statistics import wilson_interval
 
     training = metrics.get("training", {}).get("accuracy")
     validation = metrics["validation"]

@@ -91,7 +91,8 @@ def train(config, run):
     model = build_model(config)
     model.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
+        # Padded positions count for nothing, in the mean too.
+        loss=keras.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"),
         weighted_metrics=["accuracy"],
         jit_compile=jit_compile(),
     )

@@ -1,0 +1,80 @@
+"""Comparing single runs: the scores of the same test examples, pair by pair."""
+
+from itertools import combinations
+
+from common.basics import statistics
+from common.basics.wording import p_value
+from common.runs import scores
+from common.studies import compare_seeds, plain
+
+
+def paired_tests(runs):
+    """Returns the paired test of every pair that was tested on the same examples, as text.
+
+    Args:
+        runs: Runs as `common.studies.compare` reads them; the scores of each are read here.
+    """
+    if len(runs) < 2:
+        return ""
+    import numpy as np
+
+    remarks, found = [], []
+    for run in runs:
+        run["scores"], problem = scores.read(run["path"])
+        if problem:
+            remarks.append(f"{run['name']}: {problem}")
+    for first, second in combinations(runs, 2):
+        if first["scores"] is None or second["scores"] is None:
+            continue
+        if not compare_seeds.comparable(first, second):
+            continue
+        names = first["name"], second["name"]
+        if not np.array_equal(first["scores"].truth, second["scores"].truth):
+            remarks.append(f"{' and '.join(names)}: different test examples, no paired test.")
+            continue
+        result = statistics.paired_test(
+            first["scores"].scores, second["scores"].scores, first["headline"].higher
+        )
+        found.append((" - ".join(names), first["headline"], result))
+    parts = []
+    if found:
+        title = "Paired test on the same test examples:\n"
+        parts.append(title + plain.table(_test_rows(found)))
+        parts.append(
+            "p speaks of these trained networks; other seeds may order the recipes differently."
+        )
+    if len(found) > 1:
+        parts.append(
+            f"With {len(found)} pairs, ask for p < {0.05 / len(found):.2g} (Bonferroni) before "
+            "calling one different."
+        )
+    return "\n".join(parts + remarks)
+
+
+def _test_rows(found):
+    """Returns the rows of the table of paired tests; `found`: (pair, Headline, Paired) triples."""
+    rights = all(result.test == statistics.MCNEMAR for *_, result in found)
+    points = all(shown.unit == "%" for _, shown, _ in found)
+    rows = [
+        (
+            "pair",
+            "points" if points else "difference",
+            "only first right" if rights else "first better",
+            "only second right" if rights else "second better",
+            "p",
+            "test",
+        )
+    ]
+    for pair, shown, result in found:
+        difference = shown.scale * result.difference
+        rows.append(
+            (
+                pair,
+                f"{difference:+.2f}" if points else f"{difference:+.4g}",
+                plain.grouped(result.first_better),
+                plain.grouped(result.second_better),
+                p_value(result.p).removeprefix("p ").removeprefix("= "),
+                result.test,
+            )
+        )
+    return rows
