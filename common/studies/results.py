@@ -76,7 +76,7 @@ def record(name, directory):
 
     def replaced(old):
         same_row = key(old)[:2] == key(run)[:2]
-        return same_row and (old["seed"] == run["seed"] or _changed(old["config"], run["config"]))
+        return same_row and (old["seed"] == run["seed"] or changed(old["config"], run["config"]))
 
     # Another process may record a run at the same moment.
     with locked(file(name).parent):
@@ -84,7 +84,7 @@ def record(name, directory):
         write_json_atomic(file(name), {"recipe": name, "runs": runs})
 
 
-def _changed(config, now):
+def changed(config, now):
     """Returns whether a run's hyperparameters are others than those now, whatever the seed."""
     # One that the run does not know yet has come with a default that changes nothing.
     return any(now.get(key) != value for key, value in config.items() if key != "seed")
@@ -99,7 +99,7 @@ def by_row(name):
     presets, groups = registry.load(name).PRESETS, {}
     for run in read(name):
         now = configuration.to_dict(presets[run["preset"]]) if run["preset"] in presets else {}
-        key = (run["preset"], _changed(run["config"], now), ", ".join(run["accelerators"]))
+        key = (run["preset"], changed(run["config"], now), ", ".join(run["accelerators"]))
         groups.setdefault(key, []).append(run)
     order = [*presets, *(preset for preset, *_ in groups)]
     return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:])))
