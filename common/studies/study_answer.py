@@ -164,8 +164,11 @@ def finding(found, size, intervals=True):
         intervals: Whether to give them.
     """
     figure, groups = figure_of(found), {}
+    order = (differences.BETTER, differences.WORSE, differences.NONE_SHOWN)
     rows = [row for row in found["comparisons"] if row["size"] == size]
+    rows.sort(key=lambda row: order.index(row["verdict"]))
     for row in rows:
+        # Said once: the others are in the same unit.
         unit = figure.difference_unit if row is rows[0] else ""
         text = f"{row['arm']} {change(figure, row['difference'])}{unit}"
         if intervals and row["interval"]:

@@ -35,7 +35,7 @@ STYLES = (
     (WEAK, "--", "X"),
     (MUTED, "-", "*"),
 )
-SPREAD = 0.035
+SPREAD = 0.02
 """How far apart the lines of arms stand at one size, in powers of ten."""
 
 
@@ -97,6 +97,15 @@ def _by_arm(found):
             color=colour,
             annotation_clip=False,
         )
+    axes.annotate(
+        "difference (95 %)",
+        (1.02, -0.6),
+        xycoords=("axes fraction", "data"),
+        va="bottom",
+        fontsize=8,
+        color=MUTED,
+        annotation_clip=False,
+    )
     axes.set_yticks(range(len(arms)), [short(arm, 30) for arm in arms])
     axes.tick_params(axis="y", labelsize=9, labelcolor=INK, length=0)
     axes.set_ylim(len(arms) - 0.5, -0.6)
@@ -164,7 +173,7 @@ def _title(found):
             if row["arm"] == arm:
                 where.setdefault(row["verdict"], []).append(f"{row['size']:,}")
         shown = [
-            f"{verdict} with {' and '.join(where[verdict])} examples"
+            f"{verdict} with {', '.join(where[verdict])} examples"
             for verdict in (differences.BETTER, differences.WORSE)
             if verdict in where
         ]
