@@ -247,6 +247,23 @@ def test_an_interrupt_and_a_failure_keep_what_is_trained(trained, capsys):
     assert len(commands) == 8
 
 
+def test_workers_share_the_cores_and_a_failure_names_its_log(trained, monkeypatch, capsys):
+    ways, start = [], child.start
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(study_runs, "cpu_count", lambda: 8)
+
+    def noted(words, **how):
+        ways.append(how)
+        how["stdout"].write("first\nerror: it diverged\n")
+        return start(words, **how)
+
+    monkeypatch.setattr(child, "start", noted)
+    trained[1][6] = 1
+    assert main(["study", NAME, "toy", "--data", "sample", "--workers", "3"]) == 1
+    assert {how["env"]["OMP_NUM_THREADS"] for how in ways} == {"2"}
+    assert "exit code 1: it diverged (log: runs/" in capsys.readouterr().err
+
+
 def test_only_whole_studies_on_real_data_are_recorded(trained, in_tmp, capsys, monkeypatch):
     commands, _ = trained
     for more in (["--data", "sample"], ["--arms", "usual,small"], ["--epochs", "2"]):
@@ -300,7 +317,7 @@ def test_a_study_that_is_killed_twice_comes_to_the_same(tiny_data, tmp_path):
 
         wait_for(one_epoch_is_done)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
     assert start_killable(data, tmp_path / "killed").wait(300) == 0
     for kind in ("calm", "killed"):
         (path,) = (tmp_path / kind).rglob("study.json")
