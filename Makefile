@@ -13,13 +13,17 @@ PRESETS ?=
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder $(ARGS)
-# Of tune-NAME and sweep-NAME.
+# Of study-NAME.
+STUDY ?=
+# Of tune-NAME and sweep-NAME; WORKERS of study-NAME too.
 METHOD ?= bayesian
 TRIALS ?= 30
 FOLDS ?= 1
 WORKERS ?= 1
 
 comma := ,
+# A study knows its number of seeds: only one that was asked for counts.
+STUDY_SEEDS = $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS))
 BIN := $(VENV)/bin
 # One stamp per set of extras; without EXTRAS any earlier installation will do.
 STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
@@ -73,6 +77,9 @@ sweep-%: $(INSTALLED)  ## compare all methods on the epochs of TRIALS trainings:
 
 results-%: $(INSTALLED)  ## train its presets over seeds, write results.json: make results-NAME SEEDS=5
 	@$(BIN)/recipes results $* --seeds $(SEEDS) $(if $(PRESETS),--presets $(PRESETS)) $(ARGS)
+
+study-%: $(INSTALLED)  ## answer a question by trainings: make study-NAME STUDY=... ARGS=--record; without STUDY: lists them
+	@$(BIN)/recipes study $* $(if $(STUDY),$(STUDY) --workers $(WORKERS) $(STUDY_SEEDS) $(ARGS))
 
 notebooks:  ## run all notebooks and store what they show (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.runs import registry
-from tests.benchmarks import depth, readme, search_replay
+from tests.benchmarks import readme, search_replay
 from tests.benchmarks.probe import TestAccuracy
 
 
@@ -32,17 +32,6 @@ def table(tmp_path):
         test=value / 2,
     )
     return search_replay.Table(tmp_path, "toy")
-
-
-def test_errors_of_an_unfinished_run_by_hand(tmp_path):
-    config = {"blocks_per_stage": 3, "residual": False, "seed": 0, "epochs": 5}
-    (tmp_path / "config.json").write_text(json.dumps({"config": config}))
-    environment = {"accelerators": [], "cpu": "A CPU", "data": {"label": "Some data"}}
-    (tmp_path / "environment.json").write_text(json.dumps(environment))
-    (tmp_path / "history.csv").write_text("epoch,accuracy,val_accuracy\n1,0.5,0.25\n2,0.7,0.35\n")
-    run = depth.read(tmp_path)
-    assert run["training"] == [50.0, 30.0]
-    assert "| plain-20 | 2 of 5, not finished | 40.00 | 70.00 |" in depth.table([run])
 
 
 def test_regret_by_hand(table):

@@ -20,7 +20,7 @@ def test_asking_for_the_commit_takes_no_lock_of_the_users_repository(tmp_path, m
     index = tmp_path / ".git/index"
     before = index.read_bytes()
     os.utime(tmp_path / "code/file.py", (1, 1))
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "code/environment.py"))
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "code/common/runs/environment.py"))
     commit = environment.commit()
     assert len(commit) == 12
     assert index.read_bytes() == before

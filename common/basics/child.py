@@ -23,19 +23,42 @@ def run(words, indent=""):
     Raises:
         KeyboardInterrupt: It was interrupted.
     """
-    command = [sys.executable, "-m", "common.basics.child", "recipes", *words]
     how = {}
     if indent:
         # Its words must arrive whole, whatever the encoding of this process's own output.
         how = {"stdout": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
         how["env"] = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, **how) as process:
+    with start(words, **how) as process:
         for line in process.stdout or ():
             print(f"{indent}{line}", end="", flush=True)
         code = process.wait()
     if code == 130:
         raise KeyboardInterrupt
     return code
+
+
+def start(words, **how):
+    """Starts `recipes WORDS...` in a new process, for who has more than one of them.
+
+    Args:
+        words: What follows `recipes`.
+        **how: As of `subprocess.Popen`.
+
+    Returns:
+        The `subprocess.Popen`; its standard input is what it lives by.
+    """
+    command = [sys.executable, "-m", "common.basics.child", "recipes", *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, **how)
+
+
+def stop(process):
+    """Ends a process that `start` returned; finished epochs of a training are on disk."""
+    process.stdin.close()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def follow_parent():

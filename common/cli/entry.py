@@ -31,6 +31,8 @@ usage: recipes COMMAND ...
   results NAME              train the presets over seeds and write results.json
   tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
   sweep NAME [flags]        compare search methods on one budget of epochs
+  study NAME STUDY [flags]  train the arms of a question with the same seeds and answer it;
+                            study NAME: its studies
 
 Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
@@ -49,6 +51,7 @@ COMMANDS = {
     "results": "results",
     "tune": "search",
     "sweep": "search",
+    "study": "study",
 }
 
 

@@ -103,6 +103,8 @@ def _train(name, module, preset, seed, directory, data_dir):
 
 def readmes():
     """Yields (path, section, begin, end) of every generated section, with the lines around it."""
+    from common.studies import study_record
+    from common.studies.study import of_recipe
     from common.tuning import evidence
 
     folder = registry.recipes_folder()
@@ -111,6 +113,8 @@ def readmes():
         path = folder / name / "README.md"
         yield path, tables.recipe_table(name), tables.BEGIN, tables.END
         yield path, evidence.section(name), evidence.BEGIN, evidence.END
+        if of_recipe(name):
+            yield path, study_record.section(name), study_record.BEGIN, study_record.END
 
 
 def write_tables():

@@ -29,7 +29,7 @@ def versions():
 
 def commit():
     """Returns the commit the code is at, with `+` when tracked files differ from it, or None."""
-    folder = Path(__file__).parent.parent
+    folder = Path(__file__).parents[2]
 
     def git(*args):
         return subprocess.run(

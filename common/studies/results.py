@@ -113,14 +113,14 @@ def record(name, directory):
     def key(run):
         return run["preset"], run["accelerators"], run["seed"]
 
-    defaults = _defaults(name)
+    defaults = defaults_of(name)
 
     def replaced(old):
         if key(old)[:2] != key(run)[:2]:
             return False
         other = figures(old).headline.name != shown.name
-        changed = _changed(old["config"], run["config"], defaults)
-        return old["seed"] == run["seed"] or changed or other
+        differs = changed(old["config"], run["config"], defaults)
+        return old["seed"] == run["seed"] or differs or other
 
     # Another process may record a run at the same moment.
     with locked(file(name).parent):
@@ -140,11 +140,12 @@ def _last(path, column):
     return value if math.isfinite(value) else None
 
 
-def _defaults(name):
+def defaults_of(name):
+    """Returns the fields of a recipe's default Config, a dict."""
     return configuration.to_dict(registry.load(name).Config())
 
 
-def _changed(config, now, defaults):
+def changed(config, now, defaults):
     """Returns whether a run's hyperparameters are others than those now, whatever the seed.
 
     A field that either does not know yet has its default there, which keeps what was done before.
@@ -159,10 +160,10 @@ def by_row(name):
     In the order of the recipe's PRESETS. `earlier` says that the preset has changed since the run; those
     come after the others. The device is "" for the processor, which comes first.
     """
-    presets, defaults, groups = registry.load(name).PRESETS, _defaults(name), {}
+    presets, defaults, groups = registry.load(name).PRESETS, defaults_of(name), {}
     for run in read(name):
         preset = run["preset"]
-        earlier = preset not in presets or _changed(
+        earlier = preset not in presets or changed(
             run["config"], configuration.to_dict(presets[preset]), defaults
         )
         key = (preset, earlier, ", ".join(run["accelerators"]))

@@ -6,7 +6,6 @@ from pathlib import Path
 from common.basics.files import write_text_atomic
 from common.studies.tables import replace_section
 from tests.benchmarks import (
-    depth,
     gpu,
     live,
     overheads,
@@ -46,15 +45,6 @@ def sections():
         file = RESULTS / f"{name}.json"
         if file.exists():
             yield HERE / "README.md", name, module.table(json.loads(file.read_text()))
-    file = RESULTS / "depth.json"
-    if file.exists():
-        picture = "![Error of plain and residual networks while they train]"
-        picture += "(../../tests/benchmarks/results/depth.png)"
-        yield (
-            HERE.parent.parent / "recipes/cifar10_resnet/README.md",
-            "depth",
-            f"{picture}\n\n{depth.table(json.loads(file.read_text()))}",
-        )
     for name, module in (("replay", search_replay), ("live", live)):
         parts = []
         for path in sorted(RESULTS.glob(f"{name}_*.json")):

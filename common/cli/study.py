@@ -1,0 +1,104 @@
+"""`recipes study`: trains the arms of a study and says what they differ by."""
+
+import inspect
+import shlex
+import sys
+
+from common.basics import backend, streams
+from common.basics.files import write_bytes_atomic, write_json_atomic
+from common.basics.flags import flags
+from common.cli.arguments import names_recipe
+from common.runs import command_line, registry
+from common.studies import study as studies
+
+
+def study_command(words):
+    """Runs `recipes study`; returns the exit code, None for 0."""
+    if not names_recipe("study", words):
+        return 0
+    name, words = registry.check(words[0]), words[1:]
+    if not words or words[0].startswith("-"):
+        if words and words[0] not in ("-h", "--help"):
+            studies.find(name, words[0])
+        print(listing(name))
+        return 0
+    title, words = words[0], words[1:]
+    study = studies.find(name, title)
+    options = command_line.parse(
+        studies.StudyOptions,
+        words,
+        prog=f"recipes study {name} {title}",
+        description=f"{study.question}\n\n{inspect.getdoc(studies.StudyOptions)}",
+    )
+    planned = studies.plan(name, title, study, options)
+    backend.check()
+    streams.goes_on("the study")
+    return run(name, title, study, options, planned)
+
+
+def listing(name):
+    """Returns the studies of a recipe with their questions, a line each, and how to run one."""
+    found = studies.of_recipe(name)
+    if not found:
+        return f"{name} has no studies; recipes/README.md says how to write one."
+    width = max(map(len, found))
+    lines = [
+        f"  {title:<{width}}  {study.question} ({len(study.arms) * len(study.sizes or (1,))} x "
+        f"{study.seeds} trainings)"
+        for title, study in found.items()
+    ]
+    usage = f"recipes study {name} {next(iter(found))}    (--help: all flags)"
+    return "\n".join([f"Studies of {name}:", *lines, "", usage])
+
+
+def run(name, title, study, options, planned):
+    """Trains what a study plans, prints its answer, and writes its files; returns the exit code."""
+    from common.studies import study_runs
+
+    try:
+        study_runs.train(planned, options.workers)
+    except KeyboardInterrupt:
+        print(_interrupted(planned), file=sys.stderr)
+        return 130
+    from common.studies import study_answer, study_picture, study_record
+
+    found = study_answer.answer(planned, title, study, command(name, title, options))
+    picture, directory = study_picture.draw(found), planned[0].run.directory.parent
+    write_json_atomic(directory / "study.json", found)
+    write_bytes_atomic(directory / "study.png", picture)
+    if found["data"]["source"] == "sample":
+        print("Sample data: this says nothing about the real task.")
+    print(
+        f"\n{study.question}\n{found['answer']}\n\n{study_record.table(found)}\n\n{directory}/study.png"
+    )
+    if options.record:
+        from common.cli.results import write_tables
+
+        # Before the JSON that the README's section is made from: that shows it.
+        write_bytes_atomic(study_record.picture_file(name, title), picture)
+        study_record.record(found)
+        write_tables()
+        print(f"Recorded: {study_record.file(name)}")
+    return 0
+
+
+def command(name, title, options):
+    """Returns the command line that makes a study again, without what only says how and where."""
+    words = ["recipes", "study", name, title]
+    for field in ("seeds", "arms", "epochs"):
+        if getattr(options, field) is not None:
+            words += flags({field: getattr(options, field)})
+    if options.data != "full":
+        words += ["--data", options.data, *flags(options.reading.to_dict())]
+    return shlex.join(words)
+
+
+def _interrupted(planned):
+    done = {one for one in planned if one.finished()}
+    text = f"{len(done)} of {len(planned)} trainings are done; the same command goes on."
+    whole = 0
+    while any(one.seed == whole for one in planned) and all(
+        one in done for one in planned if one.seed == whole
+    ):
+        whole += 1
+    return text + (f" --seeds {whole} answers with what is there." if whole else "")

@@ -1,0 +1,126 @@
+"""The trainings of a study: each a process of its own, several at a time where that is asked for."""
+
+import os
+import statistics
+import time
+
+from common.basics import child
+from common.basics.errors import RecipeError
+from common.basics.files import make_folder, read_json, write_json_atomic
+from common.basics.flags import flags
+from common.basics.processor import cpu_count
+from common.runs import config as configuration
+
+GLANCE = 0.1
+"""Seconds between two looks at the trainings."""
+
+
+def train(planned, workers=1):
+    """Trains what is not finished yet, and says what it does and how long it will take.
+
+    Args:
+        planned: List of `common.studies.study.Planned`.
+        workers: Trainings at a time.
+
+    Raises:
+        RecipeError: A training failed; the others that run are ended, and go on when asked again.
+        KeyboardInterrupt: It or one of the trainings was interrupted.
+    """
+    waiting, running, seconds = list(enumerate(planned, 1)), {}, {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number, one = waiting.pop(0)
+                place = f"[{number} of {len(planned)}] {one.label}"
+                if one.finished():
+                    print(f"{place}: finished before", flush=True)
+                    _note(seconds, one, 0)
+                    continue
+                left = [other for _, other in waiting if not other.finished()]
+                left += [other for other, _, _ in running.values()]
+                print(place + _left(remaining([one, *left], seconds, workers)), flush=True)
+                running[number] = one, _start(one, workers), time.perf_counter()
+            if running:
+                time.sleep(GLANCE)
+            for number, (one, process, start) in list(running.items()):
+                if process.poll() is not None:
+                    del running[number]
+                    _check(one, process, workers)
+                    _note(seconds, one, time.perf_counter() - start)
+    finally:
+        for _, process, _ in running.values():
+            child.stop(process)
+
+
+def _start(one, workers):
+    """Starts a training; returns its process."""
+    run, options = one.run, one.run.options
+    file = run.directory.with_name(f"{run.directory.name}.json")
+    write_json_atomic(file, {"recipe": run.recipe, "config": configuration.to_dict(run.config)})
+    words = ["train", run.recipe, "--config", str(file), "--run-dir", str(run.directory)]
+    words += ["--data", options.data, "--no-report", *flags(options.reading.to_dict())]
+    if options.data_dir:
+        words += ["--data-dir", str(options.data_dir)]
+    if one.stale():
+        words.append("--overwrite")
+    if workers == 1:
+        return child.start(words)
+    threads = str(max(cpu_count() // workers, 1))
+    environment = {"PYTHONIOENCODING": "utf-8", **os.environ}
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        environment.setdefault(name, threads)
+    make_folder(run.directory.parent)
+    with _log(one).open("a") as log:
+        return child.start(words, env=environment, stdout=log, stderr=log)
+
+
+def _log(one):
+    return one.run.directory.with_name(f"{one.run.directory.name}.log")
+
+
+def _check(one, process, workers):
+    """Raises what a process that has ended calls for."""
+    if process.returncode == 130:
+        raise KeyboardInterrupt
+    if process.returncode == 0:
+        return
+    why = "the lines above say why"
+    if workers > 1:
+        lines = _log(one).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = lines[-1].removeprefix("error: ") if lines else "it said nothing"
+        why = f"{said} (log: {_log(one)})"
+    raise RecipeError(
+        f"the training {one.label} failed with exit code {process.returncode}: {why}. "
+        "The same command goes on from there; --arms leaves an arm out"
+    )
+
+
+def _note(seconds, one, elapsed):
+    """Notes how long a training took: all its epochs, or the process where that is longer."""
+    timing = read_json(one.run.path("timing.json"), "timing")
+    took = max(float(timing.get("train_wall_seconds") or 0), elapsed)
+    seconds.setdefault((one.arm, one.size), []).append(took)
+
+
+def remaining(left, seconds, workers):
+    """Returns the seconds that trainings will take, None where none has been done.
+
+    Args:
+        left: List of Planned.
+        seconds: (arm, size) -> seconds of the trainings done; those of all stand in for one without.
+        workers: Trainings at a time.
+    """
+    if not seconds:
+        return None
+    every = statistics.fmean(each for took in seconds.values() for each in took)
+    each = [statistics.fmean(seconds.get((one.arm, one.size), [every])) for one in left]
+    return sum(each) / min(workers, len(each))
+
+
+def _left(seconds):
+    if seconds is None:
+        return ""
+    text = f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        text = f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+    return f" · about {text} left"
