@@ -42,6 +42,7 @@ def test_regression_by_hand():
     half = 4.302653 * 2.081666 / 3**0.5
     np.testing.assert_allclose(test["mse_interval"], [5 / 3 - half, 5 / 3 + half], rtol=1e-6)
     assert mean_interval([3.0]) is None
+    assert mean_interval([3.0, 3.0]) is None
     headline_ = task.headline_of(found)
     assert (headline_.name, headline_.better, headline_.count) == ("mean squared error", "lower", 3)
     assert headline_.validation == 5.0
@@ -89,6 +90,7 @@ def test_token_classification_by_hand():
     assert low == pytest.approx(max(0, 2 / 3 - 4.302653 * error))
     assert high == pytest.approx(1.0)
     assert ratio_interval([5], [6]) is None
+    assert ratio_interval([5, 2, 3], [5, 2, 3]) is None
 
 
 def test_a_narrow_ratio_interval_by_hand():

@@ -68,9 +68,10 @@ def baselines(summary):
     own["value"] = found.shown(found.value)
     own["interval"] = DASH.join(found.text(end) for end in found.interval or ())
     rows = [own]
-    for row in map(headlines.baseline, given):
-        interval = ""
-        if found.unit == "%" and (row.count or found.count):
+    for held in given:
+        row, interval = headlines.baseline(held), ""
+        # Of answers that are right or wrong, each on its own.
+        if "accuracy" in held and (row.count or found.count):
             count = row.count or found.count
             ends = wilson_interval(round(row.value * count), count)
             interval = DASH.join(found.text(end) for end in ends)

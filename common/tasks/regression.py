@@ -106,15 +106,18 @@ def _pair(outputs, prefix):
 
 
 def mean_interval(values):
-    """Returns the 95 % interval of a mean by Student's t, (low, high); None for one value.
+    """Returns the 95 % interval of a mean by Student's t, [low, high].
 
     Args:
         values: `(n,)`; where they are skewed, as squared errors are, n should be some dozens.
+
+    Returns:
+        None where the values tell no spread: one, or all alike.
     """
     from scipy import stats
 
     values = np.asarray(values, "float64")
-    if len(values) < 2:
+    if len(values) < 2 or np.ptp(values) == 0:
         return None
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
     return [float(values.mean() - half), float(values.mean() + half)]

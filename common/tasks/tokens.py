@@ -113,7 +113,10 @@ class TokenClassification(Task):
             counts = counted.sum(axis=0)
             shares = right.sum(axis=0)[counts > 0] / counts[counts > 0]
             places = np.flatnonzero(counts)
-            title = f"Hardest at position {places[shares.argmin()] + 1}: {shares.min():.1%} right"
+            title = "No mistake at any position"
+            if shares.min() < 1:
+                worst = places[shares.argmin()] + 1
+                title = f"Hardest at position {worst}: {shares.min():.1%} right"
             figures["positions.png"] = drawing.positions(places + 1, shares, title)
             page["figures"] = {"positions.png": data_uri(figures["positions.png"])}
             page["alt"] = f"Line chart of token accuracy by position. {title}."
@@ -161,15 +164,15 @@ def ratio_interval(numerators, denominators):
         numerators, denominators: `(n,)`, of each sequence.
 
     Returns:
-        [low, high]; None for one sequence.
+        [low, high]; None where the sequences tell no spread: one, or all alike.
     """
     from scipy import stats
 
     x, y = np.asarray(numerators, "float64"), np.asarray(denominators, "float64")
-    if len(x) < 2:
-        return None
     ratio = x.sum() / y.sum()
     residuals = x - ratio * y
+    if len(x) < 2 or not residuals.any():
+        return None
     error = (np.sum(residuals**2) / (len(x) - 1) / len(x)) ** 0.5 / y.mean()
     half = stats.t.ppf(0.975, len(x) - 1) * error
     return [max(0.0, float(ratio - half)), min(1.0, float(ratio + half))]
