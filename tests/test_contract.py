@@ -103,7 +103,7 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
 def test_values_that_no_training_can_use_are_refused(name):
     cls = registry.load(name).Config
     refused = [("seed", configuration.LARGEST_SEED + 1), ("seed", -1)]
-    for field, hint in typing.get_type_hints(cls).items():
+    for field, hint in configuration.field_types(cls).items():
         if hint in (float, float | None):
             refused += [(field, value) for value in map(float, ("inf", "-inf", "nan"))]
         if typing.get_origin(hint) is tuple:

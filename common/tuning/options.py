@@ -6,7 +6,7 @@ from typing import Literal
 
 from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
-from common.runs import config as configuration
+from common.runs.config import NonNegativeInt, PositiveInt, check_bounds
 from common.training import budget
 
 
@@ -14,18 +14,18 @@ from common.training import budget
 class SearchOptions:
     """How long to search, by what, from which configuration and on which data."""
 
-    trials: int = 30
+    trials: PositiveInt = 30
     """Trials in all, and with hyperband or when methods are compared the epochs of as many full
     trainings. A larger number extends a sweep that is finished."""
-    folds: int = 1
+    folds: PositiveInt = 1
     """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
-    workers: int = 1
+    workers: PositiveInt = 1
     """Trials at a time on this machine; they share its cores."""
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
     """What makes a trial the better one. val_loss only where no tuned field changes the loss itself."""
     prune: bool = True
     """Stop a trial that is worse than the median of the others at the same epoch."""
-    retrain: int = 3
+    retrain: NonNegativeInt = 3
     """New seeds to train each winner with at the end; 0: none."""
     fresh: bool = False
     """Delete what the sweep folder holds and start over."""
@@ -46,10 +46,7 @@ class SearchOptions:
     """Show tracebacks of errors."""
 
     def __post_init__(self):
-        configuration.require(
-            self, minimum=1, trials=self.trials, folds=self.folds, workers=self.workers
-        )
-        configuration.require(self, minimum=0, retrain=self.retrain)
+        check_bounds(self)
 
     @property
     def source(self):

@@ -22,6 +22,7 @@ from common.basics import backend
 from common.basics.errors import RecipeError, UsageError, storage_error
 from common.basics.files import read_json, write_json_atomic
 from common.basics.passwords import hide
+from common.data.subset import stratified_subset
 from common.data.types import Split, Splits
 from common.runs import config as configuration
 from common.runs.run import Options, Run
@@ -298,6 +299,10 @@ class DataCache:
 
     def splits(self, config, fold, folds):
         """Returns what fold `fold` (0-based) of `folds` trains and validates on."""
+        # A subset is cut from the training part of each fold: its validation part stays whole.
+        count = getattr(config, "train_examples", 0) if folds > 1 else 0
+        if count:
+            config = dataclasses.replace(config, train_examples=0)
         if self.loaded is None or self._values(config) != self.values:
             recorder = _Recorder(config)
             loaded = self.load_data(recorder, self.source)
@@ -309,8 +314,9 @@ class DataCache:
             self.fold = None
         if folds == 1:
             return self.loaded
-        if self.fold != (fold, folds):
-            self.fold_splits, self.fold = cut(self.loaded, fold, folds), (fold, folds)
+        if self.fold != (fold, folds, count):
+            self.fold_splits = cut(self.loaded, fold, folds, count)
+            self.fold = fold, folds, count
         return self.fold_splits
 
     def _values(self, config):
@@ -332,11 +338,11 @@ def _no_test():
     raise AssertionError("a search must not read the test split")
 
 
-def cut(splits, fold, folds):
+def cut(splits, fold, folds, train_examples=0):
     """Returns fold `fold` of the training and validation examples together, stratified.
 
     The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
-    one fold.
+    one fold. Of the training part `train_examples` are kept; 0: all.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -357,6 +363,9 @@ def cut(splits, fold, folds):
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(folds, shuffle=True, random_state=0)
     rows, validation = list(splitter.split(np.zeros(len(y)), y, groups))[fold]
+    if train_examples:
+        of_rows = None if groups is None else groups[rows]
+        rows = rows[stratified_subset(y[rows], train_examples, groups=of_rows)]
     counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
     return Splits(
         train=whole.take(rows),
