@@ -114,6 +114,16 @@ def test_values_that_no_training_can_use_are_refused(name):
     assert cls(seed=configuration.LARGEST_SEED).seed == configuration.LARGEST_SEED
 
 
+def test_a_subset_of_the_training_split_can_be_asked_for(name):
+    module = registry.load(name)
+    whole = module.load_data(tiny_config(name), Source("sample"))
+    part = module.load_data(tiny_config(name, train_examples=40), Source("sample"))
+    assert len(part.train) == 40 < len(whole.train)
+    np.testing.assert_array_equal(part.val.x, whole.val.x)
+    with pytest.raises(configuration.UsageError, match="train_examples must be at least 0"):
+        tiny_config(name, train_examples=-1)
+
+
 def test_every_preset_builds_and_survives_json(name):
     module = registry.load(name)
     assert {"best", "article"} <= set(module.PRESETS) or len(module.PRESETS) >= 2

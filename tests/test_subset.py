@@ -1,6 +1,7 @@
 """Subsets of the training split: stratified, nested, of whole groups; by hand and through loading."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_classes_keep_their_shares(count, expected):
 def test_a_smaller_subset_lies_in_every_larger_one():
     shuffled = np.random.default_rng(0).permutation(UNEQUAL)
     found = [set(stratified_subset(shuffled, count).tolist()) for count in range(3, 139)]
-    for smaller, larger in zip(found, found[1:], strict=False):
+    for smaller, larger in itertools.pairwise(found):
         assert smaller < larger
         assert len(larger) == len(smaller) + 1
 
