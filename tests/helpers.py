@@ -9,6 +9,7 @@ import numpy as np
 
 from common.data import Source
 from common.runs import registry
+from common.runs.config import field_types
 from common.runs.run import Options, Run
 
 
@@ -36,7 +37,7 @@ def train_tiny(name, data, directory, **changes):
 
 def other_value(cls, field):
     """Yields values of a field's type that differ from its default."""
-    hint, value = typing.get_type_hints(cls)[field.name], field.default
+    hint, value = field_types(cls)[field.name], field.default
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         yield from (choice for choice in typing.get_args(hint) if choice != value)

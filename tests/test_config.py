@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
@@ -10,6 +10,7 @@ from common.basics.errors import SYNONYMS, UsageError, near_match
 from common.basics.flags import flag
 from common.runs import command_line, registry
 from common.runs import config as configuration
+from common.runs.config import AtLeast, AtMost, Fraction, NonNegativeInt, PositiveInt
 from common.runs.run import Options
 
 
@@ -17,22 +18,27 @@ from common.runs.run import Options
 class Config:
     """A Config for these tests."""
 
-    batch_size: int = 8
+    batch_size: PositiveInt = 8
     """Examples per step."""
-    learning_rate: float = 0.1
+    learning_rate: Fraction = 0.1
     """Learning rate."""
-    filters: tuple[int, ...] = (4, 8)
+    filters: Annotated[tuple[int, ...], AtLeast(1)] = (4, 8)
     """Filters."""
     padding: Literal["same", "valid"] = "same"
     """Border."""
-    patience: int | None = 2
+    patience: PositiveInt | None = 2
     """Patience."""
     flip: bool = False
     """Mirror."""
+    shift: Annotated[NonNegativeInt, AtMost(16)] = 0
+    """Pixels."""
+    offset: float = 0.0
+    """Any number."""
+    names: tuple[str, ...] = ()
+    """May be none."""
 
     def __post_init__(self):
-        configuration.require(self, minimum=1, batch_size=self.batch_size, filters=self.filters)
-        configuration.require(self, above=0, below=1, learning_rate=self.learning_rate)
+        configuration.check_bounds(self)
 
 
 def parse(*words, default=None):
@@ -103,7 +109,13 @@ def test_json_round_trip_keeps_every_field():
         ({"batch_size": True}, "batch_size must be of type int"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"filters": [4, 0]}, "filters must be at least 1, got 0"),
-        ({"learning_rate": 1.0}, "learning_rate must be below 1"),
+        ({"learning_rate": 1.0}, "^learning_rate must be below 1, got 1.0$"),
+        ({"learning_rate": 0}, "^learning_rate must be above 0, got 0.0$"),
+        ({"shift": -1}, "^shift must be at least 0, got -1$"),
+        ({"shift": 17}, "^shift must be at most 16, got 17$"),
+        ({"patience": 0}, "^patience must be at least 1, got 0$"),
+        ({"patience": "x"}, r"^patience must be of type int \| None, got 'x'$"),
+        ({"offset": float("nan")}, "^offset must be a finite number, got nan$"),
         ({"learning_rate": float("nan")}, "learning_rate must be a finite number, got nan"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number, got inf"),
         ({"filters": []}, "filters needs at least one value"),
@@ -153,6 +165,28 @@ def test_command_line_mistakes_are_one_line(words, message):
         parse(*words)
     assert "\n" not in str(error.value)
     assert "─" not in str(error.value)
+
+
+def test_values_at_the_bounds_are_allowed():
+    values = {"batch_size": 1, "filters": [1], "shift": 16, "offset": -1e9, "patience": None}
+    config = configuration.from_dict(Config, values)
+    assert (config.filters, config.shift, config.patience) == ((1,), 16, None)
+    assert configuration.from_dict(Config, {"shift": 0, "patience": 1}).patience == 1
+
+
+def test_help_shows_the_bounds_behind_the_description(capsys):
+    with pytest.raises(SystemExit):
+        parse("--help")
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for expected in (
+        "--batch-size INT Examples per step. (value >= 1) (default: 8)",
+        "Learning rate. (0 < value < 1) (default: 0.1)",
+        "Filters. (value >= 1) (default: 4 8)",
+        "Patience. (value >= 1) (default: 2)",
+        "--shift INT Pixels. (0 <= value <= 16) (default: 0)",
+        "--offset FLOAT Any number. (default: 0.0)",
+    ):
+        assert expected in text
 
 
 def test_help_says_whose_defaults_it_shows(capsys, tmp_path):

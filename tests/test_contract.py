@@ -10,6 +10,7 @@ import pytest
 
 from common.basics.backend import jit_compile
 from common.basics.flags import words
+from common.data import Source
 from common.runs import command_line, headline, registry
 from common.runs import config as configuration
 from common.runs.run import Run, open_finished
@@ -106,7 +107,7 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
 def test_values_that_no_training_can_use_are_refused(name):
     cls = registry.load(name).Config
     refused = [("seed", configuration.LARGEST_SEED + 1), ("seed", -1)]
-    for field, hint in typing.get_type_hints(cls).items():
+    for field, hint in configuration.field_types(cls).items():
         if hint in (float, float | None):
             refused += [(field, value) for value in map(float, ("inf", "-inf", "nan"))]
         if typing.get_origin(hint) is tuple:
@@ -115,6 +116,18 @@ def test_values_that_no_training_can_use_are_refused(name):
         with pytest.raises(configuration.UsageError, match=field):
             cls(**{field: value})
     assert cls(seed=configuration.LARGEST_SEED).seed == configuration.LARGEST_SEED
+
+
+def test_a_subset_of_the_training_split_can_be_asked_for(name):
+    module = registry.load(name)
+    if "train_examples" not in configuration.field_names(module.Config):
+        pytest.skip("generates its examples")
+    whole = module.load_data(tiny_config(name), Source("sample"))
+    part = module.load_data(tiny_config(name, train_examples=40), Source("sample"))
+    assert len(part.train) == 40 < len(whole.train)
+    np.testing.assert_array_equal(part.val.x, whole.val.x)
+    with pytest.raises(configuration.UsageError, match="train_examples must be at least 0"):
+        tiny_config(name, train_examples=-1)
 
 
 def test_every_preset_builds_and_survives_json(name):

@@ -24,7 +24,7 @@ class Arguments:
     interrupted series goes on where it stopped.
     """
 
-    seeds: int = 3
+    seeds: configuration.PositiveInt = 3
     """Seeds 0 to n - 1."""
     presets: str = "best,article"
     """Names of presets, separated by commas."""
@@ -53,7 +53,7 @@ def results_command(words):
         prog=f"recipes results {name}",
         description=inspect.getdoc(Arguments),
     )
-    configuration.require(arguments, minimum=1, seeds=arguments.seeds)
+    configuration.check_bounds(arguments)
     if arguments.search is not None:
         from common.tuning import evidence
 

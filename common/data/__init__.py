@@ -12,17 +12,28 @@ somebody asks for it.
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
 from common.basics.source import Reading, Source
-from common.data import own, sample
+from common.data import own, remarks, sample
 from common.data.full import DATA_SETS
 from common.data.full import load as load_full
 from common.data.images import convert
 from common.data.split import check_fraction, check_seed, stratified_cut
+from common.data.subset import stratified_subset
 from common.data.types import DataInfo, Split, Splits
 
 __all__ = ["DataInfo", "Reading", "Source", "Split", "Splits", "load_images", "load_texts"]
 
 
-def load_images(name, source, *, image_size, channels, validation_fraction, split_seed=0):
+def load_images(
+    name,
+    source,
+    *,
+    image_size,
+    channels,
+    validation_fraction,
+    split_seed=0,
+    train_examples=0,
+    subset_seed=0,
+):
     """Loads a data set of images.
 
     Args:
@@ -34,6 +45,9 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1. It is not the training seed, so
             that runs with different seeds are compared on the same images.
+        train_examples: Training examples to keep of those that validation leaves, stratified and
+            nested (`stratified_subset`); 0: all. Validation and test stay the same.
+        subset_seed: Seed of that choice, 0 to 2**32 - 1; not the training seed either.
 
     Returns:
         Splits, with `x` uint8 `(n, height, width, channels)` and `y` int32 `(n,)`.
@@ -44,6 +58,7 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
     """
     check_fraction(validation_fraction)
     check_seed(split_seed)
+    check_seed(subset_seed, "subset_seed")
     _check_name(name, "image")
     _check_reading(source)
     if source.data == "full":
@@ -56,10 +71,10 @@ def load_images(name, source, *, image_size, channels, validation_fraction, spli
     def fitted(split):
         return Split(convert(split.x, image_size, channels), split.y, split.groups)
 
-    return _cut(dataset, fitted, validation_fraction, split_seed)
+    return _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed)
 
 
-def load_texts(name, source, *, validation_fraction, split_seed=0):
+def load_texts(name, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0):
     """Loads a data set of texts.
 
     Args:
@@ -67,6 +82,7 @@ def load_texts(name, source, *, validation_fraction, split_seed=0):
         source: Source. Where the data comes from.
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1.
+        train_examples, subset_seed: As of `load_images`.
 
     Returns:
         Splits, with `x` an object array of str `(n,)` and `y` int32 `(n,)`.
@@ -77,6 +93,7 @@ def load_texts(name, source, *, validation_fraction, split_seed=0):
     """
     check_fraction(validation_fraction)
     check_seed(split_seed)
+    check_seed(subset_seed, "subset_seed")
     _check_name(name, "text")
     _check_reading(source)
     if source.data == "full":
@@ -85,7 +102,9 @@ def load_texts(name, source, *, validation_fraction, split_seed=0):
         dataset = sample.load_texts(name)
     else:
         dataset = own.load_texts(source.data, source.reading)
-    return _cut(dataset, lambda split: split, validation_fraction, split_seed)
+    return _cut(
+        dataset, lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
+    )
 
 
 def _check_name(name, kind):
@@ -104,10 +123,17 @@ def _check_reading(source):
         )
 
 
-def _cut(dataset, fitted, validation_fraction, split_seed):
+def _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed):
     train_rows, validation_rows = stratified_cut(
         dataset.train.y, validation_fraction, split_seed, dataset.train.groups
     )
+    notes = list(dataset.remarks)
+    if train_examples:
+        left = len(train_rows)
+        groups = None if dataset.train.groups is None else dataset.train.groups[train_rows]
+        chosen = stratified_subset(dataset.train.y[train_rows], train_examples, subset_seed, groups)
+        train_rows = train_rows[chosen]
+        notes.append(remarks.subset(len(train_rows), left, train_examples))
     info = DataInfo(
         name=dataset.name,
         version=dataset.version,
@@ -123,7 +149,7 @@ def _cut(dataset, fitted, validation_fraction, split_seed):
             "test": dataset.test_count,
         },
         reading=dataset.reading,
-        remarks=tuple(dataset.remarks),
+        remarks=tuple(notes),
     )
     return Splits(
         train=fitted(dataset.train.take(train_rows)),

@@ -46,6 +46,18 @@ def classes(class_names, train_counts, test_counts, given):
     return lines
 
 
+def subset(count, left, wanted):
+    """Returns a line on a subset of the training examples.
+
+    Args:
+        count: Examples in it.
+        left: Examples there were to choose from.
+        wanted: Examples asked for; another number where groups are kept whole.
+    """
+    line = f"trained on {count:,} of the {left:,} training examples"
+    return line if count == wanted else f"{line}: whole groups, {wanted:,} were asked for"
+
+
 def copies(ids, labels, class_names, names):
     """Returns lines on examples that occur more than once.
 

@@ -21,14 +21,14 @@ def check_fraction(fraction):
     return fraction
 
 
-def check_seed(seed):
-    """Returns the seed if NumPy's frozen generator takes it.
+def check_seed(seed, name="split_seed"):
+    """Returns the seed, called `name` in a message, if NumPy's frozen generator takes it.
 
     Raises:
         UsageError: It is negative or does not fit 32 bits.
     """
     if not 0 <= seed < 2**32:
-        raise UsageError(f"split_seed must be in 0 to {2**32 - 1}, got {seed}")
+        raise UsageError(f"{name} must be in 0 to {2**32 - 1}, got {seed}")
     return seed
 
 

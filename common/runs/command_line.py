@@ -9,7 +9,14 @@ import typing
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
 from common.runs import recorded
-from common.runs.config import field_names, preset, read_config_file
+from common.runs.config import (
+    bounds_text,
+    declared_bounds,
+    field_names,
+    field_types,
+    preset,
+    read_config_file,
+)
 
 
 def parse_recipe(module, args, options_class, *, prog, description):
@@ -94,6 +101,7 @@ def parse(cls, args, *, prog, description, default=None):
                 description=description,
                 default=default,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
+                registry=_bounds_in_help(),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -107,6 +115,39 @@ def parse(cls, args, *, prog, description, default=None):
             message.append(line)
         text = re.sub(r"\s+", " ", " ".join(message)).strip()
         raise UsageError(f"{text} (see {prog} --help)") from None
+
+
+def _bounds_in_help():
+    """Returns tyro's rules for a dataclass, with the bounds of a field behind its description."""
+    import tyro
+    from tyro.constructors import ConstructorRegistry
+
+    registry, at_work = ConstructorRegistry(), set()
+
+    @registry.struct_rule
+    def rule(info):
+        if not dataclasses.is_dataclass(info.type) or info.type in at_work:
+            return None
+        # tyro's own rule, which this one stands before.
+        at_work.add(info.type)
+        try:
+            found = ConstructorRegistry.get_struct_spec(info)
+        finally:
+            at_work.discard(info.type)
+        bounds = declared_bounds(info.type)
+        return dataclasses.replace(
+            found, fields=tuple(_with_bounds(field, bounds[field.name]) for field in found.fields)
+        )
+
+    def _with_bounds(field, bounds):
+        if not bounds:
+            return field
+        hint = tyro.conf.arg(
+            help_behavior_hint=lambda default: f"({bounds_text(bounds)}) (default: {default})"
+        )
+        return dataclasses.replace(field, type=typing.Annotated[field.type, hint])
+
+    return registry
 
 
 def given_fields(cls, args):
@@ -124,7 +165,7 @@ def given_fields(cls, args):
 def leaves(cls):
     """Returns the types of a dataclass's fields by name, those of nested dataclasses in their place."""
     found = {}
-    for name, hint in typing.get_type_hints(cls).items():
+    for name, hint in field_types(cls).items():
         found |= leaves(hint) if dataclasses.is_dataclass(hint) else {name: hint}
     return found
 

@@ -61,6 +61,18 @@ class Options:
     """Show tracebacks of errors."""
 
 
+def needs_fit(module, config, source):
+    """Returns whether a recipe fits its presets to the data: they are made for the built-in sets, whole.
+
+    Args:
+        module: The recipe's `train` module.
+        config: Config.
+        source: Source.
+    """
+    other = not source.built_in or getattr(config, "train_examples", 0) > 0
+    return other and hasattr(module, "fit_to")
+
+
 class Run:
     """One training in one folder.
 
@@ -121,7 +133,7 @@ class Run:
         return False
 
     def fit_to_data(self, module, given):
-        """Lets the recipe fit the Config of a new run to the size of the user's own data.
+        """Lets the recipe fit the Config of a new run to the user's own data, or to a subset.
 
         A run that goes on keeps what it was started with: `check` has read it.
 
@@ -129,7 +141,7 @@ class Run:
             module: The recipe's `train` module.
             given: Names of the fields that the user chose.
         """
-        if self.config is self.asked and not self.source.built_in and hasattr(module, "fit_to"):
+        if self.config is self.asked and needs_fit(module, self.asked, self.source):
             examples = len(self.load(module.load_data).train)
             self.config = module.fit_to(self.asked, examples, given)
 

@@ -9,8 +9,8 @@ from common.basics import child
 from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.basics.flags import flag
-from common.runs import config as configuration
 from common.runs import headline
+from common.runs.config import PositiveInt, check_bounds
 from common.runs.run import Options, Run, read_metrics
 
 
@@ -18,12 +18,12 @@ from common.runs.run import Options, Run, read_metrics
 class TrainOptions(Options):
     """How and where a training takes place, and how often."""
 
-    seeds: int = 1
+    seeds: PositiveInt = 1
     """Seeds to train with, from --seed on: each a run in a folder of its own (with --run-dir, in it).
     The same command goes on where it stopped; mean and deviation at the end."""
 
     def __post_init__(self):
-        configuration.require(self, minimum=1, seeds=self.seeds)
+        check_bounds(self)
 
 
 def train(name, config, options, preset, words):

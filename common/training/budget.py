@@ -6,6 +6,8 @@ network answers as it did at the start.
 
 import dataclasses
 
+from common.runs.run import needs_fit
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
@@ -45,7 +47,7 @@ def _steps(examples, batch_size):
 
 
 def fit_to_data(module, config, given, source):
-    """Returns the Config that a search starts from, fitted to the user's own data as a run's is.
+    """Returns the Config that a search starts from, fitted to its data as a run's is.
 
     Args:
         module: The recipe's `train` module.
@@ -53,7 +55,7 @@ def fit_to_data(module, config, given, source):
         given: Names of the fields that the user chose.
         source: Source.
     """
-    if source.built_in or not hasattr(module, "fit_to"):
+    if not needs_fit(module, config, source):
         return config
     return module.fit_to(config, len(module.load_data(config, source).train), given)
 
@@ -74,7 +76,8 @@ def describe(run, splits):
     )
     if (config.epochs, config.batch_size) == (asked.epochs, asked.batch_size):
         return line
+    data = "the subset" if run.source.built_in else "your data"
     return (
-        f"{line} (fitted to your data; preset {run.preset} has {asked.epochs} in batches of "
+        f"{line} (fitted to {data}; preset {run.preset} has {asked.epochs} in batches of "
         f"{asked.batch_size}; --epochs and --batch-size choose others)"
     )

@@ -14,7 +14,7 @@ from common.basics.files import (
     write_json_atomic,
     write_text_atomic,
 )
-from common.runs import config as configuration
+from common.runs.config import NonNegativeInt, PositiveInt
 from common.tuning import measures
 from common.tuning import sweep as sweeps
 from common.tuning.choice import METHODS, check_method
@@ -32,14 +32,10 @@ class Options(SearchOptions):
 
     methods: str = ",".join(METHODS)
     """Names by comma; tpe is left out where Optuna is not installed."""
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Searches of each method, with search seeds 0 to n - 1."""
-    retrain: int = 1
+    retrain: NonNegativeInt = 1
     """New seeds to train the winner of each search with; 0: none."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        configuration.require(self, minimum=1, seeds=self.seeds)
 
 
 def command(name, words):

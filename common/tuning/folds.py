@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from common.basics.errors import RecipeError
+from common.data.subset import stratified_subset
 from common.data.types import Split, Splits
 from common.tuning.begun import check_data
 
@@ -32,6 +33,10 @@ class DataCache:
             OtherDataError: It is not the data that the search was begun with.
             RecipeError: It cannot be cut into so many folds.
         """
+        # A subset is cut from the training part of each fold: its validation part stays whole.
+        count = getattr(config, "train_examples", 0) if folds > 1 else 0
+        if count:
+            config = dataclasses.replace(config, train_examples=0)
         if self.loaded is None or self._values(config) != self.values:
             recorder = _Recorder(config)
             loaded = self.load_data(recorder, self.source)
@@ -46,8 +51,9 @@ class DataCache:
             self.fold = None
         if folds == 1:
             return self.loaded
-        if self.fold != (fold, folds):
-            self.fold_splits, self.fold = cut(self.loaded, fold, folds), (fold, folds)
+        if self.fold != (fold, folds, count):
+            self.fold_splits = cut(self.loaded, fold, folds, count)
+            self.fold = fold, folds, count
         return self.fold_splits
 
     def _values(self, config):
@@ -69,11 +75,11 @@ def _no_test():
     raise AssertionError("a search must not read the test split")
 
 
-def cut(splits, fold, folds):
+def cut(splits, fold, folds, train_examples=0):
     """Returns fold `fold` of the training and validation examples together; classes are stratified.
 
     The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
-    one fold.
+    one fold. Of the training part `train_examples` are kept, of classes only; 0: all.
 
     Raises:
         RecipeError: There are fewer examples, or groups of them, than folds: of a class, or in all.
@@ -99,6 +105,9 @@ def cut(splits, fold, folds):
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(folds, shuffle=True, random_state=0)
     rows, validation = list(splitter.split(np.zeros(len(y)), labels, groups))[fold]
+    if train_examples:
+        of_rows = None if groups is None else groups[rows]
+        rows = rows[stratified_subset(labels[rows], train_examples, groups=of_rows)]
     counts = splits.info.counts | {"train": len(rows), "validation": len(validation)}
     return Splits(
         train=whole.take(rows),

@@ -6,7 +6,7 @@ from pathlib import Path
 from common.basics.errors import UsageError, near_match
 from common.basics.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
-from common.runs import config as configuration
+from common.runs.config import NonNegativeInt, PositiveInt, check_bounds
 from common.training import budget
 
 
@@ -14,19 +14,19 @@ from common.training import budget
 class SearchOptions:
     """How long to search, by what, from which configuration and on which data."""
 
-    trials: int = 30
+    trials: PositiveInt = 30
     """Trials in all, and with hyperband or when methods are compared the epochs of as many full
     trainings. A larger number extends a sweep that is finished."""
-    folds: int = 1
+    folds: PositiveInt = 1
     """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
-    workers: int = 1
+    workers: PositiveInt = 1
     """Trials at a time on this machine; they share its cores."""
     objective: str | None = None
     """What makes a trial the better one: val_loss, or the figure of the recipe's task (None), e.g.
     val_accuracy. val_loss only where no tuned field changes the loss itself."""
     prune: bool = True
     """Stop a trial that is worse than the median of the others at the same epoch."""
-    retrain: int = 3
+    retrain: NonNegativeInt = 3
     """New seeds to train each winner with at the end; 0: none."""
     fresh: bool = False
     """Delete what the sweep folder holds and start over."""
@@ -47,10 +47,7 @@ class SearchOptions:
     """Show tracebacks of errors."""
 
     def __post_init__(self):
-        configuration.require(
-            self, minimum=1, trials=self.trials, folds=self.folds, workers=self.workers
-        )
-        configuration.require(self, minimum=0, retrain=self.retrain)
+        check_bounds(self)
 
     @property
     def source(self):

@@ -12,6 +12,7 @@ from common.basics.files import write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
+from common.runs.config import NonNegativeInt, PositiveInt
 from common.tuning import begun, fixed, measures
 from common.tuning.choice import METHODS, check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
@@ -30,9 +31,9 @@ class Options(SearchOptions):
 
     method: Literal[METHODS] = "bayesian"
     """How points are chosen; tpe needs the extra [optuna]."""
-    search_seed: int = 0
+    search_seed: NonNegativeInt = 0
     """Seed of the search. The training seed (--seed) is the same in all trials."""
-    retrain_epochs: int | None = None
+    retrain_epochs: PositiveInt | None = None
     """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
     those that were searched. None: as in the trials."""
     retrain_start: bool = True
@@ -41,12 +42,6 @@ class Options(SearchOptions):
     storage: str | None = None
     """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
     the same command on each joins the sweep. None: files in the sweep folder."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        configuration.require(self, minimum=0, search_seed=self.search_seed)
-        if self.retrain_epochs is not None:
-            configuration.require(self, minimum=1, retrain_epochs=self.retrain_epochs)
 
 
 def command(name, words):

@@ -11,10 +11,20 @@ README.md beside this file.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from common.basics.errors import UsageError
-from common.runs.config import require, require_seed
+from common.runs.config import (
+    AtMost,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -25,71 +35,52 @@ TASK = Classification("image")
 class Config:
     """Hyperparameters. The defaults are those of the documents (preset `article`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, order of examples, augmentation and dropout."""
-    validation_fraction: float = 0.15
+    validation_fraction: Fraction = 0.15
     """Share of the training split set aside, stratified, to choose the epoch."""
+    train_examples: NonNegativeInt = 0
+    """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
     architecture: Literal["plain", "blocks"] = "plain"
     """plain: the network of preset article; blocks: batch-normalised, pools early."""
-    stem_filters: int = 32
+    stem_filters: PositiveInt = 32
     """Filters of the first convolution (blocks only)."""
-    filters: tuple[int, ...] = (32, 64)
+    filters: tuple[PositiveInt, ...] = (32, 64)
     """Filters of each block; each halves the image."""
-    dense_units: int = 128
+    dense_units: PositiveInt = 128
     """Width of the dense layer before the softmax (plain only)."""
-    dropout_rate: float = 0.5
+    dropout_rate: Rate = 0.5
     """Dropout before the softmax."""
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """Probability mass spread evenly over all classes."""
     flip: bool = False
     """Augmentation: mirror each image left to right with probability 1/2."""
-    shift: int = 0
+    shift: Annotated[NonNegativeInt, AtMost(16)] = 0
     """Augmentation: largest shift, pixels; the border is reflected."""
     optimizer: Literal["adam", "sgd", "muon"] = "adam"
     """adam; sgd with Nesterov momentum 0.9; or muon (Jordan 2024), with the same, which gives the
     convolutions orthogonal steps and Adam's to the rest."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     """Decoupled decay of weights per step, as a share of the learning rate."""
-    ema_momentum: float = 0.0
+    ema_momentum: Rate = 0.0
     """Momentum of the moving average of weights that is validated and kept; 0: no average."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Learning rate over time; one_cycle: warm-up over a 20th of the steps, then a cosine to 0."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Learning rate; with one_cycle its peak."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count more in the loss, so that every class counts the same."""
-    batch_size: int = 32
+    batch_size: PositiveInt = 32
     """Examples per step."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
     """What products are computed in while training; auto: mixed_bfloat16 where it is fast."""
-    epochs: int = 10
+    epochs: PositiveInt = 10
     """Passes over the training split."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(
-            self,
-            minimum=1,
-            stem_filters=self.stem_filters,
-            filters=self.filters,
-            dense_units=self.dense_units,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-        )
-        require(
-            self,
-            minimum=0,
-            below=1,
-            dropout_rate=self.dropout_rate,
-            label_smoothing=self.label_smoothing,
-            ema_momentum=self.ema_momentum,
-        )
-        require(self, minimum=0, maximum=16, shift=self.shift)
-        require_seed(self)
-        require(self, minimum=0, weight_decay=self.weight_decay)
-        require(self, above=0, learning_rate=self.learning_rate)
+        check_bounds(self)
         # Each block halves 32 x 32 pixels; the stem of `blocks` has taken one of them before.
         deepest = {"plain": 5, "blocks": 4}[self.architecture]
         if len(self.filters) > deepest:
@@ -157,13 +148,7 @@ BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
 def fit_to(config, examples, given):
-    """Returns the Config for a user's own data: with few images smaller batches and more epochs.
-
-    Args:
-        config: Config.
-        examples: Number of training images.
-        given: Names of the fields that the user chose, which stay.
-    """
+    """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     changes = {}
     if config.optimizer == "sgd" and "learning_rate" not in given:
@@ -185,6 +170,7 @@ def load_data(config, source):
         image_size=(32, 32),
         channels=3,
         validation_fraction=config.validation_fraction,
+        train_examples=config.train_examples,
     )
 
 

@@ -11,9 +11,19 @@ accuracy and time, with the spread over seeds: README.md beside this file.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.runs.config import require, require_seed
+from common.runs.config import (
+    AtMost,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -24,11 +34,13 @@ TASK = Classification("image")
 class Config:
     """Hyperparameters. The defaults are He et al.'s for ResNet-20 (preset `article`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, order of examples and augmentation."""
-    validation_fraction: float = 0.1
+    validation_fraction: Fraction = 0.1
     """Share of the training split set aside, stratified: the paper's 45,000 / 5,000."""
-    blocks_per_stage: int = 3
+    train_examples: NonNegativeInt = 0
+    """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
+    blocks_per_stage: PositiveInt = 3
     """n; the depth is 6 n + 2."""
     residual: bool = True
     """Shortcuts; without them the plain network of the same depth."""
@@ -36,56 +48,39 @@ class Config:
     """Where shapes differ: A pads with zeros (no parameters), B projects with a 1 x 1 convolution."""
     zero_gamma: bool = False
     """Start the last batch normalisation of each block at 0: every block begins as the identity."""
-    weight_decay: float = 1e-3
+    weight_decay: NonNegativeFloat = 1e-3
     """Decay of kernels per step, as a share of the learning rate. The paper's L2 penalty of 1e-4
     passes through the momentum, which multiplies it by 1 / (1 - 0.9): decoupled, it is 1e-3."""
     flip: bool = True
     """Augmentation: mirror each image left to right with probability 1/2."""
-    shift: int = 4
+    shift: Annotated[NonNegativeInt, AtMost(16)] = 4
     """Augmentation: pad by this many zero pixels and crop at random."""
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """Probability mass spread evenly over all classes."""
     optimizer: Literal["sgd", "muon"] = "sgd"
     """sgd, or muon (Jordan 2024): orthogonal steps for the convolutions, Adam's for the rest. Both with
     momentum 0.9. What is a good rate or decay for one is not for the other."""
     schedule: Literal["drops", "one_cycle"] = "drops"
     """drops: divided by 10 at 1/2 and 3/4 of the epochs; one_cycle: warm-up, then a cosine to 0."""
-    learning_rate: float = 0.1
+    learning_rate: PositiveFloat = 0.1
     """First learning rate; with one_cycle its peak."""
     nesterov: bool = False
     """Nesterov's form of the momentum."""
-    warmup_steps: int = 0
+    warmup_steps: NonNegativeInt = 0
     """Steps at a tenth of the learning rate first (drops only); the paper needs 400 for depth 110."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count more in the loss, so that every class counts the same."""
-    batch_size: int = 128
+    batch_size: PositiveInt = 128
     """Examples per step."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     """What products are computed in while training; auto: mixed_bfloat16 where it is fast."""
-    epochs: int = 182
+    epochs: PositiveInt = 182
     """Passes over the training split: 182 x 352 steps are the paper's 64,000."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
-        require_seed(self)
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(
-            self,
-            minimum=1,
-            blocks_per_stage=self.blocks_per_stage,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-        )
-        require(self, minimum=0, below=1, label_smoothing=self.label_smoothing)
-        require(self, minimum=0, maximum=16, shift=self.shift)
-        require(
-            self,
-            minimum=0,
-            weight_decay=self.weight_decay,
-            warmup_steps=self.warmup_steps,
-        )
-        require(self, above=0, learning_rate=self.learning_rate)
+        check_bounds(self)
 
 
 SHORT = Config(
@@ -140,13 +135,7 @@ BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
 def fit_to(config, examples, given):
-    """Returns the Config for a user's own data: with few images smaller batches and more epochs.
-
-    Args:
-        config: Config.
-        examples: Number of training images.
-        given: Names of the fields that the user chose, which stay.
-    """
+    """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     changes = {}
     if config.optimizer == "sgd" and "learning_rate" not in given:
@@ -168,6 +157,7 @@ def load_data(config, source):
         image_size=(32, 32),
         channels=3,
         validation_fraction=config.validation_fraction,
+        train_examples=config.train_examples,
     )
 
 

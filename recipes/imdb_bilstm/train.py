@@ -11,9 +11,18 @@ README.md beside this file.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from common.runs.config import require, require_seed
+from common.runs.config import (
+    AtLeast,
+    Fraction,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -24,67 +33,49 @@ TASK = Classification("text")
 class Config:
     """Hyperparameters. The defaults are those of the documents (preset `article`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, order of examples and dropout."""
-    validation_fraction: float = 0.15
+    validation_fraction: Fraction = 0.15
     """Share of the training split set aside, stratified, to choose the epoch."""
-    vocabulary_size: int = 10_000
+    train_examples: NonNegativeInt = 0
+    """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
+    vocabulary_size: Annotated[int, AtLeast(3)] = 10_000
     """Ids in all: padding, unknown, and the most frequent words of the training split."""
-    max_tokens: int = 250
+    max_tokens: PositiveInt = 250
     """Words kept of each review, the last ones: that is where the verdict is."""
-    embedding_units: int = 64
+    embedding_units: PositiveInt = 64
     """Size of a word's vector."""
-    lstm_units: int = 64
+    lstm_units: PositiveInt = 64
     """Size of the state of each direction."""
     mask_padding: bool = True
     """Skip padding in the LSTM and in the pooling."""
     pooling: Literal["mean", "mean_max"] = "mean"
     """How a sequence becomes one vector: the mean, or the mean and the maximum."""
-    word_dropout_rate: float = 0.0
+    word_dropout_rate: Rate = 0.0
     """Share of words replaced by the unknown one while training."""
-    embedding_dropout_rate: float = 0.0
+    embedding_dropout_rate: Rate = 0.0
     """Dropout of whole embedding dimensions."""
-    dropout_rate: float = 0.0
+    dropout_rate: Rate = 0.0
     """Dropout before the output."""
     bucketing: bool = False
     """Put reviews of similar length into one batch, cut to the longest: less padding to compute."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate; with one_cycle its peak."""
-    clip_norm: float | None = None
+    clip_norm: PositiveFloat | None = None
     """Largest norm of the gradient over all weights; None: not clipped."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count more in the loss, so that every class counts the same."""
-    batch_size: int = 32
+    batch_size: PositiveInt = 32
     """Reviews per step."""
-    epochs: int = 3
+    epochs: PositiveInt = 3
     """Passes over the training split; that of preset article overfits from the third on."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
 
     def __post_init__(self):
-        require_seed(self)
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(self, minimum=3, vocabulary_size=self.vocabulary_size)
-        require(
-            self,
-            minimum=1,
-            max_tokens=self.max_tokens,
-            embedding_units=self.embedding_units,
-            lstm_units=self.lstm_units,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-        )
-        require(
-            self,
-            minimum=0,
-            below=1,
-            word_dropout_rate=self.word_dropout_rate,
-            embedding_dropout_rate=self.embedding_dropout_rate,
-            dropout_rate=self.dropout_rate,
-        )
-        require(self, above=0, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
+        check_bounds(self)
 
 
 PRESETS = {
@@ -125,13 +116,7 @@ BUDGET = Budget(steps=170, smallest_batch=16, most_epochs=12)
 
 
 def fit_to(config, examples, given):
-    """Returns the Config for a user's own data: with few texts smaller batches and more epochs.
-
-    Args:
-        config: Config.
-        examples: Number of training texts.
-        given: Names of the fields that the user chose, which stay.
-    """
+    """Returns the Config for few texts: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     changes = {}
     if "learning_rate" not in given:
@@ -148,7 +133,12 @@ def load_data(config, source):
     """Returns the Splits: texts as an object array of strings, and integer labels."""
     from common import data
 
-    return data.load_texts("imdb_reviews", source, validation_fraction=config.validation_fraction)
+    return data.load_texts(
+        "imdb_reviews",
+        source,
+        validation_fraction=config.validation_fraction,
+        train_examples=config.train_examples,
+    )
 
 
 def encode(run, texts):

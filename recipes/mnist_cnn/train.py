@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.basics.errors import UsageError
-from common.runs.config import require, require_seed
+from common.runs.config import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -24,68 +33,45 @@ TASK = Classification("image")
 class Config:
     """Hyperparameters. The defaults are those of the documents (preset `article`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, order of examples, augmentation and dropout."""
-    validation_fraction: float = 0.15
+    validation_fraction: Fraction = 0.15
     """Share of the training split set aside, stratified, to choose the epoch."""
+    train_examples: NonNegativeInt = 0
+    """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
     architecture: Literal["plain", "strided"] = "plain"
     """plain: the network of preset article; strided: batch-normalised, halves the image at once."""
-    filters: tuple[int, ...] = (64, 128)
+    filters: tuple[PositiveInt, ...] = (64, 128)
     """plain: filters of each block of two convolutions, at most 2; strided: of each of at most 4."""
-    dropout_rate: float = 0.5
+    dropout_rate: Rate = 0.5
     """Dropout before the softmax; strided: a third of it between convolutions as well."""
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """Probability mass spread evenly over all classes."""
-    shift: float = 0.0
+    shift: NonNegativeFloat = 0.0
     """Augmentation: largest shift, pixels."""
-    rotation: float = 0.0
+    rotation: NonNegativeFloat = 0.0
     """Augmentation: largest rotation, degrees; a 6 must not become a 9."""
-    scale: float = 0.0
+    scale: Rate = 0.0
     """Augmentation: largest relative change of size."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
-    learning_rate: float = 1e-3
+    learning_rate: PositiveFloat = 1e-3
     """Adam's learning rate; with one_cycle its peak."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     """Decoupled decay of kernels per step, as a share of the learning rate (AdamW)."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare classes count more in the loss, so that every class counts the same."""
-    batch_size: int = 128
+    batch_size: PositiveInt = 128
     """Examples per step."""
-    epochs: int = 20
+    epochs: PositiveInt = 20
     """Largest number of passes over the training split."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
-    patience: int | None = 2
+    patience: PositiveInt | None = 2
     """Epochs without a better score before training stops; None: train to the end."""
 
     def __post_init__(self):
-        require_seed(self)
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(
-            self,
-            minimum=1,
-            filters=self.filters,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            patience=self.patience,
-        )
-        require(
-            self,
-            minimum=0,
-            below=1,
-            dropout_rate=self.dropout_rate,
-            label_smoothing=self.label_smoothing,
-            scale=self.scale,
-        )
-        require(
-            self,
-            minimum=0,
-            shift=self.shift,
-            rotation=self.rotation,
-            weight_decay=self.weight_decay,
-        )
-        require(self, above=0, learning_rate=self.learning_rate)
+        check_bounds(self)
         # Convolutions without padding and pooling leave nothing of 28 x 28 pixels after these.
         deepest = {"plain": 2, "strided": 4}[self.architecture]
         if len(self.filters) > deepest:
@@ -131,13 +117,7 @@ BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
 def fit_to(config, examples, given):
-    """Returns the Config for a user's own data: with few images smaller batches and more epochs.
-
-    Args:
-        config: Config.
-        examples: Number of training images.
-        given: Names of the fields that the user chose, which stay.
-    """
+    """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     if config.patience is not None and "patience" not in given:
         # As long as before, in steps.
@@ -156,6 +136,7 @@ def load_data(config, source):
         image_size=(28, 28),
         channels=1,
         validation_fraction=config.validation_fraction,
+        train_examples=config.train_examples,
     )
 
 

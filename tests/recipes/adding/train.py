@@ -5,7 +5,7 @@ recipes train adding --data sample
 
 from dataclasses import dataclass
 
-from common.runs.config import require, require_seed
+from common.runs.config import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
 from common.tasks.regression import Regression
 
 TASK = Regression()
@@ -15,33 +15,23 @@ TASK = Regression()
 class Config:
     """Hyperparameters."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights and order."""
-    validation_fraction: float = 0.25
+    validation_fraction: Fraction = 0.25
     """Share of the training split to validate on."""
-    steps: int = 8
+    steps: PositiveInt = 8
     """Length of a sequence."""
-    units: int = 16
+    units: PositiveInt = 16
     """Width of the hidden layer."""
-    learning_rate: float = 0.01
+    learning_rate: PositiveFloat = 0.01
     """Learning rate."""
-    batch_size: int = 16
+    batch_size: PositiveInt = 16
     """Examples per step."""
-    epochs: int = 2
+    epochs: PositiveInt = 2
     """Passes over the training split."""
 
     def __post_init__(self):
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(self, above=0, learning_rate=self.learning_rate)
-        require(
-            self,
-            minimum=1,
-            steps=self.steps,
-            units=self.units,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-        )
-        require_seed(self)
+        check_bounds(self)
 
 
 PRESETS = {"best": Config(epochs=20), "article": Config()}

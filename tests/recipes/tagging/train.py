@@ -5,7 +5,7 @@ recipes train tagging --data sample
 
 from dataclasses import dataclass
 
-from common.runs.config import require, require_seed
+from common.runs.config import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
 from common.tasks.tokens import TokenClassification
 
 TASK = TokenClassification()
@@ -15,24 +15,21 @@ TASK = TokenClassification()
 class Config:
     """Hyperparameters."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights and order."""
-    validation_fraction: float = 0.25
+    validation_fraction: Fraction = 0.25
     """Share of the training split to validate on."""
-    units: int = 12
+    units: PositiveInt = 12
     """Filters of the convolution."""
-    learning_rate: float = 0.01
+    learning_rate: PositiveFloat = 0.01
     """Learning rate."""
-    batch_size: int = 16
+    batch_size: PositiveInt = 16
     """Examples per step."""
-    epochs: int = 2
+    epochs: PositiveInt = 2
     """Passes over the training split."""
 
     def __post_init__(self):
-        require(self, above=0, below=1, validation_fraction=self.validation_fraction)
-        require(self, above=0, learning_rate=self.learning_rate)
-        require(self, minimum=1, units=self.units, batch_size=self.batch_size, epochs=self.epochs)
-        require_seed(self)
+        check_bounds(self)
 
 
 PRESETS = {"best": Config(epochs=20), "article": Config()}
