@@ -9,7 +9,7 @@ import numpy as np
 
 from common.data import Source
 from common.runs import registry
-from common.runs.config import field_types
+from common.runs.bounds import field_types
 from common.runs.run import Options, Run
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from common.basics.errors import SYNONYMS, UsageError, near_match
 from common.basics.flags import flag
-from common.runs import command_line, registry
+from common.runs import bounds, command_line, registry
 from common.runs import config as configuration
-from common.runs.config import AtLeast, AtMost, Fraction, NonNegativeInt, PositiveInt
+from common.runs.bounds import AtLeast, AtMost, Fraction, NonNegativeInt, PositiveInt
 from common.runs.run import Options
 
 
@@ -38,7 +38,7 @@ class Config:
     """May be none."""
 
     def __post_init__(self):
-        configuration.check_bounds(self)
+        bounds.check_bounds(self)
 
 
 def parse(*words, default=None):

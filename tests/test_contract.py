@@ -11,7 +11,7 @@ import pytest
 from common.basics.backend import jit_compile
 from common.basics.flags import words
 from common.data import Source
-from common.runs import command_line, headline, registry
+from common.runs import bounds, command_line, headline, registry
 from common.runs import config as configuration
 from common.runs.run import Run, open_finished
 from common.runs.scores import read as read_scores
@@ -106,8 +106,8 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
 
 def test_values_that_no_training_can_use_are_refused(name):
     cls = registry.load(name).Config
-    refused = [("seed", configuration.LARGEST_SEED + 1), ("seed", -1)]
-    for field, hint in configuration.field_types(cls).items():
+    refused = [("seed", bounds.LARGEST_SEED + 1), ("seed", -1)]
+    for field, hint in bounds.field_types(cls).items():
         if hint in (float, float | None):
             refused += [(field, value) for value in map(float, ("inf", "-inf", "nan"))]
         if typing.get_origin(hint) is tuple:
@@ -115,7 +115,7 @@ def test_values_that_no_training_can_use_are_refused(name):
     for field, value in refused:
         with pytest.raises(configuration.UsageError, match=field):
             cls(**{field: value})
-    assert cls(seed=configuration.LARGEST_SEED).seed == configuration.LARGEST_SEED
+    assert cls(seed=bounds.LARGEST_SEED).seed == bounds.LARGEST_SEED
 
 
 def test_a_subset_of_the_training_split_can_be_asked_for(name):

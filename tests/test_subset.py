@@ -12,7 +12,7 @@ from common.data.subset import stratified_subset
 from common.runs import registry
 from common.runs.run import Options, Run
 from common.training import budget
-from common.tuning.tuner import DataCache, cut
+from common.tuning.folds import DataCache, cut
 from tests import toy_sweep
 
 UNEQUAL = np.repeat([0, 1, 2], [100, 31, 7])

@@ -13,6 +13,7 @@ from common.basics.errors import RecipeError, UsageError
 from common.basics.files import locked, read_json, write_text_atomic
 from common.runs import command_line, registry
 from common.runs import config as configuration
+from common.runs.bounds import PositiveInt, check_bounds
 from common.studies import results, tables
 
 
@@ -24,7 +25,7 @@ class Arguments:
     interrupted series goes on where it stopped.
     """
 
-    seeds: configuration.PositiveInt = 3
+    seeds: PositiveInt = 3
     """Seeds 0 to n - 1."""
     presets: str = "best,article"
     """Names of presets, separated by commas."""
@@ -53,7 +54,7 @@ def results_command(words):
         prog=f"recipes results {name}",
         description=inspect.getdoc(Arguments),
     )
-    configuration.check_bounds(arguments)
+    check_bounds(arguments)
     if arguments.search is not None:
         from common.tuning import evidence
 

@@ -9,14 +9,8 @@ import typing
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
 from common.runs import recorded
-from common.runs.config import (
-    bounds_text,
-    declared_bounds,
-    field_names,
-    field_types,
-    preset,
-    read_config_file,
-)
+from common.runs.bounds import bounds_text, declared_bounds, field_types
+from common.runs.config import field_names, preset, read_config_file
 
 
 def parse_recipe(module, args, options_class, *, prog, description):

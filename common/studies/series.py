@@ -10,7 +10,7 @@ from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.basics.flags import flag
 from common.runs import headline
-from common.runs.config import PositiveInt, check_bounds
+from common.runs.bounds import PositiveInt, check_bounds
 from common.runs.run import Options, Run, read_metrics
 
 

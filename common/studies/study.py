@@ -14,6 +14,7 @@ from common.basics.files import read_json
 from common.basics.source import AS_IT_COMES, Reading
 from common.runs import config as configuration
 from common.runs import registry
+from common.runs.bounds import PositiveInt, check_bounds
 from common.runs.run import Options, Run
 
 SIZE = "train_examples"
@@ -36,9 +37,9 @@ class Study:
     """Name of the preset that all arms start from."""
     arms: dict
     """Name of an arm -> the fields that it sets. The first one is the reference."""
-    sizes: tuple[int, ...] | None = None
+    sizes: tuple[PositiveInt, ...] | None = None
     """Numbers of training examples; every arm is trained with each. None: with all there are."""
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Trainings of each arm, with seeds 0 to n - 1."""
     settings: dict = dataclasses.field(default_factory=dict)
     """Fields that all arms set."""
@@ -46,7 +47,7 @@ class Study:
     """The arm that the others are compared with, where it is not the first."""
 
     def __post_init__(self):
-        configuration.require(self, minimum=1, seeds=self.seeds, sizes=self.sizes)
+        check_bounds(self)
         if len(self.arms) < 2:
             raise UsageError(f"a study compares two arms or more, this has {len(self.arms)}")
         for arm in self.arms:
@@ -69,13 +70,13 @@ class StudyOptions:
     interrupted one goes on: the same command again.
     """
 
-    seeds: int | None = None
+    seeds: PositiveInt | None = None
     """Trainings of each arm, with seeds 0 to n - 1 (default: as the study says)."""
-    workers: int = 1
+    workers: PositiveInt = 1
     """Trainings at a time, each with its share of the cores; with several, their words go to logs."""
     arms: str | None = None
     """Only these arms, separated by commas (default: all)."""
-    epochs: int | None = None
+    epochs: PositiveInt | None = None
     """Epochs of every training (default: as the study says)."""
     data: str = "full"
     """'full' (the real data set), 'sample' (built in, small, no network), or a path to your own data."""
@@ -90,9 +91,7 @@ class StudyOptions:
     """Show tracebacks of errors."""
 
     def __post_init__(self):
-        configuration.require(
-            self, minimum=1, seeds=self.seeds, workers=self.workers, epochs=self.epochs
-        )
+        check_bounds(self)
         if self.record and (self.data != "full" or self.arms or self.epochs):
             raise UsageError(
                 "--record takes the whole study on the real data: leave out --data, --arms and --epochs, "

@@ -14,7 +14,7 @@ from common.basics.files import (
     write_json_atomic,
     write_text_atomic,
 )
-from common.runs.config import NonNegativeInt, PositiveInt
+from common.runs.bounds import NonNegativeInt, PositiveInt
 from common.tuning import measures
 from common.tuning import sweep as sweeps
 from common.tuning.choice import METHODS, check_method

@@ -12,7 +12,7 @@ from common.basics.files import write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.config import NonNegativeInt, PositiveInt
+from common.runs.bounds import NonNegativeInt, PositiveInt
 from common.tuning import begun, fixed, measures
 from common.tuning.choice import METHODS, check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of

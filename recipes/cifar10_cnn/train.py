@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from common.basics.errors import UsageError
-from common.runs.config import (
+from common.runs.bounds import (
     AtMost,
     Fraction,
     NonNegativeFloat,

@@ -13,7 +13,7 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from common.runs.config import (
+from common.runs.bounds import (
     AtLeast,
     Fraction,
     NonNegativeInt,

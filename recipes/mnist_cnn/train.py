@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.basics.errors import UsageError
-from common.runs.config import (
+from common.runs.bounds import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,

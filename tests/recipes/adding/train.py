@@ -5,7 +5,7 @@ recipes train adding --data sample
 
 from dataclasses import dataclass
 
-from common.runs.config import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
+from common.runs.bounds import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
 from common.tasks.regression import Regression
 
 TASK = Regression()

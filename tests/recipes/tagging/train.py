@@ -5,7 +5,7 @@ recipes train tagging --data sample
 
 from dataclasses import dataclass
 
-from common.runs.config import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
+from common.runs.bounds import Fraction, PositiveFloat, PositiveInt, Seed, check_bounds
 from common.tasks.tokens import TokenClassification
 
 TASK = TokenClassification()
