@@ -1,11 +1,15 @@
-"""What a data set is made of."""
+"""What a data set is made of. No NumPy before there is data: recipes declare theirs without."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
+import typing
 from collections.abc import Callable
 
-import numpy as np
+if typing.TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ class Split:
 
     def take(self, rows):
         """Returns the Split of the given rows (integer indices), in their order."""
+        import numpy as np
+
         # Indexing the plain array under a memory map is several times faster than the map itself.
         groups = None if self.groups is None else self.groups[rows]
         return Split(np.asarray(self.x)[rows], np.asarray(self.y)[rows], groups)

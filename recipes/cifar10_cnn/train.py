@@ -13,6 +13,7 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common import data
 from common.basics.errors import UsageError
 from common.runs.config import require, require_seed
 from common.training.budget import Budget
@@ -172,17 +173,19 @@ def fit_to(config, examples, given):
     return replace(fitted, **changes)
 
 
+DATA = data.ImageSet(
+    "cifar10",
+    "CIFAR-10",
+    image_size=(32, 32),
+    channels=3,
+    sample="shapes",
+    host="www.cs.toronto.edu",
+)
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
-    from common import data
-
-    return data.load_images(
-        "cifar10",
-        source,
-        image_size=(32, 32),
-        channels=3,
-        validation_fraction=config.validation_fraction,
-    )
+    return data.load_images(DATA, source, validation_fraction=config.validation_fraction)
 
 
 def make_optimizer(config, steps):

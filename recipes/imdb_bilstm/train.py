@@ -13,6 +13,7 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common import data
 from common.runs.config import require, require_seed
 from common.training.budget import Budget
 
@@ -141,11 +142,18 @@ def fit_to(config, examples, given):
     return replace(fitted, **changes)
 
 
+DATA = data.TextSet(
+    "imdb_reviews",
+    "IMDB reviews",
+    config="plain_text",
+    sample="reviews",
+    host="ai.stanford.edu",
+)
+
+
 def load_data(config, source):
     """Returns the Splits: texts as an object array of strings, and integer labels."""
-    from common import data
-
-    return data.load_texts("imdb_reviews", source, validation_fraction=config.validation_fraction)
+    return data.load_texts(DATA, source, validation_fraction=config.validation_fraction)
 
 
 def encode(run, texts):

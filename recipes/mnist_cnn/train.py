@@ -12,6 +12,7 @@ the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common import data
 from common.basics.errors import UsageError
 from common.runs.config import require, require_seed
 from common.training.budget import Budget
@@ -143,17 +144,12 @@ def fit_to(config, examples, given):
     return fitted
 
 
+DATA = data.ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 28, 28, 1)` and integer labels."""
-    from common import data
-
-    return data.load_images(
-        "mnist",
-        source,
-        image_size=(28, 28),
-        channels=1,
-        validation_fraction=config.validation_fraction,
-    )
+    return data.load_images(DATA, source, validation_fraction=config.validation_fraction)
 
 
 def train(config, run):
