@@ -14,7 +14,7 @@ from common.data import Source
 from common.runs import command_line, registry
 from common.runs import config as configuration
 from common.runs.run import Options, Run, open_finished
-from common.studies import results
+from common.studies import results, tables
 from common.training.batches import inference_batches, predict
 from common.training.fit import parameter_count
 from common.training.loading import load_model
@@ -74,7 +74,7 @@ def test_files_are_there(name):
         assert (folder / file).exists(), f"recipes/{name}/{file} is missing"
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert f"recipes train {name}" in readme, "the README shows no command"
-    for marker in (results.BEGIN, results.END, evidence.BEGIN, evidence.END):
+    for marker in (tables.BEGIN, tables.END, evidence.BEGIN, evidence.END):
         assert marker in readme, f"the README lacks the line {marker}"
     assert registry.summary(name)
 
