@@ -63,8 +63,8 @@ format: $(INSTALLED)  ## apply format and safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-data: $(INSTALLED)  ## download the real data sets and cache their arrays
-	@$(BIN)/python -m common.data $(ARGS)
+data: $(INSTALLED)  ## download the data sets that recipes declare, cache their arrays
+	@$(BIN)/python -m common.cli.data $(ARGS)
 
 train-%: $(INSTALLED)  ## train a recipe: make train-NAME ARGS="--preset article"
 	@$(BIN)/recipes train $* $(ARGS)

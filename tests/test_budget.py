@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from common.basics.source import Source
+from common.data.source import Source
 from common.runs import command_line, registry
 from common.runs import config as configuration
 from common.runs.run import Options, Run

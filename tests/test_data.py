@@ -11,16 +11,21 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
+from common.cli.data import declared
+from common.cli.data import main as prepare_data
 from common.data import (
+    ImageSet,
     Source,
     Split,
     Splits,
+    TextSet,
     cache,
     full,
     images,
@@ -29,19 +34,20 @@ from common.data import (
     sample,
     tfds_worker,
 )
-from common.data.__main__ import main as prepare_data
 from common.data.split import stratified_cut
+from common.runs import registry
 
 ROOT = Path(__file__).parent.parent
+MNIST = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
+SHAPES = ImageSet("cifar10", "CIFAR-10", image_size=(32, 32), channels=3, sample="shapes")
+REVIEWS = TextSet("imdb_reviews", "IMDB reviews", config="plain_text", sample="reviews")
 
 
 def load_mnist(data, image_size=(28, 28), channels=1, fraction=0.2, **kwargs):
     """Loads images in the form that MNIST recipes ask for."""
     return load_images(
-        "mnist",
+        dataclasses.replace(MNIST, image_size=image_size, channels=channels),
         data if isinstance(data, Source) else Source(str(data)),
-        image_size=image_size,
-        channels=channels,
         validation_fraction=fraction,
         **kwargs,
     )
@@ -50,7 +56,7 @@ def load_mnist(data, image_size=(28, 28), channels=1, fraction=0.2, **kwargs):
 def load_reviews(data, fraction=0.2):
     """Loads texts in the form that the IMDB recipe asks for."""
     source = data if isinstance(data, Source) else Source(str(data))
-    return load_texts("imdb_reviews", source, validation_fraction=fraction)
+    return load_texts(REVIEWS, source, validation_fraction=fraction)
 
 
 def random_images(*shape, seed=0):
@@ -122,13 +128,76 @@ def test_a_validation_fraction_outside_0_1_is_a_usage_error(fraction):
         load_reviews("sample", fraction=fraction)
 
 
-def test_an_unknown_data_set_and_a_bad_seed_are_usage_errors():
-    with pytest.raises(UsageError, match="did you mean 'cifar10'"):
-        load_images(
-            "cifar", Source("sample"), image_size=(8, 8), channels=3, validation_fraction=0.1
-        )
+def test_what_is_no_declaration_and_a_bad_seed_are_usage_errors():
+    for data_set in ("mnist", REVIEWS):
+        with pytest.raises(UsageError, match=r"ImageSet\(name, label, \.\.\.\) beside load_data"):
+            load_images(data_set, Source("sample"), validation_fraction=0.1)
+    with pytest.raises(UsageError, match=r"TextSet\(name, label, .*got ImageSet\(name='mnist'"):
+        load_texts(MNIST, Source("sample"), validation_fraction=0.1)
     with pytest.raises(UsageError, match="split_seed"):
         load_mnist("sample", split_seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("data_set", "change", "message"),
+    [
+        (MNIST, {"sample": "shape"}, "unknown image sample 'shape'.*did you mean 'shapes'"),
+        (MNIST, {"sample": "reviews"}, r"known: digits, shapes"),
+        (REVIEWS, {"sample": "digits"}, r"imdb_reviews: unknown text sample.*known: reviews"),
+        (MNIST, {"channels": 4}, "mnist: channels must be 1 or 3, got 4"),
+        (MNIST, {"image_size": (28,)}, "image_size must be height and width"),
+        (MNIST, {"image_size": (0, 28)}, "both at least 1"),
+    ],
+)
+def test_a_declaration_that_nothing_can_load_is_refused(data_set, change, message):
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(data_set, **change)
+
+
+def test_a_declaration_names_any_sample_of_its_kind():
+    fashion = ImageSet("fashion_mnist", "Fashion", image_size=(9, 7), channels=1, sample="shapes")
+    splits = load_images(fashion, Source("sample"), validation_fraction=0.1)
+    assert splits.info.name == "sample-shapes"
+    assert splits.train.x.shape == (1800, 9, 7, 1)
+
+
+# What recipes declare
+
+
+def test_a_recipe_is_imported_without_numpy():
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from common.runs import registry
+modules = [registry.load(name) for name in registry.names()]
+print(len(modules), [name for name in ("numpy", "keras", "tensorflow") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == f"{len(registry.names())} []", result.stderr
+
+
+def test_recipes_that_share_a_data_set_describe_it_alike():
+    found = declared()
+    assert {"mnist", "cifar10", "imdb_reviews"} <= set(found)
+    for name in registry.names():
+        data_set = registry.load(name).DATA
+        assert data_set == found[data_set.name]
+
+
+def test_make_data_prepares_what_recipes_declare(monkeypatch, capsys):
+    prepared = []
+
+    def prepare(data_set, data_dir):
+        prepared.append(data_set)
+        raise RecipeError("not today")
+
+    monkeypatch.setattr(full, "prepare", prepare)
+    assert prepare_data([]) == 1
+    assert prepared == list(declared().values())
+    assert "cifar10: not today" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        prepare_data(["nonsense"])
+    assert "recipes declare: cifar10, imdb_reviews, mnist" in capsys.readouterr().err
 
 
 # The samples
@@ -163,9 +232,7 @@ def test_the_digits_are_those_of_scikit_learn():
 def test_the_shapes_sample_is_not_told_by_colour():
     from sklearn.linear_model import LogisticRegression
 
-    splits = load_images(
-        "cifar10", Source("sample"), image_size=(32, 32), channels=3, validation_fraction=0.1
-    )
+    splits = load_images(SHAPES, Source("sample"), validation_fraction=0.1)
     assert splits.train.x.shape == (1800, 32, 32, 3)
     assert splits.test.x.shape == (500, 32, 32, 3)
     assert np.bincount(splits.test.y).tolist() == [50] * 10
@@ -230,10 +297,10 @@ def test_samples_need_no_network_and_no_heavy_import():
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from common.data import Source, load_images, load_texts
-sample = Source("sample")
-load_texts("imdb_reviews", sample, validation_fraction=0.1)
-load_images("mnist", sample, image_size=(28, 28), channels=1, validation_fraction=0.1)
+from common.data import ImageSet, Source, TextSet, load_images, load_texts
+mnist, reviews, sample = {MNIST!r}, {REVIEWS!r}, Source("sample")
+load_texts(reviews, sample, validation_fraction=0.1)
+load_images(mnist, sample, validation_fraction=0.1)
 heavy = ["tensorflow", "tensorflow_datasets", "keras", "sklearn", "scipy", "pandas"]
 print([name for name in heavy if name in sys.modules])
 """
@@ -565,6 +632,36 @@ def test_absent_and_offline_is_a_clear_error_in_seconds(tmp_path, monkeypatch, o
     assert prepare_data(["mnist", "--data-dir", str(tmp_path)]) == 1
 
 
+def test_the_server_that_a_declaration_names_is_asked(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(full, "online", lambda host: bool(asked.append(host)))
+    with pytest.raises(RecipeError, match="storage.googleapis.com cannot be reached"):
+        load_mnist(Source("full", tmp_path))
+    elsewhere = dataclasses.replace(REVIEWS, host="example.org")
+    with pytest.raises(RecipeError, match=r"example\.org cannot be reached"):
+        load_texts(elsewhere, Source("full", tmp_path), validation_fraction=0.1)
+    assert asked == ["storage.googleapis.com", "example.org"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "features", "absent"),
+    [("text", ["description", "label"], "text"), ("image", ["image", "labels"], "label")],
+)
+def test_a_set_without_the_features_that_recipes_read_says_so(
+    tmp_path, monkeypatch, capsys, kind, features, absent
+):
+    info = types.SimpleNamespace(features=dict.fromkeys(features))
+    stand_in = types.SimpleNamespace(
+        disable_progress_bar=lambda: None,
+        builder_from_directory=lambda folder: types.SimpleNamespace(info=info),
+    )
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", stand_in)
+    assert tfds_worker.main(["decode", "folder", str(tmp_path), kind]) == 1
+    line = capsys.readouterr().out
+    assert line.startswith(f"error: it has no feature '{absent}'")
+    assert f"it has: {', '.join(features)}" in line
+
+
 def test_a_network_that_swallows_everything_costs_three_seconds(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", lambda *args, **kwargs: time.sleep(60))
     monkeypatch.setattr(full, "CONNECT_SECONDS", 0.2)
@@ -650,7 +747,7 @@ def test_the_newest_complete_version_is_read(mnist_files, tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "flipped", "absent", "meta", "no meta", "file"])
 def test_a_damaged_entry_is_rebuilt(mnist_files, tmp_path, damage):
     before = load_mnist("full")
-    entry = full.prepare("mnist").folder
+    entry = full.prepare(MNIST).folder
     array = entry / "train_x.npy"
     if damage == "cut":
         array.write_bytes(array.read_bytes()[:2000])
@@ -809,17 +906,11 @@ REAL = {
 def load_real(name):
     """Loads a real data set; skips where it is not at hand."""
     folder = Path(os.environ["TFDS_DATA_DIR"])
-    if full._find_files(name, folder) is None:
+    data_set = declared()[name]
+    if full._find_files(data_set, folder) is None:
         pytest.skip(f"real data: TFDS_DATA_DIR holds no {name}")
-    if name == "imdb_reviews":
-        return load_reviews("full", fraction=0.15)
-    return load_images(
-        name,
-        Source("full"),
-        image_size=(28, 28) if name == "mnist" else (32, 32),
-        channels=1 if name == "mnist" else 3,
-        validation_fraction=0.15,
-    )
+    load = load_texts if name == "imdb_reviews" else load_images
+    return load(data_set, Source("full"), validation_fraction=0.15)
 
 
 @pytest.mark.real_data
@@ -848,7 +939,7 @@ def test_real_data(name):
 @pytest.mark.real_data
 def test_a_jpeg_copy_of_cifar10_says_so():
     info = load_real("cifar10").info
-    files = full._find_files("cifar10", Path(os.environ["TFDS_DATA_DIR"]))
+    files = full._find_files(SHAPES, Path(os.environ["TFDS_DATA_DIR"]))
     path = next(file for file in files if "-train." in file.name)
     # JPEG files start with these bytes and PNG files with others: look at the first record.
     is_jpeg = b"\xff\xd8\xff" in path.read_bytes()[:2000]
@@ -861,17 +952,13 @@ def test_a_jpeg_copy_of_cifar10_says_so():
 @pytest.mark.parametrize("name", REAL)
 def test_the_second_start_needs_no_tensorflow(name):
     info = load_real(name).info
-    arguments = "validation_fraction=0.15"
-    if name != "imdb_reviews":
-        size = "(28, 28), channels=1" if name == "mnist" else "(32, 32), channels=3"
-        arguments += f", image_size={size}"
     function = "load_texts" if name == "imdb_reviews" else "load_images"
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 sys.modules["tensorflow"] = sys.modules["tensorflow_datasets"] = None  # Importing them fails.
-from common.data import Source, load_images, load_texts
-splits = {function}({name!r}, Source(), {arguments})
+from common.data import ImageSet, Source, TextSet, load_images, load_texts
+splits = {function}({declared()[name]!r}, Source(), validation_fraction=0.15)
 splits.test
 print(splits.info.fingerprint, "keras" in sys.modules)
 """

@@ -1,33 +1,51 @@
-"""recipes/README.md, followed to the letter: a copied folder is a recipe, and no list was edited."""
+"""recipes/README.md, followed to the letter: a copied folder is a recipe, and no list was edited.
+
+One copy keeps its data set, the other declares one that nothing else in the project names.
+"""
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import NO_NETWORK, ROOT
 
 NEW = "mnist_copy"
+FASHION = "fashion_cnn"
+DECLARATION = """\
+DATA = data.ImageSet(
+    "fashion_mnist", "Fashion-MNIST", image_size=(28, 28), channels=1, sample="digits"
+)
+"""
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A copy of the project in which mnist_cnn was copied under a new name."""
+    """A copy of the project in which mnist_cnn was copied under two new names."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("recipes", "common", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "constraints.txt", "README.md", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
-    new = folder / "recipes" / NEW
-    shutil.copytree(folder / "recipes/mnist_cnn", new)
-    for file in ("results.json", "tuning.json"):
-        (new / file).unlink(missing_ok=True)
-    readme = new / "README.md"
-    readme.write_text(readme.read_text().replace("mnist_cnn", NEW))
+    for name in (NEW, FASHION):
+        new = folder / "recipes" / name
+        shutil.copytree(folder / "recipes/mnist_cnn", new)
+        for file in ("results.json", "tuning.json"):
+            (new / file).unlink(missing_ok=True)
+        readme = new / "README.md"
+        readme.write_text(readme.read_text().replace("mnist_cnn", name))
+    train = folder / "recipes" / FASHION / "train.py"
+    text, changes = re.subn(
+        r"^DATA = .*?\)\n\n", f"{DECLARATION}\n", train.read_text(), flags=re.M | re.S
+    )
+    assert changes == 1
+    train.write_text(text)
     return folder
 
 
@@ -77,8 +95,41 @@ def test_table_row_appears(clone):
     assert f"[{NEW}](recipes/{NEW}/README.md)" in (clone / "README.md").read_text()
 
 
+def test_its_data_set_is_one_of_those_that_are_fetched(clone):
+    done = run(clone, "-m", "common.cli.data", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "cifar10, fashion_mnist, imdb_reviews, mnist" in " ".join(done.stdout.split())
+    nowhere = str(clone / "nowhere")
+    done = run(clone, "-m", "common.cli.data", "fashion_mnist", "--data-dir", nowhere)
+    assert done.returncode == 1
+    assert "fashion_mnist: no prepared files of fashion_mnist in" in done.stderr
+    done = run(clone, "-m", "recipes", "train", FASHION, "--data-dir", nowhere)
+    assert done.returncode == 1
+    assert "no prepared files of fashion_mnist in" in done.stderr
+
+
 @pytest.mark.slow
-def test_contract_tests_run_over_it(clone):
-    done = run(clone, "-m", "pytest", "-q", "tests/test_contract.py", "-k", NEW)
+@pytest.mark.parametrize("name", [NEW, FASHION])
+def test_contract_tests_run_over_it(clone, name):
+    done = run(clone, "-m", "pytest", "-q", "tests/test_contract.py", "-k", name)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "passed" in done.stdout
+    assert "failed" not in done.stdout
+
+
+@pytest.mark.real_data
+def test_the_new_data_set_is_read(clone):
+    if not (Path(os.environ["TFDS_DATA_DIR"]) / "fashion_mnist").is_dir():
+        pytest.skip("real data: TFDS_DATA_DIR holds no fashion_mnist")
+    program = (
+        "from common.data import Source\n"
+        "from common.runs import registry\n"
+        f"recipe = registry.load({FASHION!r})\n"
+        "splits = recipe.load_data(recipe.PRESETS['article'], Source())\n"
+        "info = splits.info\n"
+        "print(info.name, info.label, info.class_names[0], *info.counts.values(), *splits.test.x.shape)"
+    )
+    done = run(clone, "-c", program)
+    assert done.returncode == 0, done.stderr
+    expected = "fashion_mnist Fashion-MNIST T-shirt/top 51000 9000 10000 10000 28 28 1"
+    assert done.stdout.strip() == expected

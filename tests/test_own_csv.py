@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError
-from common.basics.source import Reading
 from common.data import own, own_csv
+from common.data.source import Reading
 
 ROWS = [
     (f"good film {index}" if index % 2 else f"bad film {index}", index % 2) for index in range(40)

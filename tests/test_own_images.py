@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
-from common.data import Reading, Source, cache, folders, images, load_images, own_images, remarks
+from common.data import (
+    ImageSet,
+    Reading,
+    Source,
+    cache,
+    folders,
+    images,
+    load_images,
+    own_images,
+    remarks,
+)
 from common.data import progress as progress_module
 from common.data.progress import progress
 
@@ -25,7 +35,8 @@ def _cache(tmp_path, monkeypatch):
 def load(path, size=(8, 8), channels=1, **reading):
     """Loads images of one's own as a recipe does."""
     source = Source(str(path), reading=Reading(**reading))
-    return load_images("mnist", source, image_size=size, channels=channels, validation_fraction=0.2)
+    digits = ImageSet("mnist", "MNIST", image_size=size, channels=channels, sample="digits")
+    return load_images(digits, source, validation_fraction=0.2)
 
 
 def everything(splits):

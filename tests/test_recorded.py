@@ -6,8 +6,8 @@ import types
 import pytest
 
 from common.basics.errors import UsageError
-from common.basics.source import Reading
 from common.cli import main
+from common.data.source import Reading
 from common.runs import command_line, recorded, registry
 from common.runs.run import Options
 from common.tuning.contest import Options as ContestOptions

@@ -101,13 +101,13 @@ def test_mistakes_about_a_run_are_answered_without_keras(words, code, message, t
     assert message in check_without_keras(words, code, tmp_path)
 
 
-def check_without_keras(words, code, tmp_path):
+def check_without_keras(words, code, tmp_path, heavy=HEAVY):
     """Runs a command in a process, checks how it ends, and returns what it says of its mistake."""
     program = (
         "import json, sys\n"
         "from common.cli import main\n"
         f"code = main({words!r})\n"
-        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
         "print('\\nRESULT ' + json.dumps([code, loaded]))\n"
     )
     done = subprocess.run(
@@ -127,6 +127,14 @@ def check_without_keras(words, code, tmp_path):
         assert len(lines) == 1
         assert lines[0].startswith("error: ")
     return done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["evaluate", "--help"], *[["train", name, "--help"] for name in registry.names()]],
+)
+def test_reading_and_training_a_recipe_start_without_numpy(words, tmp_path):
+    check_without_keras(words, 0, tmp_path, heavy=("numpy", *HEAVY))
 
 
 def test_backend_that_is_being_started_is_announced(monkeypatch, capsys):

@@ -1,7 +1,8 @@
 """The words people type: one file for each family of commands, and what notebooks call.
 
-Everything may be imported here, and nothing imports this but the recipes' own scripts. Start reading in
-`entry.py`: it finds the command, and turns what goes wrong into one line and an exit code.
+It may import from tuning, studies, tasks, explain, report, export, training, runs, layers, data and
+basics; nothing imports it but the recipes' own scripts. Start reading in `entry.py`: it finds the
+command, and turns what goes wrong into one line and an exit code.
 """
 
 from common.cli.entry import main, run_script, tune_script

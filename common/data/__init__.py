@@ -1,47 +1,45 @@
 """The data sets: the real ones, built-in samples, and the user's own, all in one form.
 
-    splits = load_images("mnist", Source("sample"), image_size=(28, 28), channels=1,
-                         validation_fraction=0.15)
+It may import from basics. Start reading in `__init__.py`, `load_images`: `sets.py` says what a recipe
+declares, `full.py`, `sample.py` and `own.py` are the three places that data comes from.
+
+    DATA = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
+    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
 Images are uint8 `(n, height, width, channels)`, texts are Python strings, labels int32.
 Validation is cut from train by a seed of its own; the test split is whole and is only read when
-somebody asks for it.
+somebody asks for it. NumPy is imported when data is loaded: recipes declare theirs at their top.
 """
 
-from common.basics.errors import UsageError, near_match
+from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.basics.source import Reading, Source
-from common.data import own, remarks, sample
-from common.data.full import DATA_SETS
-from common.data.full import load as load_full
-from common.data.images import convert
-from common.data.split import check_fraction, check_seed, stratified_cut
-from common.data.subset import stratified_subset
+from common.data.sets import ImageSet, TextSet
+from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
-__all__ = ["DataInfo", "Reading", "Source", "Split", "Splits", "load_images", "load_texts"]
+__all__ = [
+    "DataInfo",
+    "ImageSet",
+    "Reading",
+    "Source",
+    "Split",
+    "Splits",
+    "TextSet",
+    "load_images",
+    "load_texts",
+]
 
 
 def load_images(
-    name,
-    source,
-    *,
-    image_size,
-    channels,
-    validation_fraction,
-    split_seed=0,
-    train_examples=0,
-    subset_seed=0,
+    data_set, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0
 ):
     """Loads a data set of images.
 
     Args:
-        name: `"mnist"` or `"cifar10"`: the real data set, and which sample stands in for it.
+        data_set: ImageSet: the real data set, the sample that stands in for it, and the size and
+            channels that images of all sources are given.
         source: Source. Where the data comes from.
-        image_size: Tuple `(height, width)` in pixels. Other sizes are resized (bilinear, with
-            antialiasing; the aspect ratio is not kept).
-        channels: 1 (grey) or 3 (RGB). Other images are converted.
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1. It is not the training seed, so
             that runs with different seeds are compared on the same images.
@@ -56,15 +54,20 @@ def load_images(
         UsageError: A value above is out of its range.
         RecipeError: The data is absent, damaged, or not images.
     """
+    from common.data import full, own, sample
+    from common.data.images import convert
+    from common.data.split import check_fraction, check_seed
+
     check_fraction(validation_fraction)
     check_seed(split_seed)
     check_seed(subset_seed, "subset_seed")
-    _check_name(name, "image")
+    _check_set(data_set, ImageSet)
     _check_reading(source)
+    image_size, channels = data_set.image_size, data_set.channels
     if source.data == "full":
-        dataset = load_full(name, source.data_dir)
+        dataset = full.load(data_set, source.data_dir)
     elif source.data == "sample":
-        dataset = sample.load_images(name, image_size, channels)
+        dataset = sample.load_images(data_set.sample, image_size, channels)
     else:
         dataset = own.load_images(source.data, image_size, channels, source.reading)
 
@@ -74,11 +77,13 @@ def load_images(
     return _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed)
 
 
-def load_texts(name, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0):
+def load_texts(
+    data_set, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0
+):
     """Loads a data set of texts.
 
     Args:
-        name: `"imdb_reviews"`: the real data set, and which sample stands in for it.
+        data_set: TextSet: the real data set, and the sample that stands in for it.
         source: Source. Where the data comes from.
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1.
@@ -91,15 +96,18 @@ def load_texts(name, source, *, validation_fraction, split_seed=0, train_example
         UsageError: A value above is out of its range.
         RecipeError: The data is absent, damaged, or not texts.
     """
+    from common.data import full, own, sample
+    from common.data.split import check_fraction, check_seed
+
     check_fraction(validation_fraction)
     check_seed(split_seed)
     check_seed(subset_seed, "subset_seed")
-    _check_name(name, "text")
+    _check_set(data_set, TextSet)
     _check_reading(source)
     if source.data == "full":
-        dataset = load_full(name, source.data_dir)
+        dataset = full.load(data_set, source.data_dir)
     elif source.data == "sample":
-        dataset = sample.load_texts(name)
+        dataset = sample.load_texts(data_set.sample)
     else:
         dataset = own.load_texts(source.data, source.reading)
     return _cut(
@@ -107,11 +115,11 @@ def load_texts(name, source, *, validation_fraction, split_seed=0, train_example
     )
 
 
-def _check_name(name, kind):
-    known = [key for key, value in DATA_SETS.items() if value.kind == kind]
-    if name not in known:
+def _check_set(data_set, expected):
+    if not isinstance(data_set, expected):
         raise UsageError(
-            f"unknown {kind} data set '{name}'{near_match(name, known)} (known: {', '.join(known)})"
+            f"a data set is declared as common.data.{expected.__name__}(name, label, ...) beside "
+            f"load_data (recipes/README.md), got {data_set!r}"
         )
 
 
@@ -124,11 +132,16 @@ def _check_reading(source):
 
 
 def _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed):
+    from common.data.split import stratified_cut
+
     train_rows, validation_rows = stratified_cut(
         dataset.train.y, validation_fraction, split_seed, dataset.train.groups
     )
     notes = list(dataset.remarks)
     if train_examples:
+        from common.data import remarks
+        from common.data.subset import stratified_subset
+
         left = len(train_rows)
         groups = None if dataset.train.groups is None else dataset.train.groups[train_rows]
         chosen = stratified_subset(dataset.train.y[train_rows], train_examples, subset_seed, groups)

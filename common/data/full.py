@@ -1,10 +1,9 @@
-"""The real data sets, from TensorFlow Datasets (TFDS) through the array cache.
+"""The real data sets that recipes declare, from TensorFlow Datasets (TFDS) through the array cache.
 
 TFDS and TensorFlow run in a process of their own and only once (`tfds_worker.py`): a JAX or
 PyTorch run loads no TensorFlow, and TensorFlow cannot take a GPU's memory from it.
 """
 
-import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -29,29 +28,11 @@ CONNECT_SECONDS = 3
 """TFDS takes minutes to give up without a network; so ask first, and briefly."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """A data set we know how to read."""
-
-    label: str
-    kind: str
-    host: str
-    """The server its first download comes from."""
-    config: str = ""
-
-
-DATA_SETS = {
-    "mnist": Known("MNIST", "image", "storage.googleapis.com"),
-    "cifar10": Known("CIFAR-10", "image", "www.cs.toronto.edu"),
-    "imdb_reviews": Known("IMDB reviews", "text", "ai.stanford.edu", config="plain_text"),
-}
-
-
-def load(name, data_dir=None):
+def load(data_set, data_dir=None):
     """Loads a real data set.
 
     Args:
-        name: Key of DATA_SETS.
+        data_set: ImageSet or TextSet.
         data_dir: TFDS folder; None: TFDS_DATA_DIR, else ~/tensorflow_datasets.
 
     Returns:
@@ -60,21 +41,21 @@ def load(name, data_dir=None):
     Raises:
         RecipeError: It is neither on this machine nor to be had from the network.
     """
-    entry = prepare(name, data_dir)
-    known, meta = DATA_SETS[name], entry.meta
-    label, note = known.label, ""
+    entry = prepare(data_set, data_dir)
+    meta = entry.meta
+    label, note = data_set.label, ""
     if meta.get("encoding") == "jpeg":
-        label = f"{known.label}, JPEG copy"
+        label = f"{data_set.label}, JPEG copy"
         note = (
             f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
             "originals: figures are not comparable with those published for the lossless set."
         )
     return Dataset(
-        name=name,
+        name=data_set.name,
         version=meta["version"],
         source="full",
         fingerprint=meta["fingerprint"],
-        kind=known.kind,
+        kind=data_set.kind,
         class_names=meta["class_names"],
         label=label,
         note=note,
@@ -84,29 +65,33 @@ def load(name, data_dir=None):
     )
 
 
-def prepare(name, data_dir=None):
+def prepare(data_set, data_dir=None):
     """Returns the cache entry of a real data set; decodes or downloads it first where needed.
 
     Args and Raises: as for `load`.
     """
+    name = data_set.name
     folder, named = _tfds_folder(data_dir)
-    files = _find_files(name, folder)
+    files = _find_files(data_set, folder)
     if files is None:
         # A machine that only has the cache folder trains all the same. A folder that was named
         # must hold the data: anything else would train on other files than the user asked for.
         entries = [] if named else cache.find(name)
         if len(entries) == 1:
             return entries[0]
-        _download(name, folder, len(entries))
-        files = _find_files(name, folder)
+        _download(data_set, folder, len(entries))
+        files = _find_files(data_set, folder)
         if files is None:
-            raise RecipeError(f"TensorFlow Datasets left no complete {name} in {folder}")
+            raise RecipeError(
+                f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs its files of "
+                "a train split and a test split"
+            )
     fingerprint = _fingerprint(files)
 
     def build(partial):
         started = time.perf_counter()
-        print(f"decoding {DATA_SETS[name].label} from {files[0].parent}, once", file=sys.stderr)
-        _run_worker(name, "decode", files[0].parent, partial, DATA_SETS[name].kind)
+        print(f"decoding {data_set.label} from {files[0].parent}, once", file=sys.stderr)
+        _run_worker(name, "decode", files[0].parent, partial, data_set.kind)
         print(f"decoded in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         meta_file = partial / "decoded.json"
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
@@ -122,9 +107,10 @@ def _tfds_folder(data_dir):
     return Path(named or "~/tensorflow_datasets").expanduser(), bool(named)
 
 
-def _find_files(name, folder):
+def _find_files(data_set, folder):
     """Returns the files of the newest complete version, sorted by name; None if there is none."""
-    parent = folder / name / DATA_SETS[name].config
+    name = data_set.name
+    parent = folder / name / data_set.config
     versions = []
     if parent.is_dir():
         for path in parent.iterdir():
@@ -157,7 +143,8 @@ def _fingerprint(files):
     return digest.hexdigest()
 
 
-def _download(name, folder, cached):
+def _download(data_set, folder, cached):
+    name = data_set.name
     advice = (
         "use `--data sample` (built in, no network), name the folder that holds it with "
         "`--data-dir` or TFDS_DATA_DIR, or run `make data` where there is a network"
@@ -172,11 +159,11 @@ def _download(name, folder, cached):
         raise RecipeError(
             f"{absent}, and {missing} (needed to download) is not installed; {advice}"
         )
-    if not online(DATA_SETS[name].host):
-        raise RecipeError(f"{absent}, and {DATA_SETS[name].host} cannot be reached; {advice}")
-    print(f"downloading {DATA_SETS[name].label} to {folder}", file=sys.stderr)
-    config = DATA_SETS[name].config
-    _run_worker(name, "download", f"{name}/{config}" if config else name, folder, quiet=False)
+    if not online(data_set.host):
+        raise RecipeError(f"{absent}, and {data_set.host} cannot be reached; {advice}")
+    print(f"downloading {data_set.label} to {folder}", file=sys.stderr)
+    wanted = f"{name}/{data_set.config}" if data_set.config else name
+    _run_worker(name, "download", wanted, folder, quiet=False)
 
 
 def online(host):

@@ -16,10 +16,10 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
-from common.basics.source import AS_IT_COMES
 from common.basics.wording import printable
 from common.data import groups, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
+from common.data.source import AS_IT_COMES
 from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
 

@@ -30,7 +30,7 @@ def read(files, reading):
 
     Args:
         files: Dict from "train", and perhaps "test", to a CSV file.
-        reading: common.basics.source.Reading.
+        reading: common.data.source.Reading.
 
     Returns:
         OwnArrays.

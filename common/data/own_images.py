@@ -29,7 +29,7 @@ def read(path, image_size, channels, reading):
         path: The folder, which may hold train/ and test/.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
-        reading: common.basics.source.Reading.
+        reading: common.data.source.Reading.
 
     Returns:
         OwnArrays.

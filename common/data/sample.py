@@ -33,36 +33,40 @@ SHAPES = (
 
 
 def load_images(name, image_size, channels):
-    """Returns the Dataset that stands in for `"mnist"` or `"cifar10"`.
+    """Returns a built-in Dataset of images.
 
     Args:
-        name: Name of the data set it stands in for.
+        name: `"digits"` or `"shapes"`.
         image_size: `(height, width)` in pixels.
         channels: 1 or 3.
     """
-    if name == "mnist":
+    if name == "digits":
         images, labels = _digits()
         rows, test_rows = stratified_cut(labels, 360 / len(labels), seed=0)
         splits = [(images[chosen], labels[chosen]) for chosen in (rows, test_rows)]
         short, label = "sample-digits", "SAMPLE DATA: scikit-learn digits"
         class_names = [str(digit) for digit in range(10)]
         image_arrays = [(_frame(x, image_size), y) for x, y in splits]
-    else:
+    elif name == "shapes":
         image_arrays = [_shapes(2000, seed=1), _shapes(500, seed=2)]
         short, label = "sample-shapes", "SAMPLE DATA: generated shapes"
         class_names = list(SHAPES)
+    else:
+        raise ValueError(f"no sample of images is called {name!r}")
     train, test = (Split(convert(x, image_size, channels), y) for x, y in image_arrays)
     return _dataset(short, label, "image", class_names, train, test)
 
 
 def load_texts(name):
-    """Returns the Dataset that stands in for `"imdb_reviews"`.
+    """Returns a built-in Dataset of texts.
 
     Args:
-        name: Name of the data set it stands in for.
+        name: `"reviews"`.
     """
     from common.data.sample_reviews import generate
 
+    if name != "reviews":
+        raise ValueError(f"no sample of texts is called {name!r}")
     train, test = (Split(*generate(count, seed)) for count, seed in ((2000, 1), (500, 2)))
     label = "SAMPLE DATA: generated reviews"
     return _dataset("sample-reviews", label, "text", ["neg", "pos"], train, test)

@@ -33,6 +33,12 @@ def decode(folder, out, kind):
 
     tfds.disable_progress_bar()
     builder = tfds.builder_from_directory(folder)
+    absent = {kind, "label"} - set(builder.info.features)
+    if absent:
+        raise ValueError(
+            f"it has no feature '{min(absent)}', which recipes read (it has: "
+            f"{', '.join(sorted(builder.info.features))})"
+        )
     out = Path(out)
     meta = {"kind": kind, "class_names": list(builder.info.features["label"].names)}
     if kind == "image":

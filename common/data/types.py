@@ -1,11 +1,15 @@
-"""What a data set is made of."""
+"""What a data set is made of. No NumPy before there is data: recipes declare theirs without."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
+import typing
 from collections.abc import Callable
 
-import numpy as np
+if typing.TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,11 +37,14 @@ class Split:
 
     def take(self, rows):
         """Returns the Split of the given rows (integer indices), in their order."""
+
         groups = None if self.groups is None else self.groups[rows]
         return Split(_take(self.x, rows), _take(self.y, rows), groups)
 
 
 def _take(part, rows):
+    import numpy as np
+
     if isinstance(part, dict):
         return {name: _take(each, rows) for name, each in part.items()}
     if isinstance(part, tuple):

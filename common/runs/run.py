@@ -22,7 +22,7 @@ from common.basics import partial
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import link_to_nothing, read_json, write_json_atomic
 from common.basics.flags import flags
-from common.basics.source import AS_IT_COMES, Reading, Source
+from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import config as configuration
 from common.runs import folder
 from common.runs.folder import LOCK

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.files import read_json
-from common.basics.source import AS_IT_COMES, Reading
+from common.data.source import AS_IT_COMES, Reading
 from common.runs import config as configuration
 from common.runs import registry
 from common.runs.bounds import PositiveInt, check_bounds

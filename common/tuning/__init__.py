@@ -1,5 +1,8 @@
 """Hyperparameter search on KerasTuner, safe against kill -9, over any field of a recipe's Config.
 
+It may import from studies, tasks, explain, report, export, training, runs, layers, data and basics.
+Start reading in `sweep.py`, which is `recipes tune` from beginning to end.
+
 space      a KerasTuner space as a set: size, points, random points, neighbours, vectors
 store      the trials of a sweep, one file each: the whole state of a search
 oracle     SweepOracle: KerasTuner's Oracle over the store; methods, bayesian, hyperband and tpe

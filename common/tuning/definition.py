@@ -6,7 +6,7 @@ from pathlib import Path
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
 from common.basics.passwords import keep
-from common.basics.source import Reading, Source
+from common.data.source import Reading, Source
 from common.runs import config as configuration
 from common.runs import registry
 from common.tuning.fixed import FixedSpace

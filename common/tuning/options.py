@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from common.basics.errors import UsageError, near_match
-from common.basics.source import AS_IT_COMES, Reading, Source
+from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
 from common.runs.bounds import NonNegativeInt, PositiveInt, check_bounds
 from common.training import budget

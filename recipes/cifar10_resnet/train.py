@@ -13,6 +13,7 @@ accuracy and time, with the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from common import data
 from common.runs.bounds import (
     AtMost,
     Fraction,
@@ -147,15 +148,21 @@ def fit_to(config, examples, given):
     return replace(fitted, **changes)
 
 
+DATA = data.ImageSet(
+    "cifar10",
+    "CIFAR-10",
+    image_size=(32, 32),
+    channels=3,
+    sample="shapes",
+    host="www.cs.toronto.edu",
+)
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
-    from common import data
-
     return data.load_images(
-        "cifar10",
+        DATA,
         source,
-        image_size=(32, 32),
-        channels=3,
         validation_fraction=config.validation_fraction,
         train_examples=config.train_examples,
     )

@@ -13,6 +13,7 @@ README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from common import data
 from common.runs.bounds import (
     AtLeast,
     Fraction,
@@ -129,12 +130,19 @@ def fit_to(config, examples, given):
     return replace(fitted, **changes)
 
 
+DATA = data.TextSet(
+    "imdb_reviews",
+    "IMDB reviews",
+    config="plain_text",
+    sample="reviews",
+    host="ai.stanford.edu",
+)
+
+
 def load_data(config, source):
     """Returns the Splits: texts as an object array of strings, and integer labels."""
-    from common import data
-
     return data.load_texts(
-        "imdb_reviews",
+        DATA,
         source,
         validation_fraction=config.validation_fraction,
         train_examples=config.train_examples,

@@ -12,6 +12,7 @@ the spread over seeds: README.md beside this file.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from common import data
 from common.basics.errors import UsageError
 from common.runs.bounds import (
     Fraction,
@@ -126,15 +127,14 @@ def fit_to(config, examples, given):
     return fitted
 
 
+DATA = data.ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
+
+
 def load_data(config, source):
     """Returns the Splits: uint8 images `(n, 28, 28, 1)` and integer labels."""
-    from common import data
-
     return data.load_images(
-        "mnist",
+        DATA,
         source,
-        image_size=(28, 28),
-        channels=1,
         validation_fraction=config.validation_fraction,
         train_examples=config.train_examples,
     )

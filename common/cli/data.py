@@ -1,4 +1,4 @@
-"""`python -m common.data`: downloads (where absent) and caches the real data sets; `make data`."""
+"""`make data`, `python -m common.cli.data`: downloads (where absent) and caches what recipes declare."""
 
 import argparse
 import sys
@@ -7,6 +7,21 @@ import time
 from common.basics import streams
 from common.basics.errors import RecipeError
 from common.data import full
+from common.data.sets import RealSet
+from common.runs import registry
+
+
+def declared():
+    """Returns the data sets that recipes declare as `DATA`: a dict from name to RealSet.
+
+    Recipes may share a data set. One that reads data in its own way declares none.
+    """
+    found = {}
+    for name in registry.names():
+        data_set = getattr(registry.load(name), "DATA", None)
+        if isinstance(data_set, RealSet):
+            found.setdefault(data_set.name, data_set)
+    return found
 
 
 def main(arguments=None):
@@ -16,22 +31,23 @@ def main(arguments=None):
         arguments: List of str; None: those of the process.
     """
     streams.prepare()
-    parser = argparse.ArgumentParser(prog="python -m common.data", description=__doc__)
+    known = declared()
+    parser = argparse.ArgumentParser(prog="python -m common.cli.data", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(full.DATA_SETS)} (default: all)"
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(known)} (default: all)"
     )
     parser.add_argument(
         "--data-dir", help="TFDS folder (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)"
     )
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.names if name not in full.DATA_SETS]
+    unknown = [name for name in options.names if name not in known]
     if unknown:
-        parser.error(f"unknown data set '{unknown[0]}' (known: {', '.join(full.DATA_SETS)})")
+        parser.error(f"unknown data set '{unknown[0]}' (recipes declare: {', '.join(known)})")
     code = 0
-    for name in options.names or full.DATA_SETS:
+    for name in options.names or known:
         started = time.perf_counter()
         try:
-            entry = full.prepare(name, options.data_dir)
+            entry = full.prepare(known[name], options.data_dir)
         except RecipeError as error:
             print(f"{name}: {error}", file=sys.stderr)
             code = error.exit_code
