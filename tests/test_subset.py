@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from common.basics.errors import UsageError
-from common.data import Source, load_images, load_texts
+from common.data import ImageSet, Source, TextSet, load_images, load_texts
 from common.data.subset import stratified_subset
 from common.runs import registry
 from common.runs.run import Options, Run
 from common.training import budget
 from common.tuning.folds import DataCache, cut
 from tests import toy_sweep
+
+DIGITS = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
+REVIEWS = TextSet("imdb_reviews", "IMDB reviews", sample="reviews")
 
 UNEQUAL = np.repeat([0, 1, 2], [100, 31, 7])
 
@@ -103,10 +106,8 @@ def test_groups_of_one_class_each_come_near_by_hand():
 
 def images(train_examples, **kwargs):
     return load_images(
-        "mnist",
+        DIGITS,
         Source("sample"),
-        image_size=(28, 28),
-        channels=1,
         validation_fraction=0.2,
         train_examples=train_examples,
         **kwargs,
@@ -135,7 +136,7 @@ def test_validation_and_test_stay_the_same():
 
 
 def test_texts():
-    part = load_texts("imdb_reviews", Source("sample"), validation_fraction=0.1, train_examples=9)
+    part = load_texts(REVIEWS, Source("sample"), validation_fraction=0.1, train_examples=9)
     assert part.info.counts == {"train": 9, "validation": 200, "test": 500}
     assert len(part.train.x) == 9
 
@@ -145,10 +146,8 @@ def test_copies_among_own_images_stay_together_and_the_count_says_so(tmp_path):
     # Every image four times: none may be parted from its copies.
     np.savez(tmp_path / "a.npz", x=np.repeat(x, 4, axis=0), y=np.repeat(np.arange(20) % 2, 4))
     splits = load_images(
-        "mnist",
+        DIGITS,
         Source(str(tmp_path / "a.npz")),
-        image_size=(28, 28),
-        channels=1,
         validation_fraction=0.2,
         train_examples=17,
     )

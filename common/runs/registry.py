@@ -50,6 +50,11 @@ def load_model_module(name):
     return importlib.import_module(f"recipes.{check(name)}.model")
 
 
+def load_part(name, part):
+    """Imports and returns another module of a recipe, e.g. `tune` or `studies`."""
+    return importlib.import_module(f"recipes.{check(name)}.{part}")
+
+
 def summary(name):
     """Returns the first line of a recipe's card, without importing the recipe."""
     source = (folder(name) / "train.py").read_text(encoding="utf-8")

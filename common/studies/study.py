@@ -5,7 +5,6 @@ or Keras: a mistake in a study is told before anything is trained.
 """
 
 import dataclasses
-import importlib
 import re
 from pathlib import Path
 
@@ -134,7 +133,7 @@ def of_recipe(name):
     """
     if not (registry.recipes_folder() / registry.check(name) / "studies.py").is_file():
         return {}
-    module = importlib.import_module(f"recipes.{name}.studies")
+    module = registry.load_part(name, "studies")
     studies = getattr(module, "STUDIES", None)
     if not isinstance(studies, dict):
         raise RecipeError(f"recipes/{name}/studies.py lacks STUDIES, a dict of name and Study")

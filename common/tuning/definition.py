@@ -146,9 +146,8 @@ def search_space_of(recipe, fixed=()):
         recipe: Its name.
         fixed: Dict of hyperparameters to the values they are held at, as strings.
     """
-    import importlib
 
-    search_space = importlib.import_module(f"recipes.{recipe}.tune").search_space
+    search_space = registry.load_part(recipe, "tune").search_space
     return FixedSpace(search_space, fixed)
 
 
