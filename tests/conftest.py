@@ -1,6 +1,5 @@
 """What all tests share: no network, a cache of their own, markers that say why they skip."""
 
-import importlib
 import os
 import runpy
 import subprocess
@@ -19,10 +18,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(NO_NETWORK), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
-
-
-# Recipes of tasks that no recipe of the collection has; `registry.names()` does not list them.
-importlib.import_module("recipes").__path__.append(str(ROOT / "tests/recipes"))
 
 
 def pytest_collection_modifyitems(items):

@@ -402,3 +402,16 @@ def test_no_room_for_the_model(saved):
     with pytest.raises(RecipeError) as caught:
         load_model(rewrite(saved, change))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_cannot_have_a_module_imported_by_naming_it(tmp_path, monkeypatch):
+    """Only the model.py of a recipe that exists is imported, whatever the file calls its classes."""
+    from common.runs import registry
+    from common.training.loading import _register_classes_of_recipes
+
+    imported = []
+    monkeypatch.setattr(registry, "load_model_module", imported.append)
+    names = ["os>system", "../evil>Layer", "recipes.mnist_cnn>X", "mnist_cnn>Layer", "Layer", 3]
+    layers = [{"class_name": "X", "registered_name": name} for name in names]
+    _register_classes_of_recipes({"config": {"layers": layers}})
+    assert imported == ["mnist_cnn"]

@@ -205,3 +205,30 @@ def test_what_cannot_be_read_is_said(tmp_path):
     held, problem = Regression().read(tmp_path / "predictions.npz")
     assert held is None
     assert "not finite" in problem
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "onnx", "litert"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_export_gives_what_the_model_gives(name, format, trained, tmp_path, capsys):
+    """The adding recipe has two inputs and a layer of its own, the other a length that is free."""
+    if format == "onnx":
+        pytest.importorskip("tf2onnx", reason="the extra [export]")
+    output = tmp_path / {"savedmodel": "m", "onnx": "m.onnx", "litert": "m.tflite"}[format]
+    words = ["export", str(trained(name)), "--format", format, "--output", str(output)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "Largest difference of an output" in text
+    described = json.loads((tmp_path / "labels.json").read_text())
+    names = ["values", "marks"] if name == "adding" else ["tokens"]
+    assert [each["name"] for each in described["inputs"]] == names
+    assert len(described["outputs"]) == 1
+    assert not (tmp_path / "predict.py").exists()
+
+
+def test_a_class_of_a_recipe_is_registered_when_a_model_needs_it(
+    trained, recipes_command, tmp_path
+):
+    directory = trained("adding")
+    done = recipes_command("evaluate", directory)
+    assert done.returncode == 0, done.stderr
+    assert "mean squared error" in done.stdout

@@ -208,7 +208,7 @@ def export_command(words):
     check_output(output, arguments.format, arguments.overwrite)
     splits = splits_of(run, module, arguments)
     backend.start_or_interrupt()
-    inputs = encoder(module, run)(splits.test.x[:100])
+    inputs = encoder(module, run)(splits.test.take(range(min(len(splits.test), 100))).x)
     from common.export.package import describe
 
     result = export(
@@ -220,12 +220,16 @@ def export_command(words):
         describe=lambda model: describe(run, model),
     )
     names = ", ".join(path.name for path in result.beside)
-    script = shlex.join(["python", str(result.path.with_name("predict.py")), str(result.path)])
+    script, what = result.path.with_name("predict.py"), "an output"
+    use = "It takes arrays: labels.json names its inputs and outputs."
+    if script in result.beside:
+        what = "a probability"
+        command = shlex.join(["python", str(script), str(result.path)])
+        use = f"To use it without this project: {command} FILE..."
     print(
         f"Wrote {result.path} ({result.format}, {result.bytes / 1e6:.2f} MB, exported by "
-        f"{result.backend}). Largest difference of a probability from the model's on "
-        f"{result.count} test inputs: {result.max_difference:.2e}. "
-        f"Beside it: {names}. To use it without this project: {script} FILE..."
+        f"{result.backend}). Largest difference of {what} from the model's on {result.count} test "
+        f"inputs: {result.max_difference:.2e}. Beside it: {names}. {use}"
     )
 
 

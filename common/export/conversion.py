@@ -3,7 +3,7 @@
 The conversion runs in a process of its own, on the CPU, for three reasons: another Keras backend
 than the current one can do it; TensorFlow on a GPU would put the cuDNN LSTM into the file, which no
 other runtime knows; and the converters write dozens of log lines and can crash. That process
-(export_worker.py) also runs the exported file with the format's own runtime and compares it with the
+(worker.py) also runs the exported file with the format's own runtime and compares it with the
 predictions of the model under the *current* backend.
 """
 
@@ -55,13 +55,13 @@ class ExportResult:
     backend: str
     """Keras backend that converted it; not always the current one."""
     max_difference: float
-    """Largest absolute difference of a probability from the current backend's prediction."""
+    """Largest absolute difference of an output from the current backend's prediction."""
     count: int
     """Number of inputs compared."""
     bytes: int
     """Size on disk."""
     input_shape: tuple
-    """Shape of the input, None where any size is accepted."""
+    """Shape of the input, None where any size is accepted; of several inputs, a tuple of shapes."""
     beside: tuple = ()
     """Files that go with it, in the same folder: labels.json, predict.py, ..."""
 
@@ -84,13 +84,14 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
     recurrent networks, which take one example at a time. Sequence lengths stay free.
 
     Args:
-        model_path: A .keras file with one input and one output of probabilities.
+        model_path: A .keras file.
         format: "savedmodel" (a folder), "onnx" or "litert".
         output: Path to write. It appears whole or not at all.
-        inputs: Real inputs to compare on, at least one; the first 100 are used. uint8 images
-            `(n, height, width, channels)` or int32 token ids `(n, length)`.
+        inputs: Real inputs to compare on, at least one; the first 100 are used. An array, e.g. uint8
+            images `(n, height, width, channels)` or int32 token ids `(n, length)`; of a model with
+            several inputs a tuple of them in its order, or a dict by name.
         overwrite: Whether to replace what is at `output`.
-        describe: Function of the model that returns its export_package.Package. What it says of
+        describe: Function of the model that returns its package.Package. What it says of
             classes and preparation goes into the file, and beside it. None: only the model.
 
     Returns:
@@ -109,25 +110,20 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
     format = _known_format(format)
     output = Path(output)
     check_output(output, format, overwrite)
-    if len(inputs) < 1:
-        raise UsageError("export compares the exported file on real inputs, and got none")
 
     import keras
 
     model = load_model(model_path)
-    inputs = _check_inputs(model, np.asarray(inputs[:MAXIMUM_INPUTS]))
+    inputs = _check_inputs(model, inputs)
     ready, missing = _backends(format, keras.backend.backend())
     if not ready:
         raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
 
     package = describe(model) if describe else Package({}, output.parent)
     package.check(output, overwrite)
-    probes = _probes(inputs, model.inputs[0].shape)
+    probes = _all_probes(inputs, model)
     with _workspace(output) as workspace:
-        arrays = {f"inputs_{index}": probe for index, probe in enumerate(probes)}
-        for index, probe in enumerate(probes):
-            arrays[f"expected_{index}"] = np.asarray(model.predict(probe, verbose=0))
-        np.savez(workspace / "probes.npz", **arrays)
+        np.savez(workspace / "probes.npz", **_arrays(probes, model))
         write_json_atomic(workspace / "embedded.json", package.embedded())
         failures = []
         for backend in ready:
@@ -153,9 +149,9 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
         format=format,
         backend=backend,
         max_difference=report["max_difference"],
-        count=len(inputs),
+        count=len(inputs[0]),
         bytes=size,
-        input_shape=tuple(report["input_shape"]),
+        input_shape=_shape_of(report["input_shapes"]),
         beside=beside,
     )
 
@@ -187,27 +183,68 @@ def check_output(output, format, overwrite):
         raise UsageError(f"{output} is a {kind} that is no {format} export; it is not replaced")
 
 
+def _shape_of(shapes):
+    shapes = [tuple(shape) for shape in shapes]
+    return shapes[0] if len(shapes) == 1 else tuple(shapes)
+
+
 def _check_inputs(model, inputs):
-    """Returns `inputs` in the model's dtype, or says what does not fit."""
+    """Returns arrays in the order and dtypes of the model's inputs, or says what is wrong."""
     import numpy as np
 
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise RecipeError(
-            f"export handles models of one input and one output; this one has {len(model.inputs)} "
-            f"and {len(model.outputs)}"
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(inputs, dict):
+        if set(inputs) != set(names):
+            raise UsageError(
+                f"the model takes inputs named {', '.join(names)}, got {', '.join(inputs)}"
+            )
+        inputs = [inputs[name] for name in names]
+    elif not isinstance(inputs, tuple | list) or len(names) == 1:
+        inputs = [inputs]
+    if len(inputs) != len(names):
+        raise UsageError(
+            f"the model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}"
         )
-    wanted = model.inputs[0]
-    expected = tuple(wanted.shape[1:])
-    got = inputs.shape[1:]
+    arrays = [np.asarray(array[:MAXIMUM_INPUTS]) for array in inputs]
+    if len(arrays[0]) < 1:
+        raise UsageError("export compares the exported file on real inputs, and got none")
+    return [_checked(*pair) for pair in zip(model.inputs, arrays, strict=True)]
+
+
+def _checked(wanted, array):
+    import numpy as np
+
+    expected, got = tuple(wanted.shape[1:]), array.shape[1:]
     fits = len(expected) == len(got) and all(
         size is None or size == found for size, found in zip(expected, got, strict=True)
     )
     if not fits:
         raise UsageError(f"the model takes inputs of shape {expected}, got {got}")
     dtype = np.dtype(wanted.dtype)
-    if not np.can_cast(inputs.dtype, dtype, "same_kind"):
-        raise UsageError(f"the model takes inputs of dtype {dtype}, got {inputs.dtype}")
-    return np.ascontiguousarray(inputs, dtype)
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise UsageError(f"the model takes inputs of dtype {dtype}, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def _all_probes(inputs, model):
+    """Returns the batches to compare on, each a list of arrays in the order of the model's inputs."""
+    if len(inputs) == 1:
+        return [[probe] for probe in _probes(inputs[0], model.inputs[0].shape)]
+    # Lengths of several inputs may have to fit each other: only the number of examples varies.
+    return [inputs, [array[:1] for array in inputs]]
+
+
+def _arrays(probes, model):
+    """Returns probes and the model's answers as one dict of arrays, for the worker."""
+    import keras
+
+    arrays = {}
+    for index, probe in enumerate(probes):
+        answers = model.predict(probe if len(probe) > 1 else probe[0], verbose=0)
+        arrays |= {f"inputs_{index}_{i}": array for i, array in enumerate(probe)}
+        answers = keras.tree.flatten(answers)
+        arrays |= {f"expected_{index}_{i}": array for i, array in enumerate(answers)}
+    return arrays
 
 
 def _probes(inputs, shape):

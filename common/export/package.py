@@ -16,7 +16,7 @@ from common.basics.files import write_text_atomic
 SCRIPT = "predict.py"
 # By what a file of each name is known as one that an export wrote.
 _MARKS = {
-    "labels.json": '"prepare"',
+    "labels.json": '"kind"',
     "vocabulary.json": '"max_tokens"',
     SCRIPT: "s with an exported model: python predict.py MODEL FILE...",
 }
@@ -108,12 +108,20 @@ def describe(run, model):
 
     Args:
         run: Finished Run.
-        model: Its model, of one input and one output.
+        model: Its model. What is no classifier of images or texts is described by its arrays alone:
+            no script could prepare its inputs.
 
     Raises:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
     """
     data = run.data_info()
+    if data["kind"] not in ("image", "text") or not data["class_names"]:
+        arrays = {
+            "kind": data["kind"],
+            "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
+            "outputs": list(map(_tensor, model.outputs, model.output_names)),
+        }
+        return Package({"labels.json": json.dumps(arrays, indent=2) + "\n"}, run.directory)
     labels = {
         "kind": data["kind"],
         "classes": data["class_names"],

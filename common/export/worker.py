@@ -1,4 +1,4 @@
-"""The process that converts a model, runs the exported file and compares: started by export.py."""
+"""The process that converts a model, runs the exported file and compares: started by conversion.py."""
 
 import contextlib
 import functools
@@ -55,31 +55,74 @@ def _convert_and_compare(task):
             importlib.import_module(name)
     model = load_model(task["model"])
     with np.load(task["probes"]) as stored:
-        count = len(stored.files) // 2
-        probes = [(stored[f"inputs_{i}"], stored[f"expected_{i}"]) for i in range(count)]
+        probes = []
+        while f"inputs_{len(probes)}_0" in stored.files:
+            at, inputs, outputs = len(probes), len(model.inputs), len(model.outputs)
+            probes.append(
+                (
+                    [stored[f"inputs_{at}_{i}"] for i in range(inputs)],
+                    [stored[f"expected_{at}_{i}"] for i in range(outputs)],
+                )
+            )
     embedded = json.loads(Path(task["embedded"]).read_text(encoding="utf-8"))
+    # A description that names classes says that the output is their probabilities.
+    classes = "classes" in json.loads(embedded.get("labels.json", '{"classes": []}'))
     artifact = Path(task["artifact"])
     convert = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}[task["format"]]
     reasons = []
-    for input_shape, run in convert(model, artifact, probes[0][0].shape, embedded, reasons):
+    example_shapes = [array.shape for array in probes[0][0]]
+    for input_shapes, run in convert(model, artifact, example_shapes, embedded, reasons):
         try:
-            # A length that had to be fixed cannot be probed at another.
-            fitting = [
-                (batch, expected)
+            difference = max(
+                (compare if classes else compare_values)(one, other)
                 for batch, expected in probes
-                if all(
-                    size in (None, found)
-                    for size, found in zip(input_shape[1:], batch.shape[1:], strict=True)
-                )
-            ]
-            difference = max(compare(expected, run(batch)) for batch, expected in fitting)
+                if _fits(input_shapes, batch)
+                for one, other in zip(expected, run(batch), strict=True)
+            )
         except RecipeError as error:
             reasons.append(str(error))
         except Exception as error:
             reasons.append(f"it does not run: {' '.join(str(error).split())[:200]}")
         else:
-            return {"max_difference": difference, "input_shape": list(input_shape)}
+            return {"max_difference": difference, "input_shapes": list(map(list, input_shapes))}
     raise RecipeError("; ".join(dict.fromkeys(reasons)))
+
+
+def _fits(shapes, batch):
+    """Returns whether a batch has the lengths that had to be fixed; another cannot be probed."""
+    return all(
+        size in (None, found)
+        for shape, array in zip(shapes, batch, strict=True)
+        for size, found in zip(shape[1:], array.shape[1:], strict=True)
+    )
+
+
+def compare_values(expected, got):
+    """Returns the largest absolute difference of two arrays of any values.
+
+    Args:
+        expected: Output of the model. Integers must be equal; of other numbers the largest may differ by
+            `TOLERANCE` of the largest magnitude, or of 1 where that is smaller.
+        got: Output of the exported file, same shape.
+
+    Raises:
+        RecipeError: The shapes differ, a value is not finite, or the difference is larger.
+    """
+    import numpy as np
+
+    exact = np.asarray(expected).dtype.kind in "iub"
+    expected, got = np.asarray(expected, "float64"), np.asarray(got, "float64")
+    if expected.shape != got.shape:
+        raise RecipeError(f"it gives outputs of shape {got.shape}, the model {expected.shape}")
+    if not np.isfinite(got).all():
+        raise RecipeError("it gives values that are not finite")
+    difference = float(np.abs(expected - got).max())
+    allowed = 0.0 if exact else TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if difference > allowed:
+        raise RecipeError(
+            f"its outputs differ from the model's by up to {difference:.2g} (allowed: {allowed:g})"
+        )
+    return difference
 
 
 def compare(expected, got):
@@ -118,12 +161,20 @@ def compare(expected, got):
 
 
 # Each converter writes `artifact`, whose input and output have the names they have in the model, and
-# puts the texts of `embedded` into it. It yields (input shape, function that runs it on a batch). It
-# yields again, after another attempt, when there is one; `reasons` collects what an attempt that
-# could not be converted said.
+# puts the texts of `embedded` into it. It yields (input shapes, function that runs it on a batch: a list
+# of arrays in the order of the model's inputs, to a list of outputs). It yields again, after another
+# attempt, when there is one; `reasons` collects what an attempt that could not be converted said.
 
 
-def _savedmodel(model, artifact, example_shape, embedded, reasons):
+def _answer(model, tensors):
+    """Returns the outputs of a model by name, for tensors in the order of its inputs."""
+    import keras
+
+    outputs = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+    return dict(zip(model.output_names, keras.tree.flatten(outputs), strict=True))
+
+
+def _savedmodel(model, artifact, example_shapes, embedded, reasons):
     import keras
     import tensorflow as tf
 
@@ -131,15 +182,18 @@ def _savedmodel(model, artifact, example_shape, embedded, reasons):
     if keras.backend.backend() == "jax":
         # The worker sees no GPU; without this the file would run on CPUs only.
         options["jax2tf_kwargs"] = {"native_serialization_platforms": ("cpu", "cuda")}
-    source, target = model.inputs[0], model.output_names[0]
     archive = keras.export.ExportArchive()
-    serve = archive.track_and_add_endpoint(
-        "serve", model, [keras.InputSpec(source.dtype, source.shape, name=source.name)], **options
-    )
-    # The endpoint of Keras' own export calls its output output_0.
+    specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in model.inputs]
+    signature = [specs] if len(specs) > 1 else specs
+    serve = archive.track_and_add_endpoint("serve", model, signature, **options)
+
+    # The endpoint of Keras' own export calls its outputs output_0, ...
+    def named(*tensors):
+        outputs = serve(list(tensors) if len(tensors) > 1 else tensors[0])
+        return dict(zip(model.output_names, tf.nest.flatten(outputs), strict=True))
+
     named = tf.function(
-        lambda x: {target: serve(x)},
-        input_signature=[tf.TensorSpec(source.shape, source.dtype, name=source.name)],
+        named, input_signature=[tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in model.inputs]
     )
     named.get_concrete_function()
     archive.add_endpoint("serving_default", named)
@@ -150,25 +204,41 @@ def _savedmodel(model, artifact, example_shape, embedded, reasons):
         (artifact / "assets.extra" / name).write_text(text, encoding="utf-8")
     # The variables live only as long as the loaded object is held.
     loaded = tf.saved_model.load(str(artifact))
-    yield tuple(model.inputs[0].shape), lambda batch: loaded.serve(batch).numpy()
+    run = loaded.signatures["serving_default"]
+
+    def answers(batch, loaded=loaded):
+        inputs = {t.name: tf.constant(array) for t, array in zip(model.inputs, batch, strict=True)}
+        found = run(**inputs)
+        return [found[name].numpy() for name in model.output_names]
+
+    yield [tuple(t.shape) for t in model.inputs], answers
 
 
-def _onnx(model, artifact, example_shape, embedded, reasons):
+def _onnx(model, artifact, example_shapes, embedded, reasons):
     import numpy as np
     import onnx
     import onnxruntime
 
     # The exporter refuses a model that was loaded and never called.
-    model(np.ones((1, *example_shape[1:]), model.inputs[0].dtype))
+    ones = [
+        np.ones((1, *shape[1:]), tensor.dtype)
+        for shape, tensor in zip(example_shapes, model.inputs, strict=True)
+    ]
+    _answer(model, ones)
     model.export(artifact, format="onnx", verbose=False)
     converted = onnx.load(artifact)
-    source, target = model.inputs[0].name, model.output_names[0]
-    _rename(converted.graph, converted.graph.input[0].name, source)
-    _rename(converted.graph, converted.graph.output[0].name, target)
+    graph, names = converted.graph, [tensor.name for tensor in model.inputs]
+    for values, wanted in ((graph.input, names), (graph.output, model.output_names)):
+        for value, name in zip(list(values), wanted, strict=True):
+            _rename(graph, value.name, name)
     onnx.helper.set_model_props(converted, embedded)
     onnx.save(converted, artifact)
     session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
-    yield tuple(model.inputs[0].shape), lambda batch: session.run([target], {source: batch})[0]
+
+    def answers(batch):
+        return session.run(model.output_names, dict(zip(names, batch, strict=True)))
+
+    yield [tuple(tensor.shape) for tensor in model.inputs], answers
 
 
 def _rename(graph, old, new):
@@ -184,7 +254,7 @@ def _rename(graph, old, new):
                 _rename(inner, old, new)
 
 
-def _litert(model, artifact, example_shape, embedded, reasons):
+def _litert(model, artifact, example_shapes, embedded, reasons):
     """Converts with TensorFlow, each time with one more size fixed, until the file runs.
 
     Recurrent layers keep their steps in tensor lists, which LiteRT knows for a fixed batch only.
@@ -194,17 +264,20 @@ def _litert(model, artifact, example_shape, embedded, reasons):
     import keras
     import tensorflow as tf
 
-    spec, target = model.inputs[0], model.output_names[0]
-    free = (None, *spec.shape[1:])
-    for shape in dict.fromkeys([free, (1, *free[1:]), (1, *example_shape[1:])]):
+    free = tuple((None, *tensor.shape[1:]) for tensor in model.inputs)
+    one = tuple((1, *shape[1:]) for shape in free)
+    fixed = tuple((1, *shape[1:]) for shape in example_shapes)
+    for shapes in dict.fromkeys([free, one, fixed]):
         try:
             with tempfile.TemporaryDirectory(dir=artifact.parent) as folder:
                 archive = keras.export.ExportArchive()
                 archive.track(model)
+                signature = [
+                    tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
+                    for shape, tensor in zip(shapes, model.inputs, strict=True)
+                ]
                 archive.add_endpoint(
-                    "serve",
-                    lambda x: {target: model(x, training=False)},
-                    input_signature=[tf.TensorSpec(shape, spec.dtype, name=spec.name)],
+                    "serve", lambda *tensors: _answer(model, tensors), input_signature=signature
                 )
                 archive.write_out(folder, verbose=False)
                 converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -216,12 +289,13 @@ def _litert(model, artifact, example_shape, embedded, reasons):
                     for name, text in embedded.items():
                         archive.writestr(zipfile.ZipInfo(name), text)
         except Exception as error:
-            reasons.append(f"inputs {shape}: {' '.join(str(error).split())[:150]}")
+            reasons.append(f"inputs {shapes}: {' '.join(str(error).split())[:150]}")
             continue
-        yield shape, functools.partial(_run_litert, artifact)
+        yield list(shapes), functools.partial(_run_litert, artifact, model, shapes[0][0] == 1)
 
 
-def _run_litert(artifact, batch):
+def _run_litert(artifact, model, alone, batch):
+    """Runs the file on a batch; `alone`: it takes one example at a time."""
     import numpy as np
 
     if importlib.util.find_spec("ai_edge_litert"):
@@ -230,18 +304,12 @@ def _run_litert(artifact, batch):
         import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter
-    interpreter = Interpreter(model_path=str(artifact))
-    source = interpreter.get_input_details()[0]
-    target = interpreter.get_output_details()[0]
+    run = Interpreter(model_path=str(artifact)).get_signature_runner()
     pieces = [batch]
-    if source["shape_signature"][0] == 1:
-        pieces = [batch[index : index + 1] for index in range(len(batch))]
-    results = []
+    if alone:
+        pieces = [[array[at : at + 1] for array in batch] for at in range(len(batch[0]))]
+    names, results = [tensor.name for tensor in model.inputs], []
     for piece in pieces:
-        if tuple(interpreter.get_input_details()[0]["shape"]) != piece.shape:
-            interpreter.resize_tensor_input(source["index"], piece.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(source["index"], piece)
-        interpreter.invoke()
-        results.append(interpreter.get_tensor(target["index"]).copy())
-    return np.concatenate(results)
+        found = run(**dict(zip(names, piece, strict=True)))
+        results.append([found[name].copy() for name in model.output_names])
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]

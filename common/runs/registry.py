@@ -23,6 +23,13 @@ def names():
     return sorted(path.parent.name for path in recipes_folder().glob("*/train.py"))
 
 
+def exists(name):
+    """Returns whether there is a recipe of that name."""
+    # A name, not a path: one with separators would look elsewhere.
+    places = importlib.import_module("recipes").__path__
+    return name.isidentifier() and any((Path(p) / name / "train.py").is_file() for p in places)
+
+
 def check(name):
     """Returns the name if it is a recipe.
 
@@ -30,10 +37,7 @@ def check(name):
         UsageError: It is not; the near match is named.
     """
     known = names()
-    places = importlib.import_module("recipes").__path__
-    if name not in known and not any(
-        (Path(place) / name / "train.py").is_file() for place in places
-    ):
+    if not exists(name):
         raise UsageError(
             f"unknown recipe '{name}'{near_match(name, known)} (`recipes list` shows all)"
         )

@@ -83,7 +83,9 @@ def load_model(path):
     import common.layers.batch_norm
     import common.layers.fast_lstm  # noqa: F401  both register their layer
 
-    _check(path, _read_configuration(path))
+    config = _read_configuration(path)
+    _register_classes_of_recipes(config)
+    _check(path, config)
     # Keras has a global switch that overrides the argument `safe_mode`: the scope overrides that.
     from keras.src.saving.serialization_lib import SafeModeScope
 
@@ -103,6 +105,30 @@ def load_model(path):
         if missing:
             raise _unknown(path, missing[1]) from error
         raise RecipeError(f"{_damaged(path)} (Keras says: {_first_line(error)})") from error
+
+
+def _register_classes_of_recipes(config):
+    """Imports the model.py of the recipes whose own classes a configuration names.
+
+    The convention: `@keras.saving.register_keras_serializable(package="<name of the recipe>")`. A file
+    chooses among the recipes that there are; no other module is ever imported because a file names it.
+    """
+    from keras.saving import get_registered_object
+
+    from common.runs import registry
+
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending.extend(value.values())
+            name = value.get("registered_name")
+            package, separator, _ = str(name).partition(">")
+            known = registry.exists(package) if separator else False
+            if known and get_registered_object(name) is None:
+                registry.load_model_module(package)
+        elif isinstance(value, list):
+            pending.extend(value)
 
 
 def _read_configuration(path):
@@ -199,7 +225,8 @@ def _unknown(path, name):
     return RecipeError(
         f"{path} needs {name!r}, which is neither a part of Keras that networks are made of nor "
         "registered here, and is refused. Nothing was run. If it is a class of a recipe, register "
-        "it with @keras.saving.register_keras_serializable() and load it through that recipe."
+        "it in the recipe's model.py with @keras.saving.register_keras_serializable(package=...), "
+        "the recipe's name."
     )
 
 

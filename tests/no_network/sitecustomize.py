@@ -1,6 +1,8 @@
 """Runs first in every Python process of the tests (it is on their PYTHONPATH): blocks the network."""
 
+import contextlib
 import os
+import pathlib
 import socket
 
 
@@ -20,6 +22,12 @@ class _Socket(socket.socket):
 socket.socket = _Socket
 socket.create_connection = _blocked
 socket.getaddrinfo = _blocked
+
+# Recipes of tasks that no recipe of the collection has; `registry.names()` does not list them.
+with contextlib.suppress(ImportError):
+    import recipes
+
+    recipes.__path__.append(str(pathlib.Path(__file__).parents[1] / "recipes"))
 
 if "FAULTS" in os.environ:
     # Of the tests that break what a process does to its files.
