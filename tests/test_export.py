@@ -130,9 +130,8 @@ def test_a_recurrent_net_of_any_length_in_litert(saved, tmp_path, in_process):
     model = keras.models.load_model(saved / "lstm.keras", compile=False)
     for length in (1, 40):
         tokens = np.arange(1, length + 1, dtype=np.int32)[None]
-        np.testing.assert_allclose(
-            worker._run_litert(output, tokens), model.predict(tokens, verbose=0), atol=1e-5
-        )
+        (found,) = worker._run_litert(output, model, True, [tokens])
+        np.testing.assert_allclose(found, model.predict(tokens, verbose=0), atol=1e-5)
 
 
 def test_an_export_that_predicts_otherwise_is_deleted(saved, tmp_path, in_process, monkeypatch):
@@ -170,7 +169,7 @@ def fake_worker(text, chosen):
             artifact.mkdir()
             artifact = artifact / "saved_model.pb"
         artifact.write_text(text)
-        return {"max_difference": 1e-7, "input_shape": [None, 28, 28, 1]}
+        return {"max_difference": 1e-7, "input_shapes": [[None, 28, 28, 1]]}
 
     return run
 

@@ -14,11 +14,11 @@ from common.basics.errors import RecipeError, UsageError
 from common.basics.files import write_text_atomic
 
 SCRIPT = "predict.py"
-# By what a file of each name is known as one that an export wrote.
+# By any of which a file of each name is known as one that an export wrote.
 _MARKS = {
-    "labels.json": '"kind"',
-    "vocabulary.json": '"max_tokens"',
-    SCRIPT: "s with an exported model: python predict.py MODEL FILE...",
+    "labels.json": ('"prepare"', '"inputs"'),
+    "vocabulary.json": ('"max_tokens"',),
+    SCRIPT: ("s with an exported model: python predict.py MODEL FILE...",),
 }
 
 
@@ -51,7 +51,7 @@ class Package:
             path = folder / name
             if not path.exists() or _content(path) == text:
                 continue
-            if _MARKS[name] not in _content(path):
+            if not any(mark in _content(path) for mark in _MARKS[name]):
                 raise UsageError(
                     f"{path} was not written by an export; move it away, or choose another folder "
                     "for --output"
