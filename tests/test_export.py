@@ -14,8 +14,9 @@ import pytest
 from common.basics.errors import RecipeError, UsageError
 from common.export import conversion as exporting
 from common.export import worker
+from common.export.comparison import compare, compare_values
 from common.export.conversion import FORMATS, default_output, export
-from common.export.worker import compare
+from common.export.probes import of_every_size
 from common.layers import fast_lstm
 from common.layers.batch_norm import BatchNormalization
 from common.layers.fast_lstm import BidirectionalLSTM
@@ -272,10 +273,10 @@ def test_an_output_folder_that_cannot_be_made(saved, tmp_path):
 
 def test_probes_vary_every_free_size():
     tokens = np.array([[0, 0, 0, 0, 5, 6, 7]] * 6)
-    everything, one, short = exporting._probes(tokens, (None, None))
+    everything, one, short = of_every_size(tokens, (None, None))
     assert (everything.shape, one.shape, short.shape) == ((6, 7), (1, 7), (4, 3))
     assert np.count_nonzero(short) == short.size  # the end that holds the tokens
-    assert len(exporting._probes(np.zeros((6, 8, 8, 3)), (None, 8, 8, 3))) == 2
+    assert len(of_every_size(np.zeros((6, 8, 8, 3)), (None, 8, 8, 3))) == 2
 
 
 def test_compare():
@@ -333,3 +334,17 @@ def test_every_format_from_every_backend(saved, tmp_path, backend, format, name)
     if backend in exporting._NEEDS[format] and (name, backend, format) != ("lstm", "torch", "onnx"):
         # PyTorch's tracer fixes the length of the LSTM; the check notices and TensorFlow steps in.
         assert used == backend
+
+
+def test_compare_values():
+    expected = np.array([[100.0, -2.0], [0.5, 3.0]])
+    assert compare_values(expected, expected + [[0.05, 0], [0, 0]]) == pytest.approx(0.05)
+    with pytest.raises(RecipeError, match=r"by up to 0.2 \(allowed: 0.1\)"):
+        compare_values(expected, expected + [[0.2, 0], [0, 0]])
+    with pytest.raises(RecipeError, match="allowed: 0.001"):
+        compare_values(expected / 1000, expected / 1000 + 0.002)
+    assert compare_values(np.array([1, 2]), np.array([1, 2])) == 0
+    with pytest.raises(RecipeError, match="allowed: 0"):
+        compare_values(np.array([1, 2]), np.array([1, 3]))
+    with pytest.raises(RecipeError, match="shape"):
+        compare_values(expected, expected[:1])

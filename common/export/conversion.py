@@ -19,9 +19,8 @@ from pathlib import Path
 from common.basics import partial
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.files import could_not_write, make_folder, put_in_place, sync, write_json_atomic
+from common.export import probes as probing
 from common.export.package import Package
-
-MAXIMUM_INPUTS = 100
 
 _DEFAULT_NAMES = {"savedmodel": "savedmodel", "onnx": "model.onnx", "litert": "model.tflite"}
 FORMATS = tuple(_DEFAULT_NAMES)
@@ -114,16 +113,16 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
     import keras
 
     model = load_model(model_path)
-    inputs = _check_inputs(model, inputs)
+    inputs = probing.check_inputs(model, inputs)
     ready, missing = _backends(format, keras.backend.backend())
     if not ready:
         raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
 
     package = describe(model) if describe else Package({}, output.parent)
     package.check(output, overwrite)
-    probes = _all_probes(inputs, model)
+    probes = probing.batches_to_compare(inputs, model)
     with _workspace(output) as workspace:
-        np.savez(workspace / "probes.npz", **_arrays(probes, model))
+        np.savez(workspace / "probes.npz", **probing.as_arrays(probes, model))
         write_json_atomic(workspace / "embedded.json", package.embedded())
         failures = []
         for backend in ready:
@@ -186,88 +185,6 @@ def check_output(output, format, overwrite):
 def _shape_of(shapes):
     shapes = [tuple(shape) for shape in shapes]
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
-
-
-def _check_inputs(model, inputs):
-    """Returns arrays in the order and dtypes of the model's inputs, or says what is wrong."""
-    import numpy as np
-
-    names = [tensor.name for tensor in model.inputs]
-    if isinstance(inputs, dict):
-        if set(inputs) != set(names):
-            raise UsageError(
-                f"the model takes inputs named {', '.join(names)}, got {', '.join(inputs)}"
-            )
-        inputs = [inputs[name] for name in names]
-    elif not isinstance(inputs, tuple | list) or len(names) == 1:
-        inputs = [inputs]
-    if len(inputs) != len(names):
-        raise UsageError(
-            f"the model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}"
-        )
-    arrays = [np.asarray(array[:MAXIMUM_INPUTS]) for array in inputs]
-    if len(arrays[0]) < 1:
-        raise UsageError("export compares the exported file on real inputs, and got none")
-    return [_checked(*pair) for pair in zip(model.inputs, arrays, strict=True)]
-
-
-def _checked(wanted, array):
-    import numpy as np
-
-    expected, got = tuple(wanted.shape[1:]), array.shape[1:]
-    fits = len(expected) == len(got) and all(
-        size is None or size == found for size, found in zip(expected, got, strict=True)
-    )
-    if not fits:
-        raise UsageError(f"the model takes inputs of shape {expected}, got {got}")
-    dtype = np.dtype(wanted.dtype)
-    if not np.can_cast(array.dtype, dtype, "same_kind"):
-        raise UsageError(f"the model takes inputs of dtype {dtype}, got {array.dtype}")
-    return np.ascontiguousarray(array, dtype)
-
-
-def _all_probes(inputs, model):
-    """Returns the batches to compare on, each a list of arrays in the order of the model's inputs."""
-    if len(inputs) == 1:
-        return [[probe] for probe in _probes(inputs[0], model.inputs[0].shape)]
-    # Lengths of several inputs may have to fit each other: only the number of examples varies.
-    return [inputs, [array[:1] for array in inputs]]
-
-
-def _arrays(probes, model):
-    """Returns probes and the model's answers as one dict of arrays, for the worker."""
-    import keras
-
-    arrays = {}
-    for index, probe in enumerate(probes):
-        answers = model.predict(probe if len(probe) > 1 else probe[0], verbose=0)
-        arrays |= {f"inputs_{index}_{i}": array for i, array in enumerate(probe)}
-        answers = keras.tree.flatten(answers)
-        arrays |= {f"expected_{index}_{i}": array for i, array in enumerate(answers)}
-    return arrays
-
-
-def _probes(inputs, shape):
-    """Returns the batches to compare on: all, one alone, and a few of another length.
-
-    A size that a converter fixed by mistake (PyTorch's tracer fixes the length of an LSTM) shows
-    only when the size varies.
-    """
-    import numpy as np
-
-    probes = [inputs]
-    if len(inputs) > 1:
-        probes.append(inputs[:1])
-    free = [axis for axis, size in enumerate(shape) if size is None and axis > 0]
-    if free and all(inputs.shape[axis] > 1 for axis in free):
-        first, last = inputs[:4], inputs[:4]
-        for axis in free:
-            half = inputs.shape[axis] // 2
-            first = np.take(first, range(half), axis)
-            last = np.take(last, range(last.shape[axis] - half, last.shape[axis]), axis)
-        # Padding lies at one end; the other end holds the tokens.
-        probes.append(max(first, last, key=np.count_nonzero))
-    return probes
 
 
 def _backends(format, current):

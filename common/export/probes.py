@@ -1,0 +1,87 @@
+"""What an exported file is compared with its model on: real inputs, alone, many and of other lengths."""
+
+from common.basics.errors import UsageError
+
+MAXIMUM_INPUTS = 100
+
+
+def check_inputs(model, inputs):
+    """Returns arrays in the order and dtypes of the model's inputs, or says what is wrong."""
+    import numpy as np
+
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(inputs, dict):
+        if set(inputs) != set(names):
+            raise UsageError(
+                f"the model takes inputs named {', '.join(names)}, got {', '.join(inputs)}"
+            )
+        inputs = [inputs[name] for name in names]
+    elif not isinstance(inputs, tuple | list) or len(names) == 1:
+        inputs = [inputs]
+    if len(inputs) != len(names):
+        raise UsageError(
+            f"the model takes {len(names)} inputs ({', '.join(names)}), got {len(inputs)}"
+        )
+    arrays = [np.asarray(array[:MAXIMUM_INPUTS]) for array in inputs]
+    if len(arrays[0]) < 1:
+        raise UsageError("export compares the exported file on real inputs, and got none")
+    return [_checked(*pair) for pair in zip(model.inputs, arrays, strict=True)]
+
+
+def _checked(wanted, array):
+    import numpy as np
+
+    expected, got = tuple(wanted.shape[1:]), array.shape[1:]
+    fits = len(expected) == len(got) and all(
+        size is None or size == found for size, found in zip(expected, got, strict=True)
+    )
+    if not fits:
+        raise UsageError(f"the model takes inputs of shape {expected}, got {got}")
+    dtype = np.dtype(wanted.dtype)
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise UsageError(f"the model takes inputs of dtype {dtype}, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def batches_to_compare(inputs, model):
+    """Returns the batches to compare on, each a list of arrays in the order of the model's inputs."""
+    if len(inputs) == 1:
+        return [[probe] for probe in of_every_size(inputs[0], model.inputs[0].shape)]
+    # Lengths of several inputs may have to fit each other: only the number of examples varies.
+    return [inputs, [array[:1] for array in inputs]]
+
+
+def of_every_size(inputs, shape):
+    """Returns the batches to compare on: all, one alone, and a few of another length.
+
+    A size that a converter fixed by mistake (PyTorch's tracer fixes the length of an LSTM) shows
+    only when the size varies.
+    """
+    import numpy as np
+
+    probes = [inputs]
+    if len(inputs) > 1:
+        probes.append(inputs[:1])
+    free = [axis for axis, size in enumerate(shape) if size is None and axis > 0]
+    if free and all(inputs.shape[axis] > 1 for axis in free):
+        first, last = inputs[:4], inputs[:4]
+        for axis in free:
+            half = inputs.shape[axis] // 2
+            first = np.take(first, range(half), axis)
+            last = np.take(last, range(last.shape[axis] - half, last.shape[axis]), axis)
+        # Padding lies at one end; the other end holds the tokens.
+        probes.append(max(first, last, key=np.count_nonzero))
+    return probes
+
+
+def as_arrays(batches, model):
+    """Returns probes and the model's answers as one dict of arrays, for the worker."""
+    import keras
+
+    arrays = {}
+    for index, probe in enumerate(batches):
+        answers = model.predict(probe if len(probe) > 1 else probe[0], verbose=0)
+        arrays |= {f"inputs_{index}_{i}": array for i, array in enumerate(probe)}
+        answers = keras.tree.flatten(answers)
+        arrays |= {f"expected_{index}_{i}": array for i, array in enumerate(answers)}
+    return arrays
