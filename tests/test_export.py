@@ -338,9 +338,9 @@ def test_every_format_from_every_backend(saved, tmp_path, backend, format, name)
 
 def test_compare_values():
     expected = np.array([[100.0, -2.0], [0.5, 3.0]])
-    assert compare_values(expected, expected + [[0.05, 0], [0, 0]]) == pytest.approx(0.05)
+    assert compare_values(expected, expected + np.array([[0.05, 0], [0, 0]])) == pytest.approx(0.05)
     with pytest.raises(RecipeError, match=r"by up to 0.2 \(allowed: 0.1\)"):
-        compare_values(expected, expected + [[0.2, 0], [0, 0]])
+        compare_values(expected, expected + np.array([[0.2, 0], [0, 0]]))
     with pytest.raises(RecipeError, match="allowed: 0.001"):
         compare_values(expected / 1000, expected / 1000 + 0.002)
     assert compare_values(np.array([1, 2]), np.array([1, 2])) == 0
