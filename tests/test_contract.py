@@ -141,9 +141,11 @@ def test_every_preset_builds_and_survives_json(name):
         assert parameter_count(model) > 0
         measured = [run for run in results.read(name) if run["preset"] == preset]
         for run in measured:
-            assert run["parameters"] == parameter_count(model), f"results.json of {preset} is stale"
             now = dataclasses.replace(config, seed=run["seed"])
-            assert not configuration.changes(now, run["config"]), f"{preset} changed since"
+            # The tables say of a run whose preset has changed since that it has.
+            if not configuration.changes(now, run["config"]):
+                stale = f"results.json of {preset} is stale"
+                assert run["parameters"] == parameter_count(model), stale
 
 
 def test_output_is_a_distribution_over_the_classes(name):
