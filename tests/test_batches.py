@@ -6,15 +6,9 @@ import pytest
 
 from common.basics.errors import UsageError
 from common.training import feeding
-from common.training.batches import (
-    ArrayBatches,
-    BucketBatches,
-    balanced_weights,
-    inference_batches,
-    outputs_of,
-    predict,
-)
+from common.training.batches import ArrayBatches, BucketBatches, balanced_weights
 from common.training.feeding import feed, per_call
+from common.training.outputs import inference_batches, outputs_of, predict
 
 
 def labels_of(batches):

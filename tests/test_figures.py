@@ -13,6 +13,7 @@ from common.basics.wording import readable, shorten
 from common.explain import pictures
 from common.report import drawing, lettering
 from common.report import page as report
+from common.tasks.classification import Classification
 from common.tuning import figures
 from tests.test_report import Page, write_run
 
@@ -167,7 +168,7 @@ def test_a_report_of_hostile_names_is_written_and_readable(tmp_path):
     run = tmp_path / "run \udce9 <b>$x$"
     run.mkdir()
     write_run(run, classes=len(names), class_names=names)
-    page_file = report.write_report(run)
+    page_file = report.write_report(Classification("image"), run)
     page = Page(page_file)
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.text

@@ -42,6 +42,7 @@ def write_part(name, path, train=3000, test=2000):
 
 def text(result):
     """Returns the Markdown of a comparison."""
+    from common.tuning import measures
     from common.tuning.contest import HEADS, shown
 
     lines = [
@@ -52,7 +53,7 @@ def text(result):
         "|---" * len(HEADS) + "|",
     ]
     for row in result["rows"]:
-        cells = shown(row)
+        cells = shown(row, measures.headline_of(result))
         lines.append(f"| {' | '.join(cells[head] for head in HEADS)} |")
     return "\n".join(lines)
 
