@@ -232,3 +232,16 @@ def test_a_class_of_a_recipe_is_registered_when_a_model_needs_it(
     done = recipes_command("evaluate", directory)
     assert done.returncode == 0, done.stderr
     assert "mean squared error" in done.stdout
+
+
+def test_a_search_goes_by_the_figure_of_the_task(tmp_path, capsys):
+    words = ["tune", "adding", "--method", "random", "--trials", "2", "--epochs", "2"]
+    words += ["--data", "sample", "--sweep-dir", str(tmp_path / "sweep"), "--retrain", "1"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "mean squared error" in text
+    best = json.loads((tmp_path / "sweep/best.json").read_text())
+    assert best["recipe"] == "adding"
+    assert "mean squared error" in (tmp_path / "sweep/sweep.html").read_text()
+    assert main([*words, "--objective", "val_accuracy"]) == 2
+    assert "val_loss" in capsys.readouterr().err

@@ -1,27 +1,26 @@
 """`recipes tune` and `recipes sweep`: the recipe's name first, then all is the tuner's."""
 
+import importlib
+
 from common.basics import backend, streams
 from common.cli.arguments import names_recipe
 from common.runs import registry
 
 
 def tune_command(words):
-    """Runs `recipes tune`; returns the exit code, None for 0."""
-    if not names_recipe("tune", words):
-        return 0
-    backend.check(words)
-    streams.goes_on("the search")
-    from common.tuning import sweep
-
-    return sweep.command(registry.check(words[0]), words[1:])
+    """Runs `recipes tune`; returns the exit code."""
+    return _command("tune", "the search", "sweep", words)
 
 
 def sweep_command(words):
-    """Runs `recipes sweep`; returns the exit code, None for 0."""
-    if not names_recipe("sweep", words):
+    """Runs `recipes sweep`; returns the exit code."""
+    return _command("sweep", "the comparison", "contest", words)
+
+
+def _command(verb, what, module, words):
+    if not names_recipe(verb, words):
         return 0
     backend.check(words)
-    streams.goes_on("the comparison")
-    from common.tuning import contest
-
-    return contest.command(registry.check(words[0]), words[1:])
+    streams.goes_on(what)
+    tuner = importlib.import_module(f"common.tuning.{module}")
+    return tuner.command(registry.check(words[0]), words[1:])

@@ -53,6 +53,10 @@ def finish(task, model, run, splits, keeper, *, encode=None, baselines=None, mor
     # While it was trained: augmented, with dropout, the weights changing.
     column = task.objective.removeprefix("val_")
     row = history[keeper.best_epoch - 1]
+    for name in ("loss", column):
+        # What a search judged by is among the figures, where the task has none of that name.
+        if f"val_{name}" in row:
+            scores["validation"].setdefault(name, round(row[f"val_{name}"], 6))
     results = {
         "recipe": run.recipe,
         "preset": run.preset,
