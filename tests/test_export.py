@@ -144,7 +144,7 @@ def test_an_export_that_predicts_otherwise_is_deleted(saved, tmp_path, in_proces
     real, models = loading.load_model, [other]
     # The reference comes from another model; the conversion loads the file's own.
     monkeypatch.setattr(loading, "load_model", lambda path: models.pop() if models else real(path))
-    with pytest.raises(RecipeError, match=r"probabilities differ .*by up to") as caught:
+    with pytest.raises(RecipeError, match=r"outputs differ .*by up to") as caught:
         export(saved / "conv.keras", "litert", tmp_path / "m.tflite", inputs_of(saved, "conv"))
     assert "nothing was kept" in str(caught.value)
     assert "savedmodel and onnx" in str(caught.value)
@@ -285,8 +285,10 @@ def test_compare():
     assert compare(expected, expected + np.array([0, 5e-4, 0])) == pytest.approx(5e-4)
     with pytest.raises(RecipeError, match=r"by up to 0\.002"):
         compare(expected, expected + 2e-3)
-    with pytest.raises(RecipeError, match="not finite"):
+    with pytest.raises(RecipeError, match="it gives values that are not finite"):
         compare(expected, expected * np.array([np.nan, 1, 1]))
+    with pytest.raises(RecipeError, match="the model itself gives values that are not finite"):
+        compare(expected * np.array([np.nan, 1, 1]), expected)
     with pytest.raises(RecipeError, match=r"shape \(1, 3\), the model \(2, 3\)"):
         compare(expected, expected[:1])
     near = np.array([[0.5002, 0.4998], [0.9, 0.1]])
@@ -346,5 +348,10 @@ def test_compare_values():
     assert compare_values(np.array([1, 2]), np.array([1, 2])) == 0
     with pytest.raises(RecipeError, match="allowed: 0"):
         compare_values(np.array([1, 2]), np.array([1, 3]))
+    with pytest.raises(RecipeError, match="allowed: 0"):  # as floats they are equal
+        compare_values(np.array([2**53]), np.array([2**53 + 1]))
+    for bad in (np.nan, np.inf):
+        with pytest.raises(RecipeError, match="the model itself"):
+            compare_values(np.array([bad]), np.array([1.0]))
     with pytest.raises(RecipeError, match="shape"):
         compare_values(expected, expected[:1])

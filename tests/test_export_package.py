@@ -112,8 +112,8 @@ def in_process(monkeypatch):
     )
 
 
-def package_of(run):
-    return export_package.describe(run, load_model(run.path("best.keras")))
+def package_of(run, format="savedmodel"):
+    return export_package.describe(run, load_model(run.path("best.keras")), format)
 
 
 def script_of(package, folder):
@@ -289,6 +289,59 @@ def test_exports_of_one_model_share_what_lies_beside_them(tmp_path):
     newer.check(tmp_path / "model.tflite", overwrite=False)
     newer.write(tmp_path / "model.tflite")
     assert (tmp_path / "predict.py").read_text().endswith("2")
+
+
+def test_formats_in_one_folder_have_scripts_of_their_own(runs, tmp_path):
+    def beside(format, name):
+        package = package_of(runs["image"], format)
+        package.check(tmp_path / name, overwrite=False)
+        paths = package.write(tmp_path / name)
+        (tmp_path / name).touch()
+        return [path.name for path in paths]
+
+    assert beside("onnx", "a.onnx") == ["labels.json", "predict.py"]
+    # A second file of the format shares the script, a second format leaves it as it is.
+    assert beside("onnx", "b.onnx") == ["labels.json", "predict.py"]
+    assert beside("litert", "c.tflite") == ["labels.json", "predict_litert.py"]
+    first, second = ((tmp_path / name).read_text() for name in ("predict.py", "predict_litert.py"))
+    assert "onnxruntime" in first
+    assert "onnxruntime" not in second
+    assert second.startswith(
+        '"""Classifies images with an exported LiteRT model: python predict_litert.py MODEL'
+    )
+    # Again: each is known as its own.
+    assert beside("onnx", "a.onnx") == ["labels.json", "predict.py"]
+    assert beside("litert", "c.tflite") == ["labels.json", "predict_litert.py"]
+    # Nothing relies on the script of a format whose files are gone.
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).unlink()
+    assert beside("litert", "c.tflite") == ["labels.json", "predict.py"]
+
+
+def test_a_script_of_all_formats_serves_the_exports_of_then(runs, tmp_path):
+    """An older version of this project wrote one that runs any of them."""
+    old = '"""Classifies images with an exported model: python predict.py MODEL FILE...'
+    (tmp_path / "predict.py").write_text(old)
+    (tmp_path / "m.tflite").touch()
+    package = package_of(runs["image"], "onnx")
+    package.check(tmp_path / "m.onnx", overwrite=False)
+    assert tmp_path / "predict_onnx.py" in package.write(tmp_path / "m.onnx")
+    assert (tmp_path / "predict.py").read_text() == old
+    (tmp_path / "predict_onnx.py").write_text("mine")
+    with pytest.raises(UsageError, match=r"predict_onnx\.py was not written by an export"):
+        package.check(tmp_path / "m.onnx", overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+@pytest.mark.parametrize("format", exporting.FORMATS)
+def test_a_script_is_short_and_of_its_format_alone(runs, kind, format):
+    script = package_of(runs[kind], format).texts["predict.py"]
+    compile(script, "predict.py", "exec")
+    # LiteRT has two packages, of which either will do.
+    assert len(script.splitlines()) <= (52 if format == "litert" else 47)
+    assert max(map(len, script.splitlines())) <= 100
+    modules = {"onnx": "onnxruntime", "savedmodel": "saved_model", "litert": "ai_edge_litert"}
+    assert [name for name, module in modules.items() if module in script] == [format]
 
 
 def test_the_export_of_another_model_keeps_its_labels(tmp_path):

@@ -217,12 +217,12 @@ def export_command(words):
         output,
         inputs,
         overwrite=arguments.overwrite,
-        describe=lambda model: describe(run, model),
+        describe=lambda model: describe(run, model, arguments.format),
     )
     names = ", ".join(path.name for path in result.beside)
-    script, what = result.path.with_name("predict.py"), "an output"
-    use = "It takes arrays: labels.json names its inputs and outputs."
-    if script in result.beside:
+    script = next((path for path in result.beside if path.suffix == ".py"), None)
+    what, use = "an output", "It takes arrays: labels.json names its inputs and outputs."
+    if script:
         what = "a probability"
         command = shlex.join(["python", str(script), str(result.path)])
         use = f"To use it without this project: {command} FILE..."

@@ -5,10 +5,24 @@ from common.basics.errors import RecipeError
 # Largest accepted difference of a probability. Float32 arithmetic in another order gives 1e-7 to
 # 1e-5; a wrong conversion (a shape fixed while tracing, a lost mask) shows far above this.
 TOLERANCE = 1e-3
-
-
 # Two classes this close may swap ranks by rounding alone: that is a tie, not another prediction.
 TIE = 1e-5
+
+
+def _difference(expected, got):
+    """Returns the largest absolute difference, or says what makes two outputs incomparable."""
+    import numpy as np
+
+    if expected.shape != got.shape:
+        raise RecipeError(f"it gives outputs of shape {got.shape}, the model {expected.shape}")
+    if not np.isfinite(expected).all():
+        raise RecipeError(
+            "the model itself gives values that are not finite for these inputs, with which no "
+            "file can be compared"
+        )
+    if not np.isfinite(got).all():
+        raise RecipeError("it gives values that are not finite")
+    return float(np.abs(expected - got).max())
 
 
 def compare_values(expected, got):
@@ -25,14 +39,12 @@ def compare_values(expected, got):
     import numpy as np
 
     exact = np.asarray(expected).dtype.kind in "iub"
+    # Of large integers floats tell less than their difference.
+    equal = np.array_equal(expected, got)
     expected, got = np.asarray(expected, "float64"), np.asarray(got, "float64")
-    if expected.shape != got.shape:
-        raise RecipeError(f"it gives outputs of shape {got.shape}, the model {expected.shape}")
-    if not np.isfinite(got).all():
-        raise RecipeError("it gives values that are not finite")
-    difference = float(np.abs(expected - got).max())
+    difference = _difference(expected, got)
     allowed = 0.0 if exact else TOLERANCE * max(1.0, float(np.abs(expected).max()))
-    if difference > allowed:
+    if difference > allowed or (exact and not equal):
         raise RecipeError(
             f"its outputs differ from the model's by up to {difference:.2g} (allowed: {allowed:g})"
         )
@@ -54,11 +66,7 @@ def compare(expected, got):
     import numpy as np
 
     expected, got = np.asarray(expected, "float64"), np.asarray(got, "float64")
-    if expected.shape != got.shape:
-        raise RecipeError(f"it gives outputs of shape {got.shape}, the model {expected.shape}")
-    if not np.isfinite(got).all():
-        raise RecipeError("it gives values that are not finite")
-    difference = float(np.abs(expected - got).max())
+    difference = _difference(expected, got)
     if difference > TOLERANCE:
         raise RecipeError(
             f"its probabilities differ from the model's by up to {difference:.2g} "

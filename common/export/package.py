@@ -3,22 +3,31 @@
 A model alone is a function of arrays. How a photograph becomes such an array decides the answer as
 much as the weights do: with another resize filter or tokeniser the same file gives other
 probabilities, and nothing says so. labels.json says how, in the file's own metadata and beside it,
-and predict.py does it.
+and predict.py does it for the format of the export. A second format in a folder has a script of its
+own there, e.g. predict_onnx.py.
 """
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import write_text_atomic
+from common.export.probes import output_names
 
 SCRIPT = "predict.py"
-# By any of which a file of each name is known as one that an export wrote.
+# Patterns by which a file of each name is known as one that an export wrote.
 _MARKS = {
-    "labels.json": ('"prepare"', '"inputs"'),
-    "vocabulary.json": ('"max_tokens"',),
-    SCRIPT: ("s with an exported model: python predict.py MODEL FILE...",),
+    "labels.json": r'"prepare"|"inputs"',
+    "vocabulary.json": r'"max_tokens"',
+    SCRIPT: r"s with an exported [\w ]+: python \w+\.py MODEL FILE\.\.\.",
+}
+# format -> its name in words, and what its script needs.
+_RUNTIMES = {
+    "savedmodel": ("SavedModel", "tensorflow"),
+    "onnx": ("ONNX model", "onnxruntime"),
+    "litert": ("LiteRT model", "ai-edge-litert or tensorflow"),
 }
 
 
@@ -30,6 +39,8 @@ class Package:
     """Content of each by its name."""
     home: Path
     """The run folder. What lies there and says otherwise is of an older version of this project."""
+    format: str = "savedmodel"
+    """What the script runs; see `FORMATS` of conversion.py."""
 
     def embedded(self):
         """Returns those of the texts that go into the exported file as well."""
@@ -47,16 +58,16 @@ class Package:
         """
         folder = output.parent
         at_home = folder.exists() and folder.samefile(self.home)
-        for name, text in self.texts.items():
-            path = folder / name
+        for path, text in self._files(output):
+            name = SCRIPT if path.suffix == ".py" else path.name
             if not path.exists() or _content(path) == text:
                 continue
-            if not any(mark in _content(path) for mark in _MARKS[name]):
+            if not _written_by_an_export(path, name):
                 raise UsageError(
                     f"{path} was not written by an export; move it away, or choose another folder "
                     "for --output"
                 )
-            # The script is the same for all models of a kind, whatever else lies there.
+            # What the script says of a model is in labels.json, which is judged here as well.
             if at_home or name == SCRIPT:
                 continue
             others = sorted(each.name for each in folder.iterdir() if _relies(each, output))
@@ -77,23 +88,46 @@ class Package:
         Raises:
             RecipeError: The disk is full, or the folder cannot be written.
         """
-        paths = []
-        for name, text in sorted(self.texts.items()):
-            paths.append(output.parent / name)
-            if not paths[-1].exists() or _content(paths[-1]) != text:
-                write_text_atomic(paths[-1], text)
-        return tuple(paths)
+        files = sorted(self._files(output))
+        for path, text in files:
+            if not path.exists() or _content(path) != text:
+                write_text_atomic(path, text)
+        return tuple(path for path, _ in files)
+
+    def _files(self, output):
+        """Returns the files beside `output` as pairs of path and content."""
+        files = []
+        for name, text in self.texts.items():
+            path = output.parent / name
+            if name == SCRIPT and self._is_of_another_format(path, output):
+                path = path.with_name(f"predict_{self.format}.py")
+                text = text.replace(f"python {SCRIPT}", f"python {path.name}")
+            files.append((path, text))
+        return files
+
+    def _is_of_another_format(self, script, output):
+        """Returns whether a script runs another export than `output` that lies in its folder."""
+        if not script.exists() or not _written_by_an_export(script, SCRIPT):
+            return False
+        # The first line says of what kind and format it is.
+        same = _content(script).partition("\n")[0] == self.texts[SCRIPT].partition("\n")[0]
+        return not same and any(
+            _is_export(each) and each.name != output.name for each in script.parent.iterdir()
+        )
+
+
+def _written_by_an_export(path, name):
+    """Returns whether a file has what an export writes into one of that name."""
+    return re.search(_MARKS[name], _content(path)) is not None
+
+
+def _is_export(path):
+    return path.suffix in (".onnx", ".tflite") or (path / "saved_model.pb").exists()
 
 
 def _relies(path, output):
     """Returns whether something beside an export relies on the files there as well."""
-    if path.name == output.name:
-        return False
-    return (
-        path.suffix in (".onnx", ".tflite")
-        or path.name == "best.keras"
-        or (path / "saved_model.pb").exists()
-    )
+    return path.name != output.name and (_is_export(path) or path.name == "best.keras")
 
 
 def _content(path):
@@ -103,13 +137,14 @@ def _content(path):
         raise RecipeError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def describe(run, model):
+def describe(run, model, format):
     """Returns the Package of a run.
 
     Args:
         run: Finished Run.
         model: Its model. What is no classifier of images or texts is described by its arrays alone:
             no script could prepare its inputs.
+        format: What it is exported to: "savedmodel", "onnx" or "litert".
 
     Raises:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
@@ -119,9 +154,9 @@ def describe(run, model):
         arrays = {
             "kind": data["kind"],
             "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
-            "outputs": list(map(_tensor, model.outputs, model.output_names)),
+            "outputs": list(map(_tensor, model.outputs, output_names(model))),
         }
-        return Package({"labels.json": json.dumps(arrays, indent=2) + "\n"}, run.directory)
+        return Package({"labels.json": json.dumps(arrays, indent=2) + "\n"}, run.directory, format)
     labels = {
         "kind": data["kind"],
         "classes": data["class_names"],
@@ -140,8 +175,8 @@ def describe(run, model):
     else:
         labels["prepare"] = _image_preparation(data, model.inputs[0].shape)
     texts["labels.json"] = json.dumps(labels, indent=2) + "\n"
-    texts[SCRIPT] = _script(data["kind"])
-    return Package(texts, run.directory)
+    texts[SCRIPT] = _script(data["kind"], format, one)
+    return Package(texts, run.directory, format)
 
 
 def _tensor(tensor, name):
@@ -189,8 +224,12 @@ def _text_preparation(path):
     }
 
 
-def _script(kind):
+def _script(kind, format, one):
+    """Returns predict.py; `one`: the output is one probability, of the second of two classes."""
     import jinja2
+
+    title, runtime = _RUNTIMES[format]
+    packages = f"NumPy, Pillow and {runtime}" if kind == "image" else f"NumPy and {runtime}"
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("common.export"),
@@ -198,4 +237,6 @@ def _script(kind):
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    return environment.get_template("predict.py.jinja").render(kind=kind)
+    return environment.get_template("predict.py.jinja").render(
+        kind=kind, format=format, one=one, title=title, packages=packages
+    )

@@ -25,6 +25,12 @@ def check_inputs(model, inputs):
     arrays = [np.asarray(array[:MAXIMUM_INPUTS]) for array in inputs]
     if len(arrays[0]) < 1:
         raise UsageError("export compares the exported file on real inputs, and got none")
+    counts = [len(array) for array in arrays]
+    if len(set(counts)) > 1:
+        raise UsageError(
+            f"the model's inputs {', '.join(names)} belong together and need equally many examples, "
+            f"got {', '.join(map(str, counts))}"
+        )
     return [_checked(*pair) for pair in zip(model.inputs, arrays, strict=True)]
 
 
@@ -36,10 +42,12 @@ def _checked(wanted, array):
         size is None or size == found for size, found in zip(expected, got, strict=True)
     )
     if not fits:
-        raise UsageError(f"the model takes inputs of shape {expected}, got {got}")
+        raise UsageError(f"the model takes inputs of shape {expected}, got {got} ({wanted.name})")
     dtype = np.dtype(wanted.dtype)
     if not np.can_cast(array.dtype, dtype, "same_kind"):
-        raise UsageError(f"the model takes inputs of dtype {dtype}, got {array.dtype}")
+        raise UsageError(
+            f"the model takes inputs of dtype {dtype}, got {array.dtype} ({wanted.name})"
+        )
     return np.ascontiguousarray(array, dtype)
 
 
@@ -74,13 +82,35 @@ def of_every_size(inputs, shape):
     return probes
 
 
+def as_the_model_takes(model, values):
+    """Returns values in the order of the model's inputs in the structure that it was made with.
+
+    Args:
+        model: A model of inputs in a list or a dict, or of one input.
+        values: One for each of `model.inputs`: arrays, tensors or specifications.
+    """
+    import keras
+
+    return keras.tree.pack_sequence_as(model.input, list(values))
+
+
+def output_names(model):
+    """Returns a name for each output; Keras gives those of one layer (an LSTM's states) the same."""
+    names = []
+    for name in model.output_names:
+        taken = {*names, *model.output_names}
+        again = (f"{name}_{number}" for number in range(1, 2 + len(taken)))
+        names.append(next(each for each in again if each not in taken) if name in names else name)
+    return names
+
+
 def as_arrays(batches, model):
     """Returns probes and the model's answers as one dict of arrays, for the worker."""
     import keras
 
     arrays = {}
     for index, probe in enumerate(batches):
-        answers = model.predict(probe if len(probe) > 1 else probe[0], verbose=0)
+        answers = model.predict(as_the_model_takes(model, probe), verbose=0)
         arrays |= {f"inputs_{index}_{i}": array for i, array in enumerate(probe)}
         answers = keras.tree.flatten(answers)
         arrays |= {f"expected_{index}_{i}": array for i, array in enumerate(answers)}

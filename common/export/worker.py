@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common.basics.errors import RecipeError
 from common.export.comparison import compare, compare_values
+from common.export.probes import as_the_model_takes, output_names
 
 
 def work():
@@ -61,7 +62,7 @@ def _convert_and_compare(task):
             )
     embedded = json.loads(Path(task["embedded"]).read_text(encoding="utf-8"))
     # A description that names classes says that the output is their probabilities.
-    classes = "classes" in json.loads(embedded.get("labels.json", '{"classes": []}'))
+    classes = "classes" in json.loads(embedded.get("labels.json", "{}"))
     artifact = Path(task["artifact"])
     convert = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}[task["format"]]
     reasons = []
@@ -102,8 +103,8 @@ def _answer(model, tensors):
     """Returns the outputs of a model by name, for tensors in the order of its inputs."""
     import keras
 
-    outputs = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
-    return dict(zip(model.output_names, keras.tree.flatten(outputs), strict=True))
+    outputs = model(as_the_model_takes(model, tensors), training=False)
+    return dict(zip(output_names(model), keras.tree.flatten(outputs), strict=True))
 
 
 def _savedmodel(model, artifact, example_shapes, embedded, reasons):
@@ -116,13 +117,13 @@ def _savedmodel(model, artifact, example_shapes, embedded, reasons):
         options["jax2tf_kwargs"] = {"native_serialization_platforms": ("cpu", "cuda")}
     archive = keras.export.ExportArchive()
     specs = [keras.InputSpec(t.dtype, t.shape, name=t.name) for t in model.inputs]
-    signature = [specs] if len(specs) > 1 else specs
+    signature = [as_the_model_takes(model, specs)]
     serve = archive.track_and_add_endpoint("serve", model, signature, **options)
 
     # The endpoint of Keras' own export calls its outputs output_0, ...
     def named(*tensors):
-        outputs = serve(list(tensors) if len(tensors) > 1 else tensors[0])
-        return dict(zip(model.output_names, tf.nest.flatten(outputs), strict=True))
+        outputs = serve(as_the_model_takes(model, tensors))
+        return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
 
     named = tf.function(
         named, input_signature=[tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in model.inputs]
@@ -141,7 +142,7 @@ def _savedmodel(model, artifact, example_shapes, embedded, reasons):
     def answers(batch, loaded=loaded):
         inputs = {t.name: tf.constant(array) for t, array in zip(model.inputs, batch, strict=True)}
         found = run(**inputs)
-        return [found[name].numpy() for name in model.output_names]
+        return [found[name].numpy() for name in output_names(model)]
 
     yield [tuple(t.shape) for t in model.inputs], answers
 
@@ -160,7 +161,7 @@ def _onnx(model, artifact, example_shapes, embedded, reasons):
     model.export(artifact, format="onnx", verbose=False)
     converted = onnx.load(artifact)
     graph, names = converted.graph, [tensor.name for tensor in model.inputs]
-    for values, wanted in ((graph.input, names), (graph.output, model.output_names)):
+    for values, wanted in ((graph.input, names), (graph.output, output_names(model))):
         for value, name in zip(list(values), wanted, strict=True):
             _rename(graph, value.name, name)
     onnx.helper.set_model_props(converted, embedded)
@@ -168,7 +169,7 @@ def _onnx(model, artifact, example_shapes, embedded, reasons):
     session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
 
     def answers(batch):
-        return session.run(model.output_names, dict(zip(names, batch, strict=True)))
+        return session.run(output_names(model), dict(zip(names, batch, strict=True)))
 
     yield [tuple(tensor.shape) for tensor in model.inputs], answers
 
@@ -243,5 +244,5 @@ def _run_litert(artifact, model, alone, batch):
     names, results = [tensor.name for tensor in model.inputs], []
     for piece in pieces:
         found = run(**dict(zip(names, piece, strict=True)))
-        results.append([found[name].copy() for name in model.output_names])
+        results.append([found[name].copy() for name in output_names(model)])
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
