@@ -415,3 +415,18 @@ def test_a_file_cannot_have_a_module_imported_by_naming_it(tmp_path, monkeypatch
     layers = [{"class_name": "X", "registered_name": name} for name in names]
     _register_classes_of_recipes({"config": {"layers": layers}})
     assert imported == ["mnist_cnn"]
+
+
+@pytest.mark.parametrize("registered", ["mischief>Layer", "mnist_cnn>Layer", "mischief.deeper>X"])
+def test_a_file_that_names_another_module_does_not_get_it(saved, tmp_path, monkeypatch, registered):
+    """Also where it names a recipe that exists as the package: only that recipe is imported."""
+    import sys
+
+    (tmp_path / "mischief.py").write_text("open('executed', 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    layer = {"class_name": "Layer", "module": "mischief", "registered_name": registered}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=r"needs 'mischief\.Layer', .* Nothing was run"):
+        load_model(rewrite(saved, replace_layer({**layer, "config": {}})))
+    assert "mischief" not in sys.modules
+    assert not (tmp_path / "executed").exists()
