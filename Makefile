@@ -55,9 +55,10 @@ test: $(INSTALLED)  ## run the tests: no network, minutes on 2 cores
 test-all: $(INSTALLED)  ## run the slow tests as well (real data too, where TFDS_DATA_DIR names it)
 	@RUN_SLOW=1 $(PYTEST)
 
-lint: $(INSTALLED)  ## check format and rules
+lint: $(INSTALLED)  ## check format, rules and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/mypy
 
 format: $(INSTALLED)  ## apply format and safe fixes
 	@$(BIN)/ruff check --fix --quiet . || true

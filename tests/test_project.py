@@ -61,8 +61,8 @@ def test_the_hooks_run_what_make_lint_runs_and_need_no_network():
     assert re.findall(r"repo: (\S+)", hooks) == ["local"]
     assert set(re.findall(r"language: (\S+)", hooks)) == {"system"}
     done = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True)
-    wanted = [line for line in done.stdout.splitlines() if "/ruff " in line]
-    assert len(wanted) == 2
+    wanted = [line for line in done.stdout.splitlines() if re.search("/(ruff|mypy)", line)]
+    assert len(wanted) == 3
     assert re.findall(r"entry: (.+)", hooks) == wanted
 
 
