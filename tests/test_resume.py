@@ -17,7 +17,7 @@ from tests.faults import partial_files
 from tests.helpers import assert_equal_weights, kind_of
 
 EPOCHS = 6
-# What the default preset has and the documents' has not: average of weights, a schedule over all
+# What the default preset has and `article` has not: average of weights, a schedule over all
 # steps, augmentation. In float32, which computes the same on every processor.
 BEST = ["--preset", "best", "--no-report", "--precision", "float32"]
 BEST += ["--stem-filters", "4", "--filters", "4", "8", "8"]

@@ -27,7 +27,7 @@ def build_model(config, num_classes=10):
 
 
 def _plain(x, config):
-    """The documents' network: a convolution and a pooling per block, flatten, a dense layer."""
+    """The network of preset `article`: a convolution and a pooling per block, flatten, a dense layer."""
     for filters in config.filters:
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D(2)(x)

@@ -27,7 +27,7 @@ def build_model(config, num_classes=10):
 
 
 def _plain(x, config):
-    """The documents' network: two 3 x 3 convolutions a block, pooling between, global average."""
+    """The network of preset `article`: two convolutions a block, pooling between, global average."""
     for block, filters in enumerate(config.filters):
         if block:
             x = layers.MaxPooling2D(2)(x)

@@ -32,7 +32,7 @@ TASK = Classification("image")
 
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters. The defaults are those of the documents (preset `article`)."""
+    """Hyperparameters. The defaults are those of the preset `article`."""
 
     seed: Seed = 0
     """Seed of initial weights, order of examples, augmentation and dropout."""

@@ -1,4 +1,4 @@
-"""The documents' four networks in plain PyTorch, for comparison (extra [torch])."""
+"""The four networks of the presets `article` in plain PyTorch, for comparison (extra [torch])."""
 
 import torch
 from torch import nn

@@ -1,6 +1,6 @@
-"""What people would run instead: the documents' scripts and the examples on keras.io, as written.
+"""What people would run instead: the scripts of the articles and the examples on keras.io, as written.
 
-Plain Keras with its defaults (XLA among them), on all training examples; the documents validate where
+Plain Keras with its defaults (XLA among them), on all training examples; the articles validate where
 they validate, on the test set. A script is a function of the arrays (x_train, y_train, x_test, y_test),
 raw, and returns (model, x, y, test inputs, arguments for fit).
 """

@@ -2,11 +2,12 @@
 
     python tests/benchmarks/throughput.py [--seconds 15] [--repeats 3] [--output FOLDER]
 
-The documents' networks and batch sizes, float32, on one cached batch: the model is measured, not the
-data. Keras trains by `fit` in a process started and fed as a recipe's (`backend.start`, `feeding.feed`),
-PyTorch by the usual loop. Each cell is a process of its own, the cells take turns, and the whole table
-is repeated; given are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a share of a
-large float32 matrix product on the same machine in the same run. Nothing else should run meanwhile.
+Networks and batch sizes of the presets `article`, float32, on one cached batch: the model is measured,
+not the data. Keras trains by `fit` in a process that starts as a recipe's does (`backend.start`,
+`feeding.feed`), PyTorch by the usual loop. Each cell is a process of its own, and the cells take turns.
+The whole table is repeated; given are medians. Beside them: GFLOP/s (6 x multiply-adds x examples/s) as a
+share of a large float32 matrix product on the same machine in the same run. Nothing else should run
+meanwhile.
 FOLDER takes a table and a picture, named after the processor's vector instructions
 (throughput_avx2.json, .png), as these decide who is ahead; `make bench` puts all of them into the README.
 """
@@ -200,8 +201,8 @@ def table(results):
     lines.append("")
     lines.append(
         f"Examples/s; CPU seconds for 1,000; GFLOP/s and, in brackets, their share of a large float32 "
-        f"matrix product ({results['matrix_gflops']:.0f} GFLOP/s). The documents' networks and batch "
-        f"sizes, float32, one cached batch; median of {_turns(results)} turns of "
+        f"matrix product ({results['matrix_gflops']:.0f} GFLOP/s). Networks and batch sizes of the "
+        f"presets `article`, float32, one cached batch; median of {_turns(results)} turns of "
         f"{results['seconds']:g} s. {results['machine']}."
     )
     if PACKED in results["cells"]:

@@ -1,8 +1,8 @@
-"""Seconds until `best` is as good as the documents' script ends, and accuracy against CPU time.
+"""Seconds until `best` is as good as the article's script ends, and accuracy against CPU time.
 
     TFDS_DATA_DIR=... python tests/benchmarks/time_to_accuracy.py --output FOLDER [--names mnist_cnn]
 
-For each recipe, in turn and each in a process of its own: the documents' script as written, the example
+For each recipe, in turn and each in a process of its own: the article's script as written, the example
 on keras.io where there is one, and the presets `article` and `best`. After each epoch the test accuracy
 is taken, outside the clock. (It chooses nothing here: it is the target that is given.) Imports and the
 reading of data are not counted, compilation is. Nothing else should run meanwhile.
@@ -89,7 +89,7 @@ def measure(name, which, seed):
 def table(results):
     """Returns the Markdown table."""
     lines = [
-        "| recipe | documents' script: ends at | after | `best` is there after | times as fast | "
+        "| recipe | article's script: ends at | after | `best` is there after | times as fast | "
         "`best` ends at | after |",
         "|---|---|---|---|---|---|---|",
     ]
