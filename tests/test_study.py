@@ -222,6 +222,23 @@ def test_a_study_trains_each_arm_once_and_answers(trained, in_tmp, capsys):
     assert "finished before" in capsys.readouterr().out
 
 
+def test_presets_are_fitted_to_own_data_as_a_training_does_and_what_the_study_sets_stays(
+    trained, tiny_data, in_tmp
+):
+    commands, _ = trained
+    assert main(["study", NAME, "toy", "--data", str(tiny_data["image"]), "--seeds", "1"]) == 0
+    files = [command[command.index("--config") + 1] for command in commands]
+    configs = [json.loads(Path(file).read_text())["config"] for file in files]
+    usual = registry.load(NAME).PRESETS["sample"]
+    assert {config["batch_size"] for config in configs} == {16}
+    assert usual.batch_size != 16
+    assert {config["epochs"] for config in configs} == {1}
+    assert [config["learning_rate"] for config in configs] == [usual.learning_rate, 1e-4, 0.5]
+    # What is fitted is what the folder is compared with: nothing is trained again.
+    assert main(["study", NAME, "toy", "--data", str(tiny_data["image"]), "--seeds", "1"]) == 0
+    assert len(commands) == 3
+
+
 def test_an_arm_that_has_changed_is_trained_again(trained, monkeypatch, in_tmp):
     commands, _ = trained
     words = ["study", NAME, "toy", "--data", "sample", "--seeds", "1"]

@@ -56,6 +56,7 @@ def run(name, title, study, options, planned):
     from common.studies import study_runs
 
     try:
+        study_runs.fit_to_data(planned)
         study_runs.train(planned, options.workers)
     except KeyboardInterrupt:
         print(_interrupted(planned), file=sys.stderr)

@@ -106,6 +106,8 @@ class Planned:
     size: int | None
     seed: int
     run: Run
+    given: frozenset = frozenset()
+    """Names of the fields that the study or the command line sets: they are not fitted to the data."""
 
     @property
     def label(self):
@@ -245,5 +247,6 @@ def plan(name, title, study, options):
                     report=False,
                 )
                 config = arm_config(name, study, arm, **more)
-                planned.append(Planned(arm, size, seed, Run(name, config, run_options)))
+                given = frozenset({*study.settings, *study.arms[arm], *more})
+                planned.append(Planned(arm, size, seed, Run(name, config, run_options), given))
     return planned

@@ -10,9 +10,30 @@ from common.basics.files import make_folder, read_json, write_json_atomic
 from common.basics.flags import flags
 from common.basics.processor import cpu_count
 from common.runs import config as configuration
+from common.runs import registry
+from common.runs.run import needs_fit
 
 GLANCE = 0.1
 """Seconds between two looks at the trainings."""
+
+
+def fit_to_data(planned):
+    """Fits the preset to the user's own data or to a subset, as `recipes train` does for one run.
+
+    What the study sets itself stays. The data are read once for each way of cutting them.
+
+    Args:
+        planned: List of `common.studies.study.Planned`; the Configs of their runs are changed.
+    """
+    examples = {}
+    for one in planned:
+        module, run = registry.load(one.run.recipe), one.run
+        if needs_fit(module, run.config, run.source):
+            cut = run.config.train_examples, run.config.validation_fraction
+            if cut not in examples:
+                examples[cut] = len(module.load_data(run.config, run.source).train)
+            # The training is asked for the whole Config: nothing is left to fit.
+            run.config = run.asked = module.fit_to(run.config, examples[cut], one.given)
 
 
 def train(planned, workers=1):
