@@ -1,8 +1,10 @@
-"""The trainings of a study: each a process of its own, several at a time where that is asked for."""
+"""Runs the trainings of a study, each in its own process, and several at a time if asked to."""
 
 import os
 import statistics
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
 
 from common.basics import child
 from common.basics.errors import RecipeError
@@ -10,23 +12,27 @@ from common.basics.files import make_folder, read_json, write_json_atomic
 from common.basics.flags import flags
 from common.basics.processor import cpu_count
 from common.runs import config as configuration
+from common.studies.study import Planned
 
 GLANCE = 0.1
 """Seconds between two looks at the trainings."""
 
 
-def train(planned, workers=1):
-    """Trains what is not finished yet, and says what it does and how long it will take.
+def train(planned: Sequence[Planned], workers: int = 1) -> None:
+    """Trains what is not finished yet, and prints what it does and about how long it will take.
 
     Args:
-        planned: List of `common.studies.study.Planned`.
-        workers: Trainings at a time.
+        planned: All trainings of the study.
+        workers: Trainings at a time, 1 or more.
 
     Raises:
-        RecipeError: A training failed; the others that run are ended, and go on when asked again.
-        KeyboardInterrupt: It or one of the trainings was interrupted.
+        RecipeError: A training failed. The others are ended; the same command continues them.
+        KeyboardInterrupt: This process or one of the trainings was interrupted.
     """
-    waiting, running, seconds = list(enumerate(planned, 1)), {}, {}
+    waiting = list(enumerate(planned, 1))
+    # By number: what is trained, its process, and when that was started.
+    running: dict[int, tuple[Planned, subprocess.Popen, float]] = {}
+    seconds: dict[tuple[str, int | None], list[float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -79,7 +85,7 @@ def _log(one):
 
 
 def _check(one, process, workers):
-    """Raises what a process that has ended calls for."""
+    """Raises an error where a process that has ended failed or was interrupted."""
     if process.returncode == 130:
         raise KeyboardInterrupt
     if process.returncode == 0:
@@ -91,23 +97,26 @@ def _check(one, process, workers):
         why = f"{said} (log: {_log(one)})"
     raise RecipeError(
         f"the training {one.label} failed with exit code {process.returncode}: {why}. "
-        "The same command goes on from there; --arms leaves an arm out"
+        "The same command goes on from there; --arms can leave this arm out"
     )
 
 
 def _note(seconds, one, elapsed):
-    """Notes how long a training took: all its epochs, or the process where that is longer."""
+    """Notes how long a training took: the time in timing.json, or that of the process if longer."""
     timing = read_json(one.run.path("timing.json"), "timing")
     took = max(float(timing.get("train_wall_seconds") or 0), elapsed)
     seconds.setdefault((one.arm, one.size), []).append(took)
 
 
-def remaining(left, seconds, workers):
-    """Returns the seconds that trainings will take, None where none has been done.
+def remaining(
+    left: Sequence[Planned], seconds: Mapping[tuple[str, int | None], Sequence[float]], workers: int
+) -> float | None:
+    """Returns about how many seconds the trainings that are left will take; None if it is not known.
 
     Args:
-        left: List of Planned.
-        seconds: (arm, size) -> seconds of the trainings done; those of all stand in for one without.
+        left: One training or more.
+        seconds: Of the trainings done, by arm and size. For an arm and size of which none is done,
+            the mean of all is taken.
         workers: Trainings at a time.
     """
     if not seconds:
