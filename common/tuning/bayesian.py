@@ -6,11 +6,14 @@ they do not have, is random for the first 3 x dimensions trials, and needs 2 sec
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
+from common.tuning.space import Point
+from common.tuning.store import Trial
 
 CANDIDATES = 1000
 NEIGHBOURS = 40
@@ -29,12 +32,12 @@ class BayesianOracle(SweepOracle):
         self.initial_trials = initial_trials
 
     @property
-    def first_random(self):
+    def first_random(self) -> int:
         if self.initial_trials is None:
             return min(10, 2 * len(self.space.names))
         return self.initial_trials
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         finished = [trial for trial in trials if trial.finished]
         known = [trial for trial in finished if self.loss(trial) < math.inf]
         if number < self.first_random or len(known) < 2:

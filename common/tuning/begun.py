@@ -4,6 +4,7 @@ from pathlib import Path
 
 from common.basics.errors import UsageError
 from common.basics.files import read_json, write_json_atomic
+from common.data.types import DataInfo
 
 FILE = "environment.json"
 
@@ -12,7 +13,7 @@ class OtherDataError(UsageError):
     """The data is not that of the search."""
 
 
-def check_data(begun, now, data, where):
+def check_data(begun: str | None, now: str, data: str, where: Path | str | None) -> None:
     """Refuses to go on with a search on other data: scores on different data are no contest.
 
     Args:
@@ -32,14 +33,14 @@ def check_data(begun, now, data, where):
         )
 
 
-def fingerprint(directory):
+def fingerprint(directory: Path | str) -> str | None:
     """Returns the fingerprint in a folder's environment.json, or None where it says nothing."""
     path = Path(directory) / FILE
     data = read_json(path, "environment").get("data") if path.exists() else None
     return (data or {}).get("fingerprint")
 
 
-def record(directory, seed, info):
+def record(directory: Path | str, seed: int, info: DataInfo) -> None:
     """Writes environment.json the first time; leaves no password in what was written before.
 
     Args:

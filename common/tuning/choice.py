@@ -1,11 +1,20 @@
 """The methods of a search by name, without importing those that are not used."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
 from common.basics.errors import RecipeError, UsageError, near_match
 
-METHODS = ("grid", "random", "bayesian", "hyperband", "evolution", "tpe")
+if TYPE_CHECKING:
+    from common.tuning.oracle import SweepOracle
 
 
-def check_method(method):
+Method = Literal["grid", "random", "bayesian", "hyperband", "evolution", "tpe"]
+METHODS: tuple[str, ...] = get_args(Method)
+
+
+def check_method(method: str) -> None:
     """Raises a UsageError where there is no such method, or an extra for it is not installed."""
     if method not in METHODS:
         raise UsageError(
@@ -22,21 +31,26 @@ def check_method(method):
             )
 
 
-def make_oracle(method, **options):
+def make_oracle(method: str, **options: Any) -> SweepOracle:
     """Returns the oracle of a method; `options` are those of SweepOracle."""
     check_method(method)
     if method == "bayesian":
-        from common.tuning.bayesian import BayesianOracle as cls
-    elif method == "hyperband":
-        from common.tuning.hyperband import HyperbandOracle as cls
-    elif method == "tpe":
-        from common.tuning.tpe import TPEOracle as cls
-    else:
-        from common.tuning import methods
+        from common.tuning.bayesian import BayesianOracle
 
-        cls = {
-            "grid": methods.GridOracle,
-            "random": methods.RandomOracle,
-            "evolution": methods.EvolutionOracle,
-        }[method]
-    return cls(**options)
+        return BayesianOracle(**options)
+    if method == "hyperband":
+        from common.tuning.hyperband import HyperbandOracle
+
+        return HyperbandOracle(**options)
+    if method == "tpe":
+        from common.tuning.tpe import TPEOracle
+
+        return TPEOracle(**options)
+    from common.tuning import methods
+
+    simple = {
+        "grid": methods.GridOracle,
+        "random": methods.RandomOracle,
+        "evolution": methods.EvolutionOracle,
+    }
+    return simple[method](**options)

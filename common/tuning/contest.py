@@ -4,7 +4,9 @@ import dataclasses
 import importlib.util
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,13 +17,14 @@ from common.basics.files import (
     write_text_atomic,
 )
 from common.runs.bounds import NonNegativeInt, PositiveInt
+from common.runs.headline import Headline
 from common.tuning import measures
-from common.tuning import sweep as sweeps
-from common.tuning.choice import METHODS, check_method
-from common.tuning.options import SearchOptions, parse
+from common.tuning.choice import METHODS, Method, check_method
+from common.tuning.options import SearchOptions, TuneOptions, parse
 from common.tuning.score import direction, extreme
 from common.tuning.score import shown as score_text
 from common.tuning.store import Store
+from common.tuning.sweep import Sweep
 
 HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 
@@ -38,7 +41,7 @@ class Options(SearchOptions):
     """New seeds to train the winner of each search with; 0: none."""
 
 
-def command(name, words):
+def command(name: str, words: Sequence[str]) -> int:
     """Runs `recipes sweep NAME WORDS...`; returns the exit code."""
     what = f"Compares search methods on {name}, on equal epochs."
     options, base, given = parse(name, words, Options, verb="sweep", description=what)
@@ -59,13 +62,13 @@ def command(name, words):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
         directory = Path(folder) / f"{method}-seed{seed}"
         # All searches start from the same configuration: what it is worth is no part of the contest.
-        one = sweeps.Options(
+        one = TuneOptions(
             **{**shared, "sweep_dir": directory},
-            method=method,
+            method=cast("Method", method),
             search_seed=seed,
             retrain_start=False,
         )
-        search = sweeps.Sweep(name, one, base, given, budget=True, show_space=index == 0)
+        search = Sweep(name, one, base, given, budget=True, show_space=index == 0)
         code = search.run()
         if code:
             return code
@@ -75,7 +78,7 @@ def command(name, words):
     return 0
 
 
-def write_report(folder, methods, seeds):
+def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path:
     """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
     from common.report.rendering import data_uri, render
     from common.tuning import figures
@@ -84,9 +87,10 @@ def write_report(folder, methods, seeds):
     folder = Path(folder)
     definition = Definition.read(folder / f"{methods[0]}-seed0")
     maximise = direction(definition.objective) == "max"
-    budget = definition.trials * definition.trial_epochs
+    budget = definition.budget_epochs
     grid = np.linspace(budget / 50, budget, 50)
-    lines, rows = {}, []
+    lines: dict[str, tuple[np.ndarray, list[np.ndarray]]] = {}
+    rows: list[dict[str, Any]] = []
     for method in methods:
         curves, finals, tests, trials, seconds = [], [], [], [], []
         for seed in range(seeds):
@@ -116,11 +120,11 @@ def write_report(folder, methods, seeds):
         order = sorted((row["scores"][seed] for row in rows), reverse=maximise)
         for row in rows:
             # Equal scores share the mean of their ranks.
-            places = [i + 1 for i, score in enumerate(order) if score == row["scores"][seed]]
-            row.setdefault("ranks", []).append(statistics.fmean(places))
+            ranks = [i + 1 for i, score in enumerate(order) if score == row["scores"][seed]]
+            row.setdefault("ranks", []).append(statistics.fmean(ranks))
     for row in rows:
         row["rank"] = statistics.fmean(row["ranks"])
-    result = {
+    result: dict[str, Any] = {
         "recipe": definition.recipe,
         "objective": definition.objective,
         "headline": measures.named(figure),
@@ -130,8 +134,8 @@ def write_report(folder, methods, seeds):
         "rows": sorted(rows, key=lambda row: row["rank"]),
     }
     write_json_atomic(folder / "contest.json", result)
-    ranks = [row["rank"] for row in result["rows"]]
-    leaders = [row["method"] for row in result["rows"] if row["rank"] == ranks[0]]
+    first = result["rows"][0]["rank"]
+    leaders = [row["method"] for row in result["rows"] if row["rank"] == first]
     verb = "ranks" if len(leaders) == 1 else "tie for"
     picture = figures.race(
         lines,
@@ -155,7 +159,7 @@ def write_report(folder, methods, seeds):
     return folder / "contest.html"
 
 
-def shown(row, figure):
+def shown(row: dict[str, Any], figure: Headline) -> dict[str, str]:
     """Returns a row of the table as text."""
     tests = row["tests"]
     return {
@@ -169,7 +173,7 @@ def shown(row, figure):
     }
 
 
-def table_text(result):
+def table_text(result: dict[str, Any]) -> str:
     """Returns the table as aligned text."""
     figure = measures.headline_of(result)
     rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row, figure) for row in result["rows"])]

@@ -6,16 +6,24 @@ that Study calls itself (optuna.storages.BaseStorage describes them); what begin
 nobody's but Optuna's.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
 from common.basics.files import could_not_write
 from common.basics.passwords import VARIABLE, hide, reveal
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, TrialState
+
 
 # A server that is restarted, or moved to another machine, is away for minutes.
 PATIENCE_SECONDS = 300
@@ -34,7 +42,7 @@ DAMAGE = (
     "no such",
 )
 
-_reached = set()
+_reached: set[str] = set()
 
 
 class Database:
@@ -106,11 +114,11 @@ class Database:
         )
         self._study_id = self._storage.get_study_id_from_name(self.name)
 
-    def attempts(self):
+    def attempts(self) -> list[FrozenTrial]:
         """Returns all attempts as Optuna's FrozenTrials, in the order of their creation."""
         return self._patiently(self._study.get_trials, deepcopy=False)
 
-    def create(self, attributes):
+    def create(self, attributes: dict[str, Any]) -> None:
         """Adds a running attempt with user attributes; where an answer is lost, it is there twice."""
         import optuna
 
@@ -120,21 +128,21 @@ class Database:
         identifier = self._patiently(self._storage.create_new_trial, self._study_id, trial)
         self._patiently(self._storage.record_heartbeat, identifier)
 
-    def note(self, number, key, value):
+    def note(self, number: int, key: str, value: Any) -> None:
         """Writes a user attribute of an attempt, unless that has ended."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         with contextlib.suppress(UpdateFinishedTrialError):
             self._patiently(self._storage.set_trial_user_attr, self._id(number), key, value)
 
-    def end(self, number, state, values=None):
+    def end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         """Ends an attempt, unless that has ended."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         with contextlib.suppress(UpdateFinishedTrialError):
             self._patiently(self._storage.set_trial_state_values, self._id(number), state, values)
 
-    def beat(self, number):
+    def beat(self, number: int) -> bool:
         """Sends a heartbeat of an attempt; returns whether it did, for the next one to do better."""
         try:
             self._storage.record_heartbeat(self._id(number))
@@ -143,7 +151,7 @@ class Database:
             return False
         return True
 
-    def fail_stale(self):
+    def fail_stale(self) -> None:
         """Ends the attempts that sent no heartbeat for too long.
 
         After an outage of the database nobody has sent any: they are given the time to.
@@ -156,15 +164,15 @@ class Database:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._patiently(optuna.storages.fail_stale_trials, self._study)
 
-    def read(self, key):
+    def read(self, key: str) -> Any:
         """Returns a user attribute of the study, or None."""
         return self._patiently(lambda: self._study.user_attrs).get(key)
 
-    def write(self, key, value):
+    def write(self, key: str, value: Any) -> None:
         """Writes a user attribute of the study."""
         self._patiently(self._study.set_user_attr, key, value)
 
-    def drop(self):
+    def drop(self) -> None:
         """Deletes the study."""
         with contextlib.suppress(KeyError):  # Done, and the answer was lost.
             self._patiently(self._storage.delete_study, self._study_id)

@@ -1,7 +1,11 @@
 """What a sweep is: everything that its result depends on, kept in sweep.json and checked on resume."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
@@ -9,7 +13,12 @@ from common.basics.passwords import keep
 from common.data.source import Reading, Source
 from common.runs import config as configuration
 from common.runs import registry
+from common.runs.types import Config
 from common.tuning.fixed import FixedSpace
+
+if TYPE_CHECKING:
+    from common.tuning.tuner import RecipeTuner
+
 
 FILE = "sweep.json"
 # Random points that a search space is tried at before anything is trained.
@@ -55,7 +64,7 @@ class Definition:
         object.__setattr__(self, "storage", keep(self.storage))
 
     @classmethod
-    def read(cls, directory):
+    def read(cls, directory: Path | str) -> Definition:
         """Reads the definition of a sweep folder.
 
         Raises:
@@ -65,7 +74,7 @@ class Definition:
         return cls.of(read_json(path, "sweep definition"), path)
 
     @classmethod
-    def of(cls, held, where):
+    def of(cls, held: Mapping[str, Any], where: Path | str) -> Definition:
         """Returns the definition that a JSON object is; `where` it stands, for the message."""
         known = {field.name for field in dataclasses.fields(cls)}
         try:
@@ -81,31 +90,37 @@ class Definition:
                 )
         return definition
 
-    def write(self, directory):
+    def write(self, directory: Path | str) -> None:
         """Writes it."""
         write_json_atomic(Path(directory) / FILE, dataclasses.asdict(self))
 
     @property
-    def config(self):
+    def config(self) -> Config:
         """The base Config."""
         return configuration.from_dict(registry.load(self.recipe).Config, self.base)
 
     @property
-    def source(self):
+    def source(self) -> Source:
         """The Source of the data."""
         data_dir = Path(self.data_dir) if self.data_dir else None
         return Source(self.data, data_dir, Reading.from_dict(self.reading))
 
     @property
-    def trial_epochs(self):
+    def trial_epochs(self) -> int:
         """Epochs of a full trial, over its folds."""
         return self.base["epochs"] * self.folds
 
-    def study(self, directory):
+    @property
+    def budget_epochs(self) -> int:
+        """Epochs of the whole search, where `budget` is set."""
+        assert self.trials is not None  # A budget is a number of full trainings.
+        return self.trials * self.trial_epochs
+
+    def study(self, directory: Path | str) -> str:
         """Returns the name of the sweep in a database, where other recipes have theirs."""
         return f"{self.recipe}-{Path(directory).absolute().name}"
 
-    def check_same(self, held, directory):
+    def check_same(self, held: Definition, directory: Path | str | None) -> None:
         """Raises a UsageError that names what differs between this and the sweep that is there.
 
         More trials extend it; the number of workers and where the data lies do not change it. What the
@@ -139,7 +154,7 @@ def _by_name(space):
     return {name: found[0] if len(found) == 1 else found for name, found in named.items()}
 
 
-def search_space_of(recipe, fixed=()):
+def search_space_of(recipe: str, fixed: Mapping[str, str] | None = None) -> FixedSpace:
     """Returns the function `search_space(hp, base)` of a recipe's tune.py.
 
     Args:
@@ -148,10 +163,12 @@ def search_space_of(recipe, fixed=()):
     """
 
     search_space = registry.load_part(recipe, "tune").search_space
-    return FixedSpace(search_space, fixed)
+    return FixedSpace(search_space, fixed or {})
 
 
-def make_tuner(definition, directory, worker="worker"):
+def make_tuner(
+    definition: Definition, directory: Path | str, worker: str = "worker"
+) -> RecipeTuner:
     """Returns the RecipeTuner of a sweep.
 
     Raises:
@@ -171,7 +188,7 @@ def make_tuner(definition, directory, worker="worker"):
 
     limits = {"max_trials": definition.trials}
     if definition.budget:
-        limits = {"max_epochs": definition.trials * definition.trial_epochs}
+        limits = {"max_epochs": definition.budget_epochs}
     oracle = make_oracle(
         definition.method,
         objective=keras_tuner.Objective(definition.objective, direction(definition.objective)),

@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
@@ -24,13 +25,13 @@ def _file(name):
     return registry.recipes_folder() / name / "tuning.json"
 
 
-def read(name):
+def read(name: str) -> list[dict[str, Any]]:
     """Returns the searches in a recipe's tuning.json, or an empty list."""
     path = _file(name)
     return read_json(path, "searches")["searches"] if path.exists() else []
 
 
-def record(name, directory):
+def record(name: str, directory: Path | str) -> None:
     """Adds a finished search to the recipe's tuning.json; it replaces that of the same command.
 
     Raises:
@@ -107,7 +108,7 @@ def _command(definition, summary):
     return " ".join(str(word) for word in words)
 
 
-def section(name):
+def section(name: str) -> str:
     """Returns the Markdown of what searches found, a table and the commands."""
     searches = read(name)
     if not searches:

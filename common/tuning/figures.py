@@ -1,6 +1,10 @@
 """The figures of sweep.html and of a contest of methods, as PNG bytes, in the look of run reports."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +23,11 @@ from common.report.drawing import (
 )
 from common.tuning import space as spaces
 from common.tuning.score import shown
-from common.tuning.store import COMPLETED, FAILED, PRUNED, history
+from common.tuning.store import COMPLETED, FAILED, PRUNED, Trial, history
+
+if TYPE_CHECKING:
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
 
 # Told apart in grey: lightness and dashes differ.
 STYLES = (
@@ -34,7 +42,9 @@ STYLES = (
 )
 
 
-def best_so_far(trials, objective, maximise):
+def best_so_far(
+    trials: Sequence[Trial], objective: str, maximise: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns epochs spent and the best score after each end of a trial or a rung, arrays (n,)."""
     better = np.fmax if maximise else np.fmin
     ends = history(trials)
@@ -43,13 +53,13 @@ def best_so_far(trials, objective, maximise):
     return np.array([epochs for *_, epochs in ends]), better.accumulate(np.array(scores))
 
 
-def progress(trials, objective, maximise, title):
+def progress(trials: Sequence[Trial], objective: str, maximise: bool, title: str) -> bytes:
     """Draws the score of each trial, and of each rung, and the best so far against the epochs spent."""
     figure, axes = new_axes(7.0, 3.6, "epochs trained, all trials together", objective, title)
     epochs, best = best_so_far(trials, objective, maximise)
     ends = history(trials)
     last = {trial.number: epochs for trial, _, epochs in ends}
-    dots = {True: [], False: []}
+    dots: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     for trial, score, spent in ends:
         if score is not None:
             # What Hyperband goes on with was stopped early until then.
@@ -73,7 +83,7 @@ def progress(trials, objective, maximise, title):
     return to_png(figure)
 
 
-def curves(trials, objective, best, title):
+def curves(trials: Sequence[Trial], objective: str, best: Trial, title: str) -> bytes:
     """Draws the learning curve of every trial, the best one's in front."""
     from matplotlib.ticker import MaxNLocator
 
@@ -94,7 +104,13 @@ def curves(trials, objective, best, title):
     return to_png(figure)
 
 
-def parallel_coordinates(trials, entries, objective, maximise, title):
+def parallel_coordinates(
+    trials: Sequence[Trial],
+    entries: Sequence[HyperParameter],
+    objective: str,
+    maximise: bool,
+    title: str,
+) -> bytes:
     """Draws a line per trial through its hyperparameters; dark lines scored better."""
     from matplotlib import colormaps
 
@@ -137,15 +153,16 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
     return to_png(figure)
 
 
-def height(entry, value):
+def height(entry: HyperParameter, value: Any) -> float:
     """Returns where a value stands on its axis, 0 to 1; categories in the order they are given."""
     if spaces.ordered(entry):
         return spaces.unit(entry, value)
     values = spaces.domain(entry)
+    assert values is not None  # Only ordered hyperparameters have no list of values.
     return values.index(value) / max(len(values) - 1, 1)
 
 
-def labels(entry, most=6):
+def labels(entry: HyperParameter, most: int = 6) -> list[tuple[Any, float]]:
     """Returns (value, height) pairs to write beside an axis: all of a few values, or the ends."""
     values = spaces.domain(entry)
     if values is None:
@@ -155,7 +172,9 @@ def labels(entry, most=6):
     return [(value, height(entry, value)) for value in values]
 
 
-def slices(trials, entries, objective, title):
+def slices(
+    trials: Sequence[Trial], entries: Sequence[HyperParameter], objective: str, title: str
+) -> bytes:
     """Draws the score against each hyperparameter, one small plot each."""
     from matplotlib.figure import Figure
 
@@ -173,7 +192,8 @@ def slices(trials, entries, objective, title):
                 if trial.status == status and spaces.present(entry, trial.values)
             ]
             if found:
-                axes.scatter(*zip(*found, strict=True), s=14, facecolor=face, edgecolor=edge)
+                xs, ys = zip(*found, strict=True)
+                axes.scatter(xs, ys, s=14, facecolor=face, edgecolor=edge)
         ticks = labels(entry, most=4)
         axes.set_xticks(
             [y for _, y in ticks], [short(spaces.show(value), 9) for value, _ in ticks], fontsize=7
@@ -185,7 +205,7 @@ def slices(trials, entries, objective, title):
     return to_png(figure)
 
 
-def bars(names, values, xlabel, title):
+def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str) -> bytes:
     """Draws horizontal bars, the largest on top."""
     figure, axes = new_axes(6.0, 0.9 + 0.32 * len(names), xlabel, "", title)
     order = np.argsort(values)
@@ -197,7 +217,14 @@ def bars(names, values, xlabel, title):
     return to_png(figure)
 
 
-def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
+def race(
+    lines: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    log: bool = False,
+    skip: float = 0.0,
+) -> bytes:
     """Draws one curve per method with the band of the middle half of its searches.
 
     Args:
@@ -208,8 +235,8 @@ def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
     """
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
     shown = []
-    for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
-        values = np.asarray(values, float)
+    for (name, (x, searches)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
+        values = np.asarray(searches, float)
         # Before the first trial ends there is nothing to draw.
         known = np.isfinite(values).any(axis=0)
         x, values = np.asarray(x)[known], values[:, known]

@@ -2,12 +2,14 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 
 from common.basics.errors import UsageError, near_match
+from common.runs.types import Config
 from common.tuning.space import Space, contains, domain, show
 
 
-def parse(words):
+def parse(words: Iterable[str]) -> dict[str, str]:
     """Returns `NAME=VALUE` words as a dict of strings.
 
     Raises:
@@ -38,7 +40,7 @@ class FixedSpace:
     def __call__(self, hp, base):
         return self.search_space(_Fixing(hp, self.fixed, self.asked), base)
 
-    def check_names(self):
+    def check_names(self) -> None:
         """Raises a UsageError where a name is held that was never asked for."""
         for name in self.fixed:
             if name not in self.asked:
@@ -156,7 +158,7 @@ def _value(entry, text):
     )
 
 
-def ignored_fields(search_space, start, base):
+def ignored_fields(search_space: FixedSpace, start: Config, base: Config) -> list[str]:
     """Returns the names of fields in which `base` differs from `start` to no effect.
 
     A field that only moves what is searched around it, as epochs and batch sizes do, has an effect, even

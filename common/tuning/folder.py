@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.basics import partial
@@ -16,7 +17,7 @@ MOMENT_SECONDS = 5
 
 
 @contextlib.contextmanager
-def joined(directory, fresh):
+def joined(directory: Path | str, fresh: bool) -> Iterator[Callable[[], None]]:
     """Notes that this process works on a folder; yields a function that lets others join.
 
     Args:
@@ -52,7 +53,7 @@ def _take(file, kind):
 
 
 @contextlib.contextmanager
-def alone_at_the_end(directory):
+def alone_at_the_end(directory: Path | str) -> Iterator[None]:
     """Lets one process of a folder at a time train its winner again; the next finds that done."""
     with open_lock(Path(directory) / END_LOCK) as file:
         if not _take(file, fcntl.LOCK_EX):

@@ -7,6 +7,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.data.subset import stratified_subset
 from common.data.types import Split, Splits
+from common.runs.types import Config
 from common.tuning.begun import check_data
 
 
@@ -26,7 +27,7 @@ class DataCache:
         self.fields, self.values, self.loaded = None, None, None
         self.fold, self.fold_splits = None, None
 
-    def splits(self, config, fold, folds):
+    def splits(self, config: Config, fold: int, folds: int) -> Splits:
         """Returns what fold `fold` (0-based) of `folds` trains and validates on.
 
         Raises:
@@ -75,7 +76,7 @@ def _no_test():
     raise AssertionError("a search must not read the test split")
 
 
-def cut(splits, fold, folds, train_examples=0):
+def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Splits:
     """Returns fold `fold` of the training and validation examples together; classes are stratified.
 
     The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in

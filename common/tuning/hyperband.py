@@ -8,6 +8,7 @@ then continues it exactly, as it continues a run that was killed.
 
 import itertools
 import math
+from collections.abc import Sequence
 
 from common.basics.errors import UsageError
 from common.tuning.oracle import SweepOracle
@@ -33,22 +34,24 @@ class HyperbandOracle(SweepOracle):
             self.max_epochs = max_trials * self.trial_epochs
         self.brackets = brackets(self.trial_epochs, eta)
 
-    def continuable(self, trials):
-        numbers, start = set(), 0
-        for index in itertools.count():
-            count = self.brackets[index % len(self.brackets)][0][0]
+    def continuable(self, trials: Sequence[Trial]) -> set[int]:
+        numbers: set[int] = set()
+        start = index = 0
+        while True:
+            bracket = self.brackets[index % len(self.brackets)]
+            count = bracket[0][0]
             members = _between(trials, start, start + count)
             if not members:
                 return numbers
             # A bracket is over once its last rung has been trained.
             full = [trial for trial in members if trial.finished and trial.epoch_limit is None]
-            if len(full) < self.brackets[index % len(self.brackets)][-1][0]:
+            if len(full) < bracket[-1][0]:
                 numbers |= {trial.number for trial in members}
-            start += count
+            start, index = start + count, index + 1
 
-    def choose(self, trials):
-        start = 0
-        for index in itertools.count():
+    def choose(self, trials: Sequence[Trial]) -> Trial | None:
+        start = index = 0
+        while True:
             bracket = self.brackets[index % len(self.brackets)]
             count, epochs = bracket[0]
             members = _between(trials, start, start + count)
@@ -62,7 +65,7 @@ class HyperbandOracle(SweepOracle):
             if promoted:
                 return promoted
             # It is over, or waits for trials that run: on to the next one.
-            start += count
+            start, index = start + count, index + 1
 
     def _promotion(self, members, bracket):
         """Returns a trial of a bracket to continue, or None where there is none yet or any more."""
@@ -103,7 +106,7 @@ def _limit_of(trial):
     return math.inf if trial.epoch_limit is None else trial.epoch_limit
 
 
-def brackets(epochs, eta=3):
+def brackets(epochs: int, eta: int = 3) -> list[list[tuple[int, int]]]:
     """Returns for each bracket its rungs, as (trials, epochs) pairs; the last rung trains fully."""
     highest = 0
     while eta ** (highest + 1) <= epochs:

@@ -3,13 +3,19 @@
 A row of before tasks were told apart is a classifier's and names its figures.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from common.basics.errors import RecipeError
 from common.runs import headline
 from common.runs.headline import Headline
 from common.tuning import score
 
+Row = dict[str, Any]
+"""What a training with a new seed came to, as `row` returns it."""
 
-def row(seed, metrics, objective):
+
+def row(seed: int, metrics: dict[str, Any], objective: str) -> Row:
     """Returns the row of a run.
 
     Args:
@@ -36,32 +42,32 @@ def row(seed, metrics, objective):
     }
 
 
-def judged(row, objective):
+def judged(row: Row, objective: str) -> float:
     """Returns the value of the objective in a row."""
     return row["judged"] if "judged" in row else row[objective]
 
 
-def validation(row):
+def validation(row: Row) -> float:
     """Returns the headline's value on the validation split in a row."""
     return row["validation"] if "validation" in row else row["val_accuracy"]
 
 
-def test(row):
+def test(row: Row) -> float:
     """Returns the headline's value on the test split in a row."""
     return row["test"] if "test" in row else row["test_accuracy"]
 
 
-def named(figure):
+def named(figure: Headline) -> dict[str, str]:
     """Returns a Headline without its values, as a dict for JSON."""
     return {name: getattr(figure, name) for name in ("name", "unit", "better")}
 
 
-def headline_of(held):
+def headline_of(held: Mapping[str, Any]) -> Headline:
     """Returns the Headline, without values, of what a summary.json or an entry of tuning.json holds."""
     return Headline(**held["headline"]) if "headline" in held else Headline("accuracy", "%")
 
 
-def columns(summary, rows):
+def columns(summary: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, list[str]]:
     """Returns the table of rows: a dict from the head of a column to its texts.
 
     Args:
@@ -79,12 +85,12 @@ def columns(summary, rows):
     return texts | {f"test {figure.name}": [shown(figure, test(row)) for row in rows]}
 
 
-def shown(figure, value):
+def shown(figure: Headline, value: float) -> str:
     """Returns a headline's value as searches write it: a percentage as a fraction, like scores."""
     return score.shown(value) if figure.unit == "%" else figure.shown(value)
 
 
-def spread(figure, values):
+def spread(figure: Headline, values: Sequence[float]) -> str:
     """Returns values of a headline as mean and sample deviation, written as by `shown`."""
     if figure.unit == "%":
         return score.spread(values)

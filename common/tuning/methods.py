@@ -1,9 +1,12 @@
 """Grid, random and evolutionary search."""
 
 import math
+from collections.abc import Sequence
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
+from common.tuning.space import Point
+from common.tuning.store import Trial
 
 
 class GridOracle(SweepOracle):
@@ -14,20 +17,20 @@ class GridOracle(SweepOracle):
     cut grid is depends on that, and searches with other seeds tell by how much.
     """
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         self.space.require_finite()
-        size = self.space.size
+        size = int(self.space.size)
         if number >= size:
             return None
         return self.space.point((start(size, self.seed) + number * stride(size)) % size)
 
 
-def start(size, seed):
+def start(size: int, seed: int) -> int:
     """Returns where a seed starts, steps of another irrational number apart; seed 0 at 0."""
     return int(seed * 0.7548776662 % 1 * size)
 
 
-def stride(size):
+def stride(size: int) -> int:
     """Returns a step near size / golden ratio that shares no factor with size: it meets each once."""
     step = max(round(size * 0.6180339887), 1)
     while math.gcd(step, size) != 1:
@@ -38,7 +41,7 @@ def stride(size):
 class RandomOracle(SweepOracle):
     """Independent random points, none twice; a small space is exhausted exactly."""
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         return self.draw(number, trials)
 
 
@@ -64,10 +67,10 @@ class EvolutionOracle(SweepOracle):
         self.tournament = tournament
 
     @property
-    def first_random(self):
+    def first_random(self) -> int:
         return self.population
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         members = [trial for trial in trials if trial.finished][-self.population :]
         if number < self.first_random or not members:
             return self.draw(number, trials)

@@ -1,13 +1,20 @@
-"""The flags that one search and a comparison of searches share."""
+"""The flags of a search; those of SearchOptions are shared with a comparison of searches."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 from common.basics.errors import UsageError, near_match
 from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
 from common.runs.bounds import NonNegativeInt, PositiveInt, check_bounds
+from common.runs.types import Config
 from common.training import budget
+from common.tuning.choice import Method
+
+Chosen = TypeVar("Chosen", bound="SearchOptions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +57,36 @@ class SearchOptions:
         check_bounds(self)
 
     @property
-    def source(self):
+    def source(self) -> Source:
         """The Source of the data."""
         return Source(self.data, self.data_dir, self.reading)
 
     @property
-    def data_name(self):
+    def data_name(self) -> str:
         """The data in the name of a folder: full, sample or own."""
         return self.data if self.source.built_in else "own"
 
 
-def default_objective(module):
+@dataclasses.dataclass(frozen=True)
+class TuneOptions(SearchOptions):
+    """How to search. All other flags change fields of the configuration that the search starts from."""
+
+    method: Method = "bayesian"
+    """How points are chosen; tpe needs the extra [optuna]."""
+    search_seed: NonNegativeInt = 0
+    """Seed of the search. The training seed (--seed) is the same in all trials."""
+    retrain_epochs: PositiveInt | None = None
+    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
+    those that were searched. None: as in the trials."""
+    retrain_start: bool = True
+    """Train the configuration that the search started from with the same new seeds, so that what the
+    search gained is known."""
+    storage: str | None = None
+    """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
+    the same command on each joins the sweep. None: files in the sweep folder."""
+
+
+def default_objective(module: ModuleType) -> str:
     """Returns the column of the history that searches of a recipe go by, e.g. "val_accuracy".
 
     Args:
@@ -69,7 +95,7 @@ def default_objective(module):
     return module.TASK.objective
 
 
-def objective_of(module, asked):
+def objective_of(module: ModuleType, asked: str | None) -> str:
     """Returns the objective of a search: what was asked for, or the task's own where that is None.
 
     Raises:
@@ -85,7 +111,9 @@ def objective_of(module, asked):
     return asked
 
 
-def parse(name, words, options_class, *, verb, description):
+def parse(
+    name: str, words: Sequence[str], options_class: type[Chosen], *, verb: str, description: str
+) -> tuple[Chosen, Config, Collection[str]]:
     """Parses the words of a command that searches.
 
     Args:

@@ -10,6 +10,8 @@ import contextlib
 import copy
 import math
 import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -20,12 +22,14 @@ from common.basics.errors import StorageError
 from common.tuning import space as spaces
 from common.tuning.failures import check_hope
 from common.tuning.shared_store import make_store
+from common.tuning.space import Point
 from common.tuning.store import (
     COMPLETED,
     FAILED,
     PRUNED,
     RETRY,
     RUNNING,
+    Store,
     Trial,
     next_number,
 )
@@ -53,8 +57,8 @@ class SweepOracle(keras_tuner.Oracle):
         study: Name of the search in the database; None: the project's.
     """
 
-    first_random = 0
-    """How many trials are drawn at random before the method begins."""
+    store: Store
+    """The trials; set by the tuner."""
 
     def __init__(
         self,
@@ -77,10 +81,14 @@ class SweepOracle(keras_tuner.Oracle):
         self.storage, self.study = storage, study
         # Set by a tuner whose trials may differ in their epochs: a function of a trial's values.
         self.epochs_of = None
-        self.store = None
         self._space = None
 
-    def propose(self, number, trials):
+    @property
+    def first_random(self) -> int:
+        """Number of trials drawn at random before the method begins."""
+        return 0
+
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         """Returns the values of a new trial.
 
         Args:
@@ -92,7 +100,7 @@ class SweepOracle(keras_tuner.Oracle):
         """
         raise NotImplementedError
 
-    def choose(self, trials):
+    def choose(self, trials: Sequence[Trial]) -> Trial | str | None:
         """Returns the trial to start next: a new one, or an earlier one to continue.
 
         Returns:
@@ -105,11 +113,11 @@ class SweepOracle(keras_tuner.Oracle):
             return None
         return Trial(number=number, values=response["values"])
 
-    def continuable(self, trials):
+    def continuable(self, trials: Sequence[Trial]) -> Collection[int]:
         """Returns the numbers of finished trials that `choose` may yet return again."""
         return ()
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         values = self.propose(int(trial_id), self.store.read())
         if values is None:
             return {"status": TrialStatus.STOPPED}
@@ -118,26 +126,26 @@ class SweepOracle(keras_tuner.Oracle):
     # What methods use.
 
     @property
-    def space(self):
+    def space(self) -> spaces.Space:
         """The Space."""
         if self._space is None:
             self._space = spaces.Space(self.hyperparameters)
         return self._space
 
-    def random(self, number, *more):
+    def random(self, number: int, *more: int) -> np.random.Generator:
         """Returns the generator of a trial; neighbouring seeds and trials have nothing in common."""
         return np.random.default_rng([self.seed, number, *more])
 
-    def draw(self, number, trials):
+    def draw(self, number: int, trials: Sequence[Trial]) -> Point | None:
         """Returns random values that no trial has, or None. The same in every method."""
         return self.space.draw(self.random(number), self.taken(trials))
 
     @staticmethod
-    def taken(trials):
+    def taken(trials: Sequence[Trial]) -> set[str]:
         """Returns the keys of the points of trials."""
         return {spaces.key(trial.values) for trial in trials}
 
-    def own_limit(self, epochs, values):
+    def own_limit(self, epochs: int | None, values: Point) -> int | None:
         """Returns the epochs of a trial that are as far as `epochs` of a full one with `trial_epochs`.
 
         Methods that cut trials short compare them at equal shares of their trainings.
@@ -150,7 +158,7 @@ class SweepOracle(keras_tuner.Oracle):
             return epochs
         return math.ceil(epochs * self.epochs_of(values) / self.trial_epochs)
 
-    def loss(self, trial):
+    def loss(self, trial: Trial) -> float:
         """Returns the score of a finished trial, lower is better; infinite if it failed."""
         if trial.status == FAILED or trial.score is None:
             return math.inf
@@ -162,7 +170,7 @@ class SweepOracle(keras_tuner.Oracle):
         super()._set_project_dir(directory, project_name)
         self.store = make_store(self._project_dir, self.storage, self.study or project_name)
 
-    def create_trial(self, tuner_id):
+    def create_trial(self, tuner_id: str) -> TunerTrial:
         """Starts a trial: one whose process died, one to be tried again, or a new one."""
         with self.store.lock():
             trial = self._start(tuner_id)
@@ -207,7 +215,7 @@ class SweepOracle(keras_tuner.Oracle):
         self.store.write(trial)
         return trial
 
-    def spent(self, trials):
+    def spent(self, trials: Sequence[Trial]) -> int:
         """Returns how much of the budget is spent: epochs where it counts epochs, else trials."""
         if self.max_epochs is None:
             return len(trials)
@@ -218,7 +226,9 @@ class SweepOracle(keras_tuner.Oracle):
         limit = self.max_trials if self.max_epochs is None else self.max_epochs
         return limit is not None and self.spent(trials) >= limit
 
-    def update_trial(self, trial_id, metrics, step=0):
+    def update_trial(
+        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
+    ) -> TunerTrial:
         """Takes the objective's value from the metrics of a trial."""
         self._check_objective_found(metrics)
         trial = self.trials[trial_id]
@@ -227,7 +237,7 @@ class SweepOracle(keras_tuner.Oracle):
             trial.record.best_epoch = int(step)
         return trial
 
-    def end_trial(self, trial):
+    def end_trial(self, trial: TunerTrial) -> None:
         """Stores what came of a trial."""
         record = trial.record
         if trial.status == TrialStatus.COMPLETED:
@@ -253,7 +263,7 @@ class SweepOracle(keras_tuner.Oracle):
         trial.score, trial.best_step = record.score, record.best_epoch
         self._display.on_trial_end(trial) if self.verbose else None
 
-    def give_back(self, trial):
+    def give_back(self, trial: TunerTrial) -> None:
         """Lets go of a trial that its storage ended: it is as it was, and this start was none."""
         record = trial.begun
         # It may have got somewhere, which counts starts anew.
@@ -277,17 +287,17 @@ class SweepOracle(keras_tuner.Oracle):
         self.trials[record.name] = trial
         return trial
 
-    def get_best_trials(self, num_trials=1):
+    def get_best_trials(self, num_trials: int = 1) -> list[TunerTrial]:
         """Returns the best trials; those that failed are not among them, however few there are."""
         finished = [trial for trial in self.store.read() if self.loss(trial) < math.inf]
         return [self._wrapped(trial) for trial in sorted(finished, key=self.loss)[:num_trials]]
 
-    def update_space(self, hyperparameters):
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
         super().update_space(hyperparameters)
         self._space = None
 
-    def save(self):
+    def save(self) -> None:
         """Does nothing: the trials are the state."""
 
-    def reload(self):
+    def reload(self) -> None:
         """Does nothing: the trials are read whenever they are needed."""

@@ -1,13 +1,20 @@
 """A point of a search space as a Config: what the function `search_space(hp, base)` makes of it."""
 
 import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras_tuner
 from keras_tuner.errors import FailedTrialError
 
 from common.basics.errors import RecipeError, UsageError
 from common.runs import config as configuration
+from common.runs.types import Config
 from common.tuning import space as spaces
+from common.tuning.space import Point
+
+SearchSpace = Callable[[keras_tuner.HyperParameters, Config], Config]
+"""The function `search_space(hp, base)` of a recipe's tune.py."""
 
 
 class Declared(keras_tuner.HyperModel):
@@ -17,7 +24,7 @@ class Declared(keras_tuner.HyperModel):
         super().__init__()
         self.function = function
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> Any:
         return self.function(hp)
 
 
@@ -25,7 +32,9 @@ class UndeclaredError(UsageError):
     """A hyperparameter that the search does not know of."""
 
 
-def check_declared(search_space, base, space, points):
+def check_declared(
+    search_space: SearchSpace, base: Config, space: spaces.Space, points: Iterable[Point]
+) -> None:
     """Raises an UndeclaredError where points make the function ask for what the space has not.
 
     Such a hyperparameter would have its default in all trials, and nobody would know.
@@ -55,7 +64,9 @@ def check_declared(search_space, base, space, points):
                 )
 
 
-def make_config(search_space, hyperparameters, base):
+def make_config(
+    search_space: SearchSpace, hyperparameters: keras_tuner.HyperParameters, base: Config
+) -> Config:
     """Returns the Config of a point; what the recipe refuses is a failed trial, not retried."""
     try:
         config = search_space(hyperparameters, base)

@@ -59,7 +59,7 @@ class Worker:
             )
         os.close(words)
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends it at once; finished epochs of its trial are on disk."""
         self.process.stdin.close()
         self._words.close()
@@ -68,7 +68,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-    def last_words(self):
+    def last_words(self) -> str:
         """Returns what ended it, once it has: as it said, else the last line of its log."""
         text = (self._words.read() or b"").decode(errors="replace")
         if not text:

@@ -1,6 +1,11 @@
 """sweep.html: what a search found, how it got there, and what matters, in one file without scripts."""
 
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +19,12 @@ from common.tuning.failures import reason
 from common.tuning.score import direction, extreme, spread
 from common.tuning.score import shown as score_text
 from common.tuning.shared_store import make_store
-from common.tuning.store import FAILED, PRUNED, best_trial, history
+from common.tuning.store import FAILED, PRUNED, Trial, best_trial, history
 from common.tuning.verdict import ROLES, commands, score_digits, sentences, trained_for, values
+
+if TYPE_CHECKING:
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
 
 SHOWN = 10
 NAMES = {"retrained": "the winner", "start": "what the search started from"}
@@ -23,7 +32,7 @@ NAMES = {"retrained": "the winner", "start": "what the search started from"}
 ENOUGH_TRIALS = 12
 
 
-def write_report(directory):
+def write_report(directory: Path | str) -> Path:
     """Writes sweep.html into a sweep folder and returns its path.
 
     Raises:
@@ -33,7 +42,7 @@ def write_report(directory):
     definition = Definition.read(directory)
     store = make_store(directory, definition.storage, definition.study(directory))
     trials = [trial for trial in store.read() if trial.finished]
-    scored = [trial for trial in trials if trial.status != FAILED]
+    scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
     if not scored:
         raise RecipeError(f"{directory} has no finished trial to report")
     entries = spaces.Space.from_list(definition.space).entries
@@ -42,8 +51,9 @@ def write_report(directory):
     summary = read_json(summary_file) if summary_file.exists() else {"retrained": [], "start": []}
     # Not in those of before searches had a verdict.
     summary.setdefault("objective", definition.objective)
-    ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
+    ranked = sorted(scored, key=operator.attrgetter("score"), reverse=maximise)
     best = best_trial(trials, definition.objective)
+    assert best is not None  # Some trial is scored.
     pictures = {
         "progress": figures.progress(
             trials, definition.objective, maximise, _progress_title(trials, best, definition)
@@ -121,7 +131,9 @@ def _progress_title(trials, best, definition):
     return f"The best {definition.objective}, {score}, came after {spent} of {total} epochs"
 
 
-def importances(trials, entries):
+def importances(
+    trials: Sequence[Trial], entries: Sequence[HyperParameter]
+) -> tuple[list[str], list[float], float] | None:
     """Returns how much each hyperparameter matters in these trials.
 
     Permutation importance of a random forest: what the forest's explained variance loses when the

@@ -5,16 +5,20 @@ only in trainings that the search has not seen, and in what the start is worth i
 """
 
 import dataclasses
+from typing import Any
 
 from common.basics import child
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
 from common.basics.flags import flags
 from common.runs import config as configuration
+from common.runs.types import Config
 from common.tuning import measures
+from common.tuning.store import Trial
+from common.tuning.types import Search
 
 
-def retrain(sweep, winner):
+def retrain(sweep: Search, winner: Config) -> dict[str, list[measures.Row]]:
     """Trains the winner of a sweep, and where asked the start, with the same new seeds.
 
     Args:
@@ -30,13 +34,13 @@ def retrain(sweep, winner):
     planned = [("retrained", winner, seed) for seed in seeds]
     if options.retrain_start:
         planned += [("start", start_config(sweep), seed) for seed in seeds]
-    rows = {"retrained": [], "start": []}
+    rows: dict[str, list[measures.Row]] = {"retrained": [], "start": []}
     for index, (role, config, seed) in enumerate(planned):
         config = dataclasses.replace(config, seed=seed)
         words = "the winner" if role == "retrained" else "what the search started from"
         line = f"Training {words}, seed {seed} ({index + 1} of {len(planned)})"
         metrics = _train(sweep, config, line)
-        rows[role].append(measures.row(seed, metrics, options.objective))
+        rows[role].append(measures.row(seed, metrics, sweep.definition.objective))
     return rows
 
 
@@ -46,12 +50,12 @@ def _long(config, options):
     return dataclasses.replace(config, epochs=options.retrain_epochs)
 
 
-def start_config(sweep):
+def start_config(sweep: Search) -> Config:
     """Returns the Config that a search started from, with the epochs of the trainings at the end."""
     return _long(sweep.base, sweep.options)
 
 
-def winner_config(sweep, trial):
+def winner_config(sweep: Search, trial: Trial) -> Config:
     """Returns the Config of a trial, with the epochs of the trainings at the end.
 
     Those are its own, where nothing else was asked for: a search may have chosen them.
@@ -84,7 +88,7 @@ def _train(sweep, config, line):
     return read_json(directory / "metrics.json", "metrics")
 
 
-def write_config(sweep, name, config, **more):
+def write_config(sweep: Search, name: str, config: Config, **more: Any) -> None:
     """Writes a Config into the sweep folder, for `recipes train --config`, with the search's data.
 
     Args:

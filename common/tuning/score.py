@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
 from common.runs.headline import higher_is_better
 
@@ -13,35 +14,37 @@ STARTUP_TRIALS = 5
 WARMUP = 1 / 3
 
 
-def direction(objective):
+def direction(objective: str) -> str:
     """Returns "max" or "min", KerasTuner's words for which way a column of the history is better."""
     return "max" if higher_is_better(objective) else "min"
 
 
-def extreme(objective):
+def extreme(objective: str) -> str:
     """Returns what the best of many scores is: "maximum" or "minimum"."""
     return f"{direction(objective)}imum"
 
 
-def digits(value):
+def digits(value: float) -> int:
     """Returns how many digits after the point tell a score: four, or four that are not leading zeros."""
     if value == 0 or abs(value) >= 0.01:
         return 4
     return 3 - math.floor(math.log10(abs(value)))
 
 
-def shown(value):
+def shown(value: float) -> str:
     """Returns a score as text."""
     return f"{value:.{digits(value)}f}"
 
 
-def spread(values, digits=4):
+def spread(values: Sequence[float], digits: int = 4) -> str:
     """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
     deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.{digits}f}{deviation}"
 
 
-def best_of_curves(curves, objective, direction):
+def best_of_curves(
+    curves: Sequence[Mapping[str, Sequence[float]]], objective: str, direction: str
+) -> tuple[float, int]:
     """Averages the curves of the folds epoch by epoch, then picks the epoch.
 
     Averaging each fold's own best epoch instead would flatter: no single number of epochs gives it.
@@ -60,7 +63,9 @@ def best_of_curves(curves, objective, direction):
     return best, means.index(best) + 1
 
 
-def below_median(values, others, direction, epochs):
+def below_median(
+    values: Sequence[float], others: Iterable[Sequence[float]], direction: str, epochs: int
+) -> bool:
     """The median rule: whether to stop a trial whose best so far is worse than the others here.
 
     Args:
@@ -78,7 +83,7 @@ def below_median(values, others, direction, epochs):
     return min(values) > statistics.median(reached)
 
 
-def at_equal_shares(values, own, epochs):
+def at_equal_shares(values: Sequence[float], own: int, epochs: int) -> list[float]:
     """Returns another trial's values where this one's epochs end, as shares of the two trainings.
 
     A search may vary the epochs. The learning rate of a schedule falls over the whole training, so that

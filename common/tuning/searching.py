@@ -2,18 +2,20 @@
 
 import contextlib
 import time
+from collections.abc import Iterable
 
 from common.basics.errors import RecipeError, StorageError
 from common.tuning.processes import NO_STORAGE, REFUSED, Worker
 from common.tuning.status import Status
-from common.tuning.store import FAILED, RUNNING
+from common.tuning.store import FAILED, RUNNING, Store, Trial
+from common.tuning.types import Search
 
 POLL_SECONDS = 0.25
 # Workers that died on their own are replaced this often; then the machine is the problem.
 MAX_REPLACEMENTS = 20
 
 
-def search(sweep):
+def search(sweep: Search) -> None:
     """Runs the workers of a Sweep until they say that nothing is left.
 
     Raises:
@@ -75,7 +77,7 @@ def _end(status, workers):
         worker.stop()
 
 
-def died(store, worker, code):
+def died(store: Store, worker: Worker, code: int) -> None:
     """Notes against a trial that its process ended in it, which an error could not tell."""
     from common.tuning.oracle import MAX_FAILURES
 
@@ -94,6 +96,6 @@ def died(store, worker, code):
             print(f"trial {trial.number}: {trial.message}")
 
 
-def held_by(worker, trials):
+def held_by(worker: Worker, trials: Iterable[Trial]) -> list[Trial]:
     """Returns the trials that a worker works on, or did when it ended: one or none."""
     return [each for each in trials if each.status == RUNNING and each.worker == worker.name]

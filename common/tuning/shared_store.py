@@ -13,16 +13,19 @@ import contextlib
 import dataclasses
 import threading
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from common.basics.errors import UsageError
 from common.basics.passwords import keep
 from common.tuning.database import Database
-from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, read_trial
+from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial, read_trial
 
 HEARTBEAT_SECONDS = 10
 
 
-def make_store(directory, url=None, name=None):
+def make_store(directory: Path | str, url: str | None = None, name: str | None = None) -> Store:
     """Returns the Store of a sweep folder, or of a database where there is a URL."""
     return Store(directory) if url is None else SharedStore(directory, url, name)
 
@@ -49,11 +52,11 @@ class SharedStore(Store):
         self._noticed = set()
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[None]:
         """Locks nothing: claiming is atomic, and nobody writes what others run."""
         yield
 
-    def hurry(self):
+    def hurry(self) -> None:
         self.database.patience = 0
 
     def _attempts(self):
@@ -72,7 +75,7 @@ class SharedStore(Store):
         if attempt.number not in self._noticed and self.database.beat(attempt.number):
             self._noticed.add(attempt.number)
 
-    def read(self):
+    def read(self) -> list[Trial]:
         trials = []
         for number, chain in sorted(self._attempts().items()):
             where = f"trial {number} in {self.database.url}"
@@ -83,7 +86,7 @@ class SharedStore(Store):
             trials.append(trial)
         return trials
 
-    def silent(self):
+    def silent(self) -> list[int]:
         return [
             number
             for number, chain in self._attempts().items()
@@ -92,12 +95,12 @@ class SharedStore(Store):
             and self._held_elsewhere(number)
         ]
 
-    def claim(self, trial):
+    def claim(self, trial: Trial) -> bool:
         self.database.fail_stale()
         chain = self._attempts().get(trial.number, [])
         if chain and _running(chain[-1]):
             return False
-        if len(chain) != getattr(trial, "attempts", 0):
+        if len(chain) != trial.attempts:
             return False  # Somebody has had it since the trials were read.
         # On a file system that machines share, its run folder must be free as well: a process that is
         # stopped sends no heartbeats and holds it all the same. There is no attempt to be made then.
@@ -128,12 +131,12 @@ class SharedStore(Store):
                 self.database.end(attempt.number, TrialState.FAIL)
         return first.number if first.user_attrs.get("claim") == claim else None
 
-    def write(self, trial):
+    def write(self, trial: Trial) -> None:
         # Refused where this process was taken for dead (a suspended laptop): the trial is another's.
         number = self._beats[trial.number].number
         self.database.note(number, "record", dataclasses.asdict(trial))
 
-    def release(self, trial):
+    def release(self, trial: Trial) -> None:
         from optuna.trial import TrialState
 
         beat = self._beats.pop(trial.number, None)
@@ -149,16 +152,16 @@ class SharedStore(Store):
                 beat.stop()
             super().release(trial)
 
-    def bury(self, trial):
+    def bury(self, trial: Trial) -> None:
         from optuna.trial import TrialState
 
         chain = self._attempts()[trial.number]
         # Unless somebody has taken it over since it was read.
-        if len(chain) == getattr(trial, "attempts", len(chain)):
+        if len(chain) == trial.attempts:
             self.database.note(chain[-1].number, "record", dataclasses.asdict(trial))
             self.database.end(chain[-1].number, TrialState.FAIL)
 
-    def agree(self, definition):
+    def agree(self, definition: dict[str, Any]) -> dict[str, Any]:
         """Stores what the study is, the first time; returns what is stored."""
         held = self.database.read("definition")
         if held is None:
@@ -171,7 +174,7 @@ class SharedStore(Store):
             self.database.write("definition", shown)
         return shown
 
-    def drop(self):
+    def drop(self) -> None:
         """Deletes the study, so that a search of its name can start over; this store is of no use then.
 
         Raises:

@@ -6,16 +6,27 @@ step loses its last value to rounding (0 to 0.5 by 0.1 ends at 0.4), and a log `
 has nine values.
 """
 
+from __future__ import annotations
+
 import functools
 import json
 import math
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.basics.errors import UsageError
 
+if TYPE_CHECKING:
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
+
 # Random points that are drawn before what is left of a small space is listed instead.
 ATTEMPTS = 200
+
+Point = dict[str, Any]
+"""Values of the active hyperparameters by name."""
 
 
 class Space:
@@ -30,14 +41,14 @@ class Space:
         self.parents = {condition.name for entry in self.entries for condition in entry.conditions}
 
     @classmethod
-    def from_list(cls, entries):
+    def from_list(cls, entries: Sequence[dict[str, Any]]) -> Space:
         """Returns the Space that `to_list` described."""
         import keras_tuner
 
         config = {"space": entries, "values": {}}
         return cls(keras_tuner.HyperParameters.from_config(config))
 
-    def to_list(self):
+    def to_list(self) -> list[dict[str, Any]]:
         """Returns a dict for each hyperparameter, as JSON gives it back."""
         found = [
             {"class_name": type(entry).__name__, "config": entry.get_config()}
@@ -46,12 +57,12 @@ class Space:
         return json.loads(json.dumps(found))
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Names of the hyperparameters, in order; one that has several conditions appears once."""
         return list(dict.fromkeys(entry.name for entry in self.entries))
 
     @functools.cached_property
-    def size(self):
+    def size(self) -> float:
         """Number of different points; infinite where a Float has no step."""
         if any(domain(entry) is None for entry in self.entries):
             return math.inf
@@ -78,12 +89,12 @@ class Space:
         walk(0, {}, [])
         return branches
 
-    def point(self, index):
+    def point(self, index: int) -> Point:
         """Returns the values of point `index` (0 to size - 1) of a finite space."""
         for branch in self._branches:
             count = math.prod(len(values) for _, values in branch)
             if index < count:
-                point = {}
+                point: Point = {}
                 for entry, values in reversed(branch):
                     index, position = divmod(index, len(values))
                     point[entry.name] = values[position]
@@ -91,7 +102,7 @@ class Space:
             index -= count
         raise IndexError(index)
 
-    def require_finite(self):
+    def require_finite(self) -> None:
         """Raises a UsageError that names the fix where a Float has no step."""
         for entry in self.entries:
             if domain(entry) is None:
@@ -102,16 +113,16 @@ class Space:
                     "--method random"
                 )
 
-    def complete(self, values, random):
+    def complete(self, values: Point, random: np.random.Generator) -> Point:
         """Returns `values` with what is active but absent drawn at random, and the rest dropped."""
-        point = {}
+        point: Point = {}
         for entry in self.entries:
             if active(entry, point) and entry.name not in point:
                 known = entry.name in values and contains(entry, values[entry.name])
                 point[entry.name] = values[entry.name] if known else sample(entry, random)
         return point
 
-    def draw(self, random, taken):
+    def draw(self, random: np.random.Generator, taken: Collection[str]) -> Point | None:
         """Returns a random point that is not taken, or None where the space is exhausted.
 
         Args:
@@ -126,15 +137,18 @@ class Space:
                 return point
         if self.size == math.inf:
             return None
-        free = [point for point in map(self.point, range(self.size)) if key(point) not in taken]
-        return free[random.integers(len(free))] if free else None
+        free = [
+            point for point in map(self.point, range(int(self.size))) if key(point) not in taken
+        ]
+        return free[int(random.integers(len(free)))] if free else None
 
-    def mutate(self, point, random, changes=1):
+    def mutate(self, point: Point, random: np.random.Generator, changes: int = 1) -> Point:
         """Returns the point with `changes` hyperparameters changed, and its conditions mended."""
         free = [
             entry
             for entry in self.entries
-            if active(entry, point) and (domain(entry) is None or len(domain(entry)) > 1)
+            # Not where there is one value only; a Float without a step has no list of values.
+            if active(entry, point) and len(domain(entry) or ()) != 1
         ]
         changed = dict(point)
         for index in random.permutation(len(free))[:changes]:
@@ -142,7 +156,7 @@ class Space:
             changed[entry.name] = neighbour(entry, point[entry.name], random)
         return self.complete(changed, random)
 
-    def vector(self, point):
+    def vector(self, point: Point) -> np.ndarray:
         """Returns the point as float64 in [0, 1]: numbers scaled as sampled, categories one-hot."""
         columns = []
         for entry in self.entries:
@@ -150,10 +164,11 @@ class Space:
             if ordered(entry):
                 columns.append(unit(entry, point[entry.name]) if here else 0.5)
             else:
-                columns += [float(here and point[entry.name] == value) for value in domain(entry)]
+                values = domain(entry) or ()
+                columns += [float(here and point[entry.name] == value) for value in values]
         return np.array(columns)
 
-    def describe(self):
+    def describe(self) -> str:
         """Returns a line per hyperparameter, and the size."""
         lines = []
         for entry in self.entries:
@@ -171,7 +186,7 @@ class Space:
         return "\n".join([*lines, f"  {size} configurations in all"])
 
 
-def multiples(number, factors=(0.5, 1, 2)):
+def multiples(number: int, factors: Sequence[float] = (0.5, 1, 2)) -> list[int]:
     """Returns what a search tries around a whole number of the configuration it starts from.
 
     An absolute list fits one size of data: batches of 64 to 256 are right for 50,000 images and
@@ -187,22 +202,22 @@ def multiples(number, factors=(0.5, 1, 2)):
     return sorted({max(1, round(number * factor)) for factor in factors})
 
 
-def key(point):
+def key(point: Point) -> str:
     """Returns a string that is equal for equal points."""
     return json.dumps(point, sort_keys=True)
 
 
-def active(entry, values):
+def active(entry: HyperParameter, values: Point) -> bool:
     """Returns whether the conditions of an entry hold."""
     return all(condition.is_active(values) for condition in entry.conditions)
 
 
-def present(entry, point):
+def present(entry: HyperParameter, point: Point) -> bool:
     """Returns whether a point has a value of this entry, not of another one of the same name."""
     return active(entry, point) and entry.name in point
 
 
-def conditions(entry):
+def conditions(entry: HyperParameter) -> list[str]:
     """Returns the conditions of an entry as text, a list."""
     return [
         f"{condition.name} is {' or '.join(map(show, condition.values))}"
@@ -210,7 +225,7 @@ def conditions(entry):
     ]
 
 
-def titles(entries):
+def titles(entries: Sequence[HyperParameter]) -> list[str]:
     """Returns a title for each entry: its name, and where it shares that with another, its conditions."""
     names = [entry.name for entry in entries]
     return [
@@ -221,7 +236,7 @@ def titles(entries):
     ]
 
 
-def domain(entry):
+def domain(entry: HyperParameter) -> Sequence[Any] | None:
     """Returns the values an entry can take, as a sequence, or None for a Float without a step."""
     kind = type(entry).__name__
     if kind == "Fixed":
@@ -248,27 +263,27 @@ def domain(entry):
     return [float(f"{value:.12g}") for value in values]
 
 
-def ordered(entry):
+def ordered(entry: HyperParameter) -> bool:
     """Returns whether the values of an entry have an order that a model may use."""
     kind = type(entry).__name__
     return kind in ("Int", "Float", "Boolean") or (kind == "Choice" and entry.ordered)
 
 
-def contains(entry, value):
+def contains(entry: HyperParameter, value: Any) -> bool:
     """Returns whether an entry can take a value."""
     values = domain(entry)
     return entry.min_value <= value <= entry.max_value if values is None else value in values
 
 
-def sample(entry, random):
+def sample(entry: HyperParameter, random: np.random.Generator) -> Any:
     """Returns a random value: uniform over the values, or over the range as it is sampled."""
     values = domain(entry)
     if values is None or isinstance(values, range):
         return entry.prob_to_value(random.random())
-    return values[random.integers(len(values))]
+    return values[int(random.integers(len(values)))]
 
 
-def unit(entry, value):
+def unit(entry: HyperParameter, value: Any) -> float:
     """Returns the place of a value in its order, 0 to 1."""
     values = domain(entry)
     if values is None or isinstance(values, range):
@@ -276,7 +291,7 @@ def unit(entry, value):
     return values.index(value) / max(len(values) - 1, 1)
 
 
-def neighbour(entry, value, random):
+def neighbour(entry: HyperParameter, value: Any, random: np.random.Generator) -> Any:
     """Returns another value: a near one or any one, by turns, where there is an order."""
     values = domain(entry)
     near = ordered(entry) and random.random() < 0.5
@@ -290,9 +305,9 @@ def neighbour(entry, value, random):
         places = [place for place in (index - 1, index + 1) if 0 <= place < len(values)]
     else:
         places = [place for place in range(len(values)) if place != index]
-    return values[places[random.integers(len(places))]]
+    return values[places[int(random.integers(len(places)))]]
 
 
-def show(value):
+def show(value: Any) -> str:
     """Returns a value as a person writes it: six digits of a float."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -4,11 +4,12 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from common.basics.wording import duration
 from common.tuning.failures import reason
 from common.tuning.score import shown
-from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
+from common.tuning.store import FAILED, PRUNED, RUNNING, Trial, best_trial
 
 # How often it is asked whether the processes that hold trials answer.
 LOOK_SECONDS = 5
@@ -30,7 +31,7 @@ class Status:
         self.terminal = sys.stdout.isatty()
         self._silent, self._next_look = set(), 0.0
 
-    def show(self, trials):
+    def show(self, trials: Sequence[Trial]) -> None:
         """Prints what is new."""
         for trial in trials:
             if trial.finished and self.seen.get(trial.number) != trial.epochs:
@@ -92,15 +93,13 @@ class Status:
         if new <= 0:
             return "time left not known yet"
         if definition.budget:
-            left = definition.trials * definition.trial_epochs - self.sweep.tuner.oracle.spent(
-                trials
-            )
+            left = definition.budget_epochs - self.sweep.tuner.oracle.spent(trials)
         else:
             count = min(definition.trials, self.sweep.space.size) - len(finished)
             left = count * done / max(len(finished), 1)
         return f"{duration(max(left, 0) * elapsed / new)} left"
 
-    def close(self):
+    def close(self) -> None:
         """Ends the rewritten line."""
         if self.terminal:
             print("\r\033[K", end="", flush=True)

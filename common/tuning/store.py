@@ -7,17 +7,23 @@ A search method is a function of these files, so a search that was killed goes o
 Every write replaces a whole file; the locks go with the process that holds them, however it ends.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import fcntl
 import itertools
 import json
+import operator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TextIO
 
 from common.basics.errors import RecipeError, storage_error
 from common.basics.files import could_not_write, read_json, write_json_atomic
 from common.runs.folder import remove_unfinished
 from common.tuning.score import direction
+from common.tuning.space import Point
 
 RUNNING = "running"
 COMPLETED = "completed"
@@ -29,7 +35,12 @@ FAILED = "failed"
 FINISHED = (COMPLETED, PRUNED, FAILED)
 
 # Fields of a Trial that are of one kind.
-KINDS = {"values": dict, "curves": list, "parts": list, "seconds": (int, float)}
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "values": dict,
+    "curves": list,
+    "parts": list,
+    "seconds": (int, float),
+}
 KINDS |= dict.fromkeys(("starts", "failures", "epochs"), int)
 KINDS |= {"score": (int, float, type(None)), "best_epoch": (int, type(None))}
 RUN_AGAIN = "delete its folder to run it again"
@@ -41,7 +52,7 @@ class Trial:
 
     number: int
     """0-based, in the order in which trials were first started."""
-    values: dict
+    values: Point
     """Hyperparameters, the active ones only."""
     status: str = RUNNING
     """running, completed, pruned, retry or failed."""
@@ -58,7 +69,7 @@ class Trial:
     """1-based epoch of the score."""
     epochs: int = 0
     """Epochs trained, over all folds."""
-    curves: list = dataclasses.field(default_factory=list)
+    curves: list[dict[str, list[float]]] = dataclasses.field(default_factory=list)
     """For each fold the history, a dict of lists over epochs."""
     seconds: float = 0.0
     """Wall seconds, over all starts."""
@@ -66,21 +77,25 @@ class Trial:
     """Why it failed or was stopped."""
     worker: str | None = None
     """Which process ran it."""
-    parts: list = dataclasses.field(default_factory=list)
+    parts: list[list[Any]] = dataclasses.field(default_factory=list)
     """[order, epochs, score] of each time it ended, Hyperband's rungs among them: how many ends of
     all trials came before, and its epochs and score by then."""
 
+    # Attempts in the database when it was read (common.tuning.shared_store). Without a type it is no
+    # field of the dataclass, and is not stored.
+    attempts = 0
+
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether it takes part in the search as a result."""
         return self.status in FINISHED
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of its folder."""
         return f"{self.number:04d}"
 
-    def note_end(self, trials):
+    def note_end(self, trials: Iterable[Trial]) -> None:
         """Notes that it ended now, after all that ended among `trials`."""
         orders = [part[0] for trial in trials for part in trial.parts]
         self.parts.append([max(orders, default=-1) + 1, self.epochs, self.score])
@@ -98,18 +113,18 @@ class Store:
         self._held = {}
         self._cache = {}
 
-    def folder(self, trial):
+    def folder(self, trial: Trial) -> Path:
         """Returns the folder of a trial."""
         return self.directory / "trials" / trial.name
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[None]:
         """Keeps other processes from choosing or ending trials."""
         with open_lock(self.directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def read(self):
+    def read(self) -> list[Trial]:
         """Returns all trials by number.
 
         Raises:
@@ -131,11 +146,11 @@ class Store:
             trials.append(read_trial(held, int(path.parent.name), path))
         return trials
 
-    def write(self, trial):
+    def write(self, trial: Trial) -> None:
         """Replaces the file of a trial."""
         write_json_atomic(self.folder(trial) / "trial.json", dataclasses.asdict(trial))
 
-    def claim(self, trial):
+    def claim(self, trial: Trial) -> bool:
         """Marks a trial as run by this process; returns False where another one runs it."""
         folder = self.folder(trial)
         file = open_lock(folder / ".lock")
@@ -148,7 +163,7 @@ class Store:
         remove_unfinished(folder)
         return True
 
-    def release(self, trial):
+    def release(self, trial: Trial) -> None:
         """Lets go of a trial."""
         file = self._held.pop(trial.number, None)
         if file is not None:
@@ -165,18 +180,18 @@ class Store:
             return True
         return False
 
-    def silent(self):
+    def silent(self) -> list[int]:
         """Returns the numbers of trials whose process holds their folder and does not answer."""
         return []
 
-    def hurry(self):
+    def hurry(self) -> None:
         """Waits for nothing from here on: somebody wants to stop."""
 
-    def bury(self, trial):
+    def bury(self, trial: Trial) -> None:
         """Writes a trial whose process is known to be dead, for the next one to claim."""
         self.write(trial)
 
-    def agree(self, definition):
+    def agree(self, definition: dict[str, Any]) -> dict[str, Any]:
         """Returns what the sweep is, as all of its processes know it: here, as this one does."""
         return definition
 
@@ -191,7 +206,9 @@ def _read(path):
         raise RecipeError(f"{path} is not a readable JSON trial: {error}; {RUN_AGAIN}") from error
 
 
-def read_trial(held, number, where, advice=RUN_AGAIN):
+def read_trial(
+    held: Mapping[str, Any], number: int, where: Path | str, advice: str = RUN_AGAIN
+) -> Trial:
     """Returns the Trial that a JSON object describes.
 
     Args:
@@ -217,7 +234,7 @@ def read_trial(held, number, where, advice=RUN_AGAIN):
     return trial
 
 
-def open_lock(path):
+def open_lock(path: Path) -> TextIO:
     """Opens a lock file, and creates its folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,22 +243,22 @@ def open_lock(path):
         raise could_not_write(path, error) from error
 
 
-def next_number(trials):
+def next_number(trials: Iterable[Trial]) -> int:
     """Returns the lowest number that no trial has: a damaged one may have been deleted."""
     numbers = {trial.number for trial in trials}
     return next(number for number in itertools.count() if number not in numbers)
 
 
-def history(trials):
+def history(trials: Iterable[Trial]) -> list[tuple[Trial, float | None, int]]:
     """Returns what ended, in that order: (trial, its score by then, epochs of all trials by then).
 
     Hyperband trains a trial in parts, and what it scores in the end it has not scored at its number's
     turn. A failed trial has no score, whatever it had before.
     """
-    ends = []
+    ends: list[tuple[int, int, Trial, float | None, int]] = []
     for trial in trials:
         # Files of before parts were noted tell the end only.
-        older = [[-1, trial.epochs, trial.score]] if trial.finished else []
+        older: list[list[Any]] = [[-1, trial.epochs, trial.score]] if trial.finished else []
         done = 0
         for order, epochs, score in trial.parts or older:
             score = None if trial.status == FAILED else score
@@ -252,10 +269,10 @@ def history(trials):
     return [(end[2], end[3], epochs) for end, epochs in zip(ends, spent, strict=True)]
 
 
-def best_trial(trials, objective):
+def best_trial(trials: Iterable[Trial], objective: str) -> Trial | None:
     """Returns the best trial that did not fail, or None; fully trained ones first."""
-    sign = -1.0 if direction(objective) == "max" else 1.0
+    pick = max if direction(objective) == "max" else min
     # A trial that Hyperband continues has a score already.
     scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
     full = [trial for trial in scored if trial.status != PRUNED]
-    return min(full or scored, key=lambda trial: sign * trial.score, default=None)
+    return pick(full or scored, key=operator.attrgetter("score"), default=None)

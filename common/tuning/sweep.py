@@ -3,8 +3,8 @@
 import dataclasses
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from common.basics import streams
 from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
@@ -12,12 +12,11 @@ from common.basics.files import write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.bounds import NonNegativeInt, PositiveInt
 from common.tuning import begun, fixed, measures
-from common.tuning.choice import METHODS, check_method
+from common.tuning.choice import check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
-from common.tuning.options import SearchOptions, parse
+from common.tuning.options import TuneOptions, parse
 from common.tuning.retraining import retrain, start_config, winner_config, write_config
 from common.tuning.searching import search
 from common.tuning.shared_store import make_store
@@ -25,29 +24,10 @@ from common.tuning.store import best_trial
 from common.tuning.verdict import judge, summary_text
 
 
-@dataclasses.dataclass(frozen=True)
-class Options(SearchOptions):
-    """How to search. All other flags change fields of the configuration that the search starts from."""
-
-    method: Literal[METHODS] = "bayesian"
-    """How points are chosen; tpe needs the extra [optuna]."""
-    search_seed: NonNegativeInt = 0
-    """Seed of the search. The training seed (--seed) is the same in all trials."""
-    retrain_epochs: PositiveInt | None = None
-    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
-    those that were searched. None: as in the trials."""
-    retrain_start: bool = True
-    """Train the configuration that the search started from with the same new seeds, so that what the
-    search gained is known."""
-    storage: str | None = None
-    """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
-    the same command on each joins the sweep. None: files in the sweep folder."""
-
-
-def command(name, words):
+def command(name: str, words: Sequence[str]) -> int:
     """Runs `recipes tune NAME WORDS...`; returns the exit code."""
     what = f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
-    options, config, given = parse(name, words, Options, verb="tune", description=what)
+    options, config, given = parse(name, words, TuneOptions, verb="tune", description=what)
     return Sweep(name, options, config, given).run()
 
 
@@ -56,7 +36,7 @@ class Sweep:
 
     Args:
         recipe: Name of the recipe.
-        options: Options.
+        options: TuneOptions.
         base: Config that the search starts from.
         given: Names of its fields that the user chose; the others may be fitted to own data.
         budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
@@ -99,7 +79,7 @@ class Sweep:
             name += f"-{self.options.folds}folds"
         return Path("runs") / self.recipe / "sweeps" / f"{name}-seed{self.options.search_seed}"
 
-    def run(self):
+    def run(self) -> int:
         """Searches, reports and retrains the winner; returns the exit code.
 
         Raises:
@@ -215,7 +195,7 @@ class Sweep:
                 "leave it out, and hold hyperparameters of the search by --fix NAME=VALUE"
             )
 
-    def search_space(self):
+    def search_space(self) -> fixed.FixedSpace:
         """Returns the function `search_space(hp, base)`, with what is held."""
         return search_space_of(self.recipe, self.definition.fixed)
 

@@ -2,13 +2,16 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from common.basics.files import write_text_atomic
+from common.tuning.store import Trial
 
 COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
 
 
-def write_csv(path, trials, names):
+def write_csv(path: Path, trials: Iterable[Trial], names: Sequence[str]) -> None:
     """Writes the trials.
 
     Args:

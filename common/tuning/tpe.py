@@ -1,9 +1,20 @@
 """Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's, behind the same oracle."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
+from common.tuning.space import Point
+from common.tuning.store import Trial
+
+if TYPE_CHECKING:
+    import optuna
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
 
 CHANGES = 100
 """Of an answer that was tried, before a random point is taken instead."""
@@ -25,10 +36,10 @@ class TPEOracle(SweepOracle):
         self._study, self._rows = None, []
 
     @property
-    def first_random(self):
+    def first_random(self) -> int:
         return self.initial_trials
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         known = [t for t in trials if t.finished and self.loss(t) < math.inf]
         if number < self.first_random or len(known) < 2:
             return self.draw(number, trials)
@@ -82,7 +93,7 @@ class TPEOracle(SweepOracle):
         return point
 
 
-def distribution(entry):
+def distribution(entry: HyperParameter) -> optuna.distributions.BaseDistribution:
     """Returns Optuna's distribution of an entry: ordered values by their index."""
     import optuna.distributions as od
 
@@ -94,7 +105,7 @@ def distribution(entry):
     return od.CategoricalDistribution(list(range(len(values))))
 
 
-def suggest(trial, name, entry):
+def suggest(trial: optuna.Trial, name: str, entry: HyperParameter) -> Any:
     """Returns what Optuna suggests for an entry, as its distribution holds it."""
     values = spaces.domain(entry)
     if values is None:
@@ -104,13 +115,13 @@ def suggest(trial, name, entry):
     return trial.suggest_categorical(name, list(range(len(values))))
 
 
-def encode(entry, value):
+def encode(entry: HyperParameter, value: Any) -> float:
     """Returns a value as Optuna's distribution holds it: its index, or its place from 0 to 1."""
     values = spaces.domain(entry)
     return spaces.unit(entry, value) if values is None else values.index(value)
 
 
-def decode(entry, value):
+def decode(entry: HyperParameter, value: Any) -> Any:
     """Returns what `encode` was given."""
     values = spaces.domain(entry)
     if values is None:

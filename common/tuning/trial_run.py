@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
+from common.data.types import DataInfo
 from common.runs.run import Options, Run
 from common.tuning.score import below_median, direction
 
@@ -27,11 +29,11 @@ class TrialRun(Run):
         self._stops = stops
         self.directory.mkdir(parents=True, exist_ok=True)
 
-    def stops(self, history):
+    def stops(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Returns what the stopping rule says."""
         return self._stops(history)
 
-    def record_environment(self, info):
+    def record_environment(self, info: DataInfo) -> None:
         """Does nothing: the sweep has recorded it once for all trials."""
 
 
@@ -52,7 +54,7 @@ class StoppingRule:
     others: list
 
     @property
-    def direction(self):
+    def direction(self) -> str:
         """ "max" or "min"."""
         return direction(self.objective)
 
@@ -61,12 +63,12 @@ class StoppingRule:
             return True
         return self.by_median([row[self.objective] for row in history])
 
-    def by_median(self, values):
+    def by_median(self, values: Sequence[float]) -> bool:
         """Returns whether the median rule ends the training after these epochs."""
         return below_median(values, self.others, self.direction, self.epochs)
 
 
-def read_history(run):
+def read_history(run: Run) -> dict[str, list[float]]:
     """Returns history.csv of a run as a dict of lists over epochs; empty where there is none.
 
     A column that is no number in one of the epochs is left out: not finite, it would be no JSON.
@@ -86,6 +88,6 @@ def _number(text):
         return math.nan
 
 
-def epochs_in(curve):
+def epochs_in(curve: Mapping[str, Sequence[float]]) -> int:
     """Returns the epochs of what `read_history` returns."""
     return max(map(len, curve.values()), default=0)

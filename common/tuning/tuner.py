@@ -9,9 +9,12 @@ import math
 import shutil
 import time
 import traceback
+from collections.abc import Callable, Collection, Sequence
 
+import keras
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
@@ -23,7 +26,7 @@ from common.tuning.begun import OtherDataError
 from common.tuning.folds import DataCache
 from common.tuning.point import Declared, UndeclaredError, check_declared, make_config
 from common.tuning.score import at_equal_shares, best_of_curves
-from common.tuning.store import COMPLETED, PRUNED, RUNNING
+from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial
 from common.tuning.table import write_csv
 from common.tuning.trial_run import StoppingRule, TrialRun, epochs_in, read_history
 
@@ -78,7 +81,7 @@ class RecipeTuner(BaseTuner):
         self.oracle.verbose = 0
         self.oracle.epochs_of = self._epochs_of
 
-    def run_trial(self, trial):
+    def run_trial(self, trial: TunerTrial) -> dict[str, float]:
         """Trains one point of the space; the record takes its curves and its score."""
         record = trial.record
         check_declared(self.search_space, self.base, self.oracle.space, [record.values])
@@ -187,19 +190,19 @@ class RecipeTuner(BaseTuner):
                 trial.status, message = TrialStatus.INVALID, traceback.format_exc().strip()
             trial.message = hide(message)
 
-    def on_search_begin(self):
+    def on_search_begin(self) -> None:
         # The process before may have died between the end of a trial and this.
         self.tidy()
 
-    def on_search_end(self):
+    def on_search_end(self) -> None:
         # The last trial may have been another machine's.
         self.tidy()
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: TunerTrial) -> None:
         self.oracle.end_trial(trial)
         self.tidy()
 
-    def tidy(self):
+    def tidy(self) -> None:
         """Deletes what finished trials leave behind, and writes trials.csv from the store."""
         with self.oracle.store.lock():
             trials = self.oracle.store.read()
@@ -207,10 +210,10 @@ class RecipeTuner(BaseTuner):
             clean(self.oracle.store, trials, self.oracle.loss, continuable)
             write_csv(self.oracle.store.directory / "trials.csv", trials, self.oracle.space.names)
 
-    def save(self):
+    def save(self) -> None:
         """Does nothing: the trials are the state."""
 
-    def load_model(self, trial):
+    def load_model(self, trial: TunerTrial) -> keras.Model:
         """Returns the model of one of the best trials (the last fold's)."""
         from common.training.loading import load_model
 
@@ -220,7 +223,12 @@ class RecipeTuner(BaseTuner):
         return load_model(folders[-1])
 
 
-def clean(store, trials, loss, continuable=()):
+def clean(
+    store: Store,
+    trials: Sequence[Trial],
+    loss: Callable[[Trial], float],
+    continuable: Collection[int] = (),
+) -> None:
     """Deletes what finished trials leave behind, but for the models of the best few.
 
     Args:

@@ -1,10 +1,14 @@
 """What a search gained, in words: whether its winner is better than its start, and what to do then."""
 
 import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from common.basics.flags import flags
-from common.studies.differences import BETTER, NONE_SHOWN, WORSE, paired
+from common.studies.differences import BETTER, NONE_SHOWN, WORSE, Difference, paired
 from common.tuning import measures
+from common.tuning.definition import Definition
 from common.tuning.score import digits, direction, extreme, shown, spread
 from common.tuning.space import show
 
@@ -12,8 +16,13 @@ from common.tuning.space import show
 NOT_TESTED = "not tested"
 ROLES = ("retrained", "start")
 
+Summary = Mapping[str, Any]
+"""What summary.json or an entry of tuning.json holds."""
 
-def values(summary, role, read=None):
+
+def values(
+    summary: Summary, role: str, read: Callable[[measures.Row], float] | None = None
+) -> list[float]:
     """Returns a measure of the winner's or the start's runs, a list over seeds.
 
     Args:
@@ -25,19 +34,19 @@ def values(summary, role, read=None):
     return [read(row) for row in summary[role]]
 
 
-def gains(summary, read=None):
+def gains(summary: Summary, read: Callable[[measures.Row], float] | None = None) -> list[float]:
     """Returns how much larger a measure is for the winner than for the start, a list over seeds."""
     pairs = zip(values(summary, "retrained", read), values(summary, "start", read), strict=True)
     return [winner - start for winner, start in pairs]
 
 
-def score_digits(summary):
+def score_digits(summary: Summary) -> int:
     """Returns how many digits the scores of winner and start are written with."""
     scores = [abs(score) for role in ROLES for score in values(summary, role)]
     return digits(max(scores, default=0))
 
 
-def difference(summary):
+def difference(summary: Summary) -> Difference | None:
     """Returns the Difference, winner minus start, in what the search judged by; None without both.
 
     That is a validation score. The test scores are told beside it: a choice by them would be made on the
@@ -45,10 +54,10 @@ def difference(summary):
     """
     if not summary["retrained"] or not summary["start"]:
         return None
-    return paired(*(values(summary, role) for role in ROLES))
+    return paired(values(summary, "retrained"), values(summary, "start"))
 
 
-def judge(summary):
+def judge(summary: Summary) -> dict[str, Any]:
     """Returns the verdict on a winner.
 
     Args:
@@ -60,7 +69,7 @@ def judge(summary):
         "difference" (winner minus start), its "interval" (95 %, of a paired t test) and "p".
     """
     found = difference(summary)
-    verdict = {"case": NOT_TESTED, "n": len(summary["retrained"])}
+    verdict: dict[str, Any] = {"case": NOT_TESTED, "n": len(summary["retrained"])}
     if found is None:
         return verdict
     if verdict["n"] > 1:
@@ -68,11 +77,12 @@ def judge(summary):
     return verdict | {"difference": found.mean, "interval": found.interval, "p": found.p}
 
 
-def sentences(summary):
+def sentences(summary: Summary) -> tuple[str, str]:
     """Returns the verdict as a sentence, and what to do as another."""
     verdict, objective = judge(summary), summary["objective"]
+    found = difference(summary)
     more = max(5, 2 * verdict["n"])
-    if verdict["case"] == NOT_TESTED:
+    if verdict["case"] == NOT_TESTED or found is None:
         why = "one seed tells nothing of chance"
         if not summary["retrained"] or not summary["start"]:
             why = "both have to be trained with new seeds"
@@ -91,16 +101,16 @@ def sentences(summary):
         NONE_SHOWN: "Keep what you started from, or look closer: the same search command with "
         f"--retrain {more}; no trial is repeated.",
     }[verdict["case"]]
-    told = difference(summary).describe(digits=score_digits(summary))
+    told = found.describe(digits=score_digits(summary))
     return f"{words}: {objective} {told}.", advice
 
 
-def keeps_start(summary):
+def keeps_start(summary: Summary) -> bool:
     """Returns whether the verdict is to keep what the search started from."""
     return judge(summary)["case"] in (WORSE, NONE_SHOWN)
 
 
-def train_command(definition, file):
+def train_command(definition: Definition, file: Path) -> str:
     """Returns the command that trains a configuration file of a search, on the search's data.
 
     Args:
@@ -114,21 +124,21 @@ def train_command(definition, file):
     return shlex.join(map(str, words))
 
 
-def commands(summary, definition, directory):
+def commands(summary: Summary, definition: Definition, directory: Path) -> dict[str, str]:
     """Returns what to train, a dict from what it is to its command; what the verdict advises first."""
     found = {"the winner": train_command(definition, directory / "best.json")}
     start = {"what you started from": train_command(definition, directory / "start.json")}
     return start | found if keeps_start(summary) else found | start
 
 
-def epochs_of(summary):
+def epochs_of(summary: Summary) -> dict[str, int]:
     """Returns the epochs that the winner and the start were trained for with new seeds."""
     start = summary["retrain_epochs"]
     # Searches of before the epochs were searched, too, trained both for as many.
     return {"retrained": summary.get("winner_epochs", start), "start": start}
 
 
-def trained_for(summary):
+def trained_for(summary: Summary) -> str:
     """Returns `3 new seeds, 8 epochs`, and where they differ both epochs."""
     seeds = len(summary["retrained"])
     epochs = epochs_of(summary)
@@ -138,7 +148,9 @@ def trained_for(summary):
     return f"{seeds} new seed{'s' * (seeds > 1)}, {text}"
 
 
-def summary_text(summary, definition, directory, compared=True):
+def summary_text(
+    summary: Summary, definition: Definition, directory: Path, compared: bool = True
+) -> str:
     """Returns what a sweep prints at its end.
 
     Args:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 
-def main(directory, name, words=None):
+def main(directory: Path, name: str, words: int | None = None) -> int:
     """Runs trials; returns the exit code.
 
     Args:
