@@ -1,4 +1,4 @@
-"""The methods of a search by name, without importing those that are not used."""
+"""The search methods by name. Only the one that is used is imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ METHODS: tuple[str, ...] = get_args(Method)
 
 
 def check_method(method: str) -> None:
-    """Raises a UsageError where there is no such method, or an extra for it is not installed."""
+    """Checks that a method can be used.
+
+    Raises:
+        UsageError: There is no such method.
+        RecipeError: The method needs a package that is not installed.
+    """
     if method not in METHODS:
         raise UsageError(
             f"unknown method '{method}'{near_match(method, METHODS)} "
@@ -32,7 +37,15 @@ def check_method(method: str) -> None:
 
 
 def make_oracle(method: str, **options: Any) -> SweepOracle:
-    """Returns the oracle of a method; `options` are those of SweepOracle."""
+    """Returns the oracle of a method.
+
+    Args:
+        method: One of METHODS.
+        **options: Arguments of SweepOracle.
+
+    Raises:
+        UsageError, RecipeError: As `check_method`.
+    """
     check_method(method)
     if method == "bayesian":
         from common.tuning.bayesian import BayesianOracle

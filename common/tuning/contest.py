@@ -1,4 +1,4 @@
-"""`recipes sweep NAME`: every method on one budget of epochs, with several seeds, and one page."""
+"""`recipes sweep NAME`: compares search methods on equal budgets of epochs, with several seeds."""
 
 import dataclasses
 import importlib.util
@@ -31,14 +31,14 @@ HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 
 @dataclasses.dataclass(frozen=True)
 class Options(SearchOptions):
-    """What to compare. All other flags change fields of the configuration that all start from."""
+    """What to compare. All other flags change the configuration that all searches start from."""
 
     methods: str = ",".join(METHODS)
-    """Names by comma; tpe is left out where Optuna is not installed."""
+    """Names of methods, separated by commas; tpe is left out where Optuna is not installed."""
     seeds: PositiveInt = 3
-    """Searches of each method, with search seeds 0 to n - 1."""
+    """Number of searches of each method, with search seeds 0 to n - 1."""
     retrain: NonNegativeInt = 1
-    """New seeds to train the winner of each search with; 0: none."""
+    """Number of new seeds to train the winner of each search with; 0: none."""
 
 
 def command(name: str, words: Sequence[str]) -> int:
@@ -61,7 +61,7 @@ def command(name: str, words: Sequence[str]) -> int:
     for index, (method, seed) in enumerate(planned):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
         directory = Path(folder) / f"{method}-seed{seed}"
-        # All searches start from the same configuration: what it is worth is no part of the contest.
+        # The configuration that all searches start from is not trained: it is not compared here.
         one = TuneOptions(
             **{**shared, "sweep_dir": directory},
             method=cast("Method", method),
@@ -79,7 +79,16 @@ def command(name: str, words: Sequence[str]) -> int:
 
 
 def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path:
-    """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
+    """Writes contest.json, contest.png and contest.html from finished searches.
+
+    Args:
+        folder: Folder of the comparison, with a sweep folder for each method and seed.
+        methods: Names of the methods.
+        seeds: Number of searches of each method.
+
+    Returns:
+        The path of contest.html.
+    """
     from common.report.rendering import data_uri, render
     from common.tuning import figures
     from common.tuning.definition import Definition
@@ -119,7 +128,7 @@ def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path
     for seed in range(seeds):
         order = sorted((row["scores"][seed] for row in rows), reverse=maximise)
         for row in rows:
-            # Equal scores share the mean of their ranks.
+            # Methods with equal scores all get the mean of their ranks.
             ranks = [i + 1 for i, score in enumerate(order) if score == row["scores"][seed]]
             row.setdefault("ranks", []).append(statistics.fmean(ranks))
     for row in rows:
@@ -160,7 +169,7 @@ def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path
 
 
 def shown(row: dict[str, Any], figure: Headline) -> dict[str, str]:
-    """Returns a row of the table as text."""
+    """Returns the cells of a row of the table as text, by the heads of their columns."""
     tests = row["tests"]
     return {
         "method": row["method"],
@@ -174,7 +183,7 @@ def shown(row: dict[str, Any], figure: Headline) -> dict[str, str]:
 
 
 def table_text(result: dict[str, Any]) -> str:
-    """Returns the table as aligned text."""
+    """Returns the table of contest.json as aligned text."""
     figure = measures.headline_of(result)
     rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row, figure) for row in result["rows"])]
     widths = {head: max(len(row[head]) for row in rows) for head in HEADS}

@@ -1,6 +1,6 @@
-"""What searches found for a recipe, kept in its tuning.json and shown in its README.
+"""The results of searches for a recipe, kept in its tuning.json and shown in its README.
 
-`recipes results NAME --search FOLDER` adds a finished search; `make tables` writes the sections again.
+`recipes results NAME --search FOLDER` adds a finished search. `make tables` writes the README's section.
 """
 
 from pathlib import Path
@@ -26,16 +26,21 @@ def _file(name):
 
 
 def read(name: str) -> list[dict[str, Any]]:
-    """Returns the searches in a recipe's tuning.json, or an empty list."""
+    """Returns the searches in a recipe's tuning.json, or an empty list where there is no such file."""
     path = _file(name)
     return read_json(path, "searches")["searches"] if path.exists() else []
 
 
 def record(name: str, directory: Path | str) -> None:
-    """Adds a finished search to the recipe's tuning.json; it replaces that of the same command.
+    """Adds a finished search to the recipe's tuning.json. It replaces a search with the same command.
+
+    Args:
+        name: Name of the recipe.
+        directory: The sweep folder.
 
     Raises:
-        RecipeError: It is of another recipe, not on real data, or its end was without new seeds.
+        RecipeError: The search is one of another recipe, was not on real data, or did not train winner
+            and start with new seeds.
     """
     directory = Path(directory)
     definition = Definition.read(directory)
@@ -70,7 +75,7 @@ def record(name: str, directory: Path | str) -> None:
             )
         },
         **({"headline": summary["headline"]} if "headline" in summary else {}),
-        # Not of searches of before the epochs were searched, too.
+        # Older searches, which did not vary the epochs, lack it.
         **({"winner_epochs": summary["winner_epochs"]} if "winner_epochs" in summary else {}),
         "retrained": summary["retrained"],
         "start": summary["start"],
@@ -85,7 +90,7 @@ def record(name: str, directory: Path | str) -> None:
 
 
 def _command(definition, summary):
-    """Returns the command line that this search is the result of."""
+    """Returns the command line that repeats the search."""
     preset = configuration.to_dict(
         configuration.preset(registry.load(definition.recipe).PRESETS, definition.preset)
     )
@@ -109,7 +114,7 @@ def _command(definition, summary):
 
 
 def section(name: str) -> str:
-    """Returns the Markdown of what searches found, a table and the commands."""
+    """Returns the Markdown of the README's section on searches: a table and the commands."""
     searches = read(name)
     if not searches:
         return "Not searched yet."
@@ -177,7 +182,7 @@ def _both(search, figure, read):
 def _machines(searches):
     machines = []
     for each in searches:
-        # Searches recorded before there were any on a GPU do not say that they had none.
+        # Older searches do not name accelerators: they had none.
         device = ", ".join(each.get("accelerators", ()))
         device = device or f"{each['cpu_count']} cores of {each['cpu']}"
         machines.append(

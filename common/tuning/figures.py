@@ -1,4 +1,4 @@
-"""The figures of sweep.html and of a contest of methods, as PNG bytes, in the look of run reports."""
+"""The figures of sweep.html and contest.html, as PNG bytes, in the style of the reports of runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from keras_tuner.engine.hyperparameters import HyperParameter
 
 
-# Told apart in grey: lightness and dashes differ.
+# Lightness and dashes differ, so that lines can be told apart in grey as well.
 STYLES = (
     (STRONG, "-"),
     ("#d98200", "-"),
@@ -45,11 +45,21 @@ STYLES = (
 def best_so_far(
     trials: Sequence[Trial], objective: str, maximise: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns epochs spent and the best score after each end of a trial or a rung, arrays (n,)."""
+    """Returns how the best score of a search grew with the epochs trained.
+
+    Args:
+        trials: All trials of the search.
+        objective: Name of the score.
+        maximise: Whether a higher score is better.
+
+    Returns:
+        Epochs trained in all and the best score so far, after each end of a trial or of a Hyperband
+        rung, both `(n,)`. The score is NaN until the first trial has one.
+    """
     better = np.fmax if maximise else np.fmin
     ends = history(trials)
     scores = [math.nan if score is None else score for _, score, _ in ends]
-    # Of a number and a NaN, fmax and fmin take the number.
+    # fmax and fmin ignore NaN.
     return np.array([epochs for *_, epochs in ends]), better.accumulate(np.array(scores))
 
 
@@ -62,7 +72,7 @@ def progress(trials: Sequence[Trial], objective: str, maximise: bool, title: str
     dots: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     for trial, score, spent in ends:
         if score is not None:
-            # What Hyperband goes on with was stopped early until then.
+            # A rung that Hyperband continues later counts as stopped early.
             full = trial.status == COMPLETED and spent == last[trial.number]
             dots[full].append((spent, score))
     kinds = ((True, "trained to the end", STRONG, STRONG), (False, "stopped early", "white", WEAK))
@@ -84,7 +94,7 @@ def progress(trials: Sequence[Trial], objective: str, maximise: bool, title: str
 
 
 def curves(trials: Sequence[Trial], objective: str, best: Trial, title: str) -> bytes:
-    """Draws the learning curve of every trial, the best one's in front."""
+    """Draws the learning curves of all trials, the best trial's in front."""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_axes(7.0, 3.6, "epoch", objective, title)
@@ -111,7 +121,7 @@ def parallel_coordinates(
     maximise: bool,
     title: str,
 ) -> bytes:
-    """Draws a line per trial through its hyperparameters; dark lines scored better."""
+    """Draws a line for each trial through the values of its hyperparameters; dark lines scored better."""
     from matplotlib import colormaps
 
     scored = [trial for trial in trials if trial.status in (COMPLETED, PRUNED)]
@@ -154,7 +164,7 @@ def parallel_coordinates(
 
 
 def height(entry: HyperParameter, value: Any) -> float:
-    """Returns where a value stands on its axis, 0 to 1; categories in the order they are given."""
+    """Returns the place of a value on its axis, 0 to 1; categories keep the order of the search space."""
     if spaces.ordered(entry):
         return spaces.unit(entry, value)
     values = spaces.domain(entry)
@@ -163,7 +173,7 @@ def height(entry: HyperParameter, value: Any) -> float:
 
 
 def labels(entry: HyperParameter, most: int = 6) -> list[tuple[Any, float]]:
-    """Returns (value, height) pairs to write beside an axis: all of a few values, or the ends."""
+    """Returns the values to write beside an axis, with their heights: up to `most`, or the two ends."""
     values = spaces.domain(entry)
     if values is None:
         return [(entry.min_value, 0.0), (entry.max_value, 1.0)]
@@ -175,7 +185,7 @@ def labels(entry: HyperParameter, most: int = 6) -> list[tuple[Any, float]]:
 def slices(
     trials: Sequence[Trial], entries: Sequence[HyperParameter], objective: str, title: str
 ) -> bytes:
-    """Draws the score against each hyperparameter, one small plot each."""
+    """Draws a small plot for each hyperparameter, of the score against its values."""
     from matplotlib.figure import Figure
 
     columns = min(4, len(entries))
@@ -209,7 +219,7 @@ def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str)
     """Draws horizontal bars, the largest on top."""
     figure, axes = new_axes(6.0, 0.9 + 0.32 * len(names), xlabel, "", title)
     order = np.argsort(values)
-    # By place: two names that are equal when shortened are still two bars.
+    # Bars are placed by number: two names may be equal when they are shortened.
     axes.barh(range(len(names)), [values[i] for i in order], color=STRONG)
     axes.set_yticks(range(len(names)), [short(names[i], 24) for i in order])
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
@@ -225,19 +235,22 @@ def race(
     log: bool = False,
     skip: float = 0.0,
 ) -> bytes:
-    """Draws one curve per method with the band of the middle half of its searches.
+    """Draws the median curve of each method, with a band for the middle half of its searches.
 
     Args:
-        lines: Dict from the method to (x (n,), values (searches, n)).
+        lines: For each method x `(n,)` and the values of each search `(searches, n)`.
+        xlabel: Label of the x axis.
+        ylabel: Label of the y axis.
+        title: Title of the figure.
         log: Whether the y axis is logarithmic.
-        skip: Share of the x axis at its start of which the y axis need not show all: the first scores are
-            so bad that nothing of the rest could be told apart.
+        skip: The y axis is scaled without this share of the x axis at its start. The first scores are
+            so bad that the rest would be squeezed together.
     """
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
     shown = []
     for (name, (x, searches)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
         values = np.asarray(searches, float)
-        # Before the first trial ends there is nothing to draw.
+        # There is nothing to draw before the first trial ends.
         known = np.isfinite(values).any(axis=0)
         x, values = np.asarray(x)[known], values[:, known]
         median = np.nanmedian(values, axis=0)

@@ -1,4 +1,4 @@
-"""sweep.html: what a search found, how it got there, and what matters, in one file without scripts."""
+"""sweep.html: what a search found, how, and which hyperparameters matter; one file without scripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 NAMES = {"retrained": "the winner", "start": "what the search started from"}
-# A forest on fewer trials sees patterns in noise.
+# With fewer trials, a random forest fits noise.
 ENOUGH_TRIALS = 12
 
 
@@ -49,7 +49,7 @@ def write_report(directory: Path | str) -> Path:
     maximise = direction(definition.objective) == "max"
     summary_file = directory / "summary.json"
     summary = read_json(summary_file) if summary_file.exists() else {"retrained": [], "start": []}
-    # Not in those of before searches had a verdict.
+    # Older summaries lack it.
     summary.setdefault("objective", definition.objective)
     ranked = sorted(scored, key=operator.attrgetter("score"), reverse=maximise)
     best = best_trial(trials, definition.objective)
@@ -116,7 +116,7 @@ def write_report(directory: Path | str) -> Path:
 
 
 def _again(summary):
-    """Returns what winner and start came to with new seeds, as text; None for what was not trained."""
+    """Returns the scores of winner and start with new seeds, as text; None for what was not trained."""
     return {
         role: spread(values(summary, role), score_digits(summary)) if summary[role] else None
         for role in ROLES
@@ -134,14 +134,18 @@ def _progress_title(trials, best, definition):
 def importances(
     trials: Sequence[Trial], entries: Sequence[HyperParameter]
 ) -> tuple[list[str], list[float], float] | None:
-    """Returns how much each hyperparameter matters in these trials.
+    """Returns how much each hyperparameter matters: its permutation importance in a random forest.
 
-    Permutation importance of a random forest: what the forest's explained variance loses when the
-    values of one hyperparameter are shuffled.
+    That is how much explained variance the forest loses when the values of the hyperparameter are
+    shuffled.
+
+    Args:
+        trials: Trials with a score.
+        entries: The hyperparameters.
 
     Returns:
-        Tuple of names, values, and the forest's out-of-bag R2, or None where there are too few
-        trials or the forest explains nothing.
+        Names, importances, and the out-of-bag R2 of the forest. None where there are fewer than
+        ENOUGH_TRIALS trials or the forest explains nothing.
     """
     if len(trials) < ENOUGH_TRIALS:
         return None

@@ -1,9 +1,9 @@
 """A search space: its size, its points in order, random points, neighbours, and points as vectors.
 
-Wraps KerasTuner's HyperParameters, whose own sampling has defects that a search inherits: seeds 1 and
-2 share 19 of 20 points, `seed=0` is not used, a small space is not exhausted, `Float` with a linear
-step loses its last value to rounding (0 to 0.5 by 0.1 ends at 0.4), and a log `Int` without a step
-has nine values.
+It wraps KerasTuner's HyperParameters, but samples itself, because KerasTuner's sampling has faults. Seeds
+1 and 2 share 19 of 20 points. `seed=0` is ignored. A small space is not exhausted. A `Float` with a
+linear step loses its last value by rounding (0 to 0.5 by 0.1 ends at 0.4). A log `Int` without a step has
+only nine values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from keras_tuner.engine.hyperparameters import HyperParameter
 
 
-# Random points that are drawn before what is left of a small space is listed instead.
+# Number of random points that are drawn before the free points of a small space are listed instead.
 ATTEMPTS = 200
 
 Point = dict[str, Any]
@@ -33,7 +33,7 @@ class Space:
     """The hyperparameters of a search, with their conditions.
 
     Args:
-        hyperparameters: keras_tuner.HyperParameters in which everything is registered.
+        hyperparameters: A keras_tuner.HyperParameters in which all hyperparameters are registered.
     """
 
     def __init__(self, hyperparameters):
@@ -42,14 +42,14 @@ class Space:
 
     @classmethod
     def from_list(cls, entries: Sequence[dict[str, Any]]) -> Space:
-        """Returns the Space that `to_list` described."""
+        """Returns the space that `to_list` has described."""
         import keras_tuner
 
         config = {"space": entries, "values": {}}
         return cls(keras_tuner.HyperParameters.from_config(config))
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Returns a dict for each hyperparameter, as JSON gives it back."""
+        """Returns a description of each hyperparameter, as it is read back from JSON."""
         found = [
             {"class_name": type(entry).__name__, "config": entry.get_config()}
             for entry in self.entries
@@ -58,12 +58,12 @@ class Space:
 
     @property
     def names(self) -> list[str]:
-        """Names of the hyperparameters, in order; one that has several conditions appears once."""
+        """Names of the hyperparameters, in order, each of them once."""
         return list(dict.fromkeys(entry.name for entry in self.entries))
 
     @functools.cached_property
     def size(self) -> float:
-        """Number of different points; infinite where a Float has no step."""
+        """Number of different points; infinity if a Float has no step."""
         if any(domain(entry) is None for entry in self.entries):
             return math.inf
         return sum(math.prod(len(values) for _, values in branch) for branch in self._branches)
@@ -90,7 +90,14 @@ class Space:
         return branches
 
     def point(self, index: int) -> Point:
-        """Returns the values of point `index` (0 to size - 1) of a finite space."""
+        """Returns a point of a finite space.
+
+        Args:
+            index: 0 to size - 1.
+
+        Raises:
+            IndexError: There is no such point.
+        """
         for branch in self._branches:
             count = math.prod(len(values) for _, values in branch)
             if index < count:
@@ -103,7 +110,11 @@ class Space:
         raise IndexError(index)
 
     def require_finite(self) -> None:
-        """Raises a UsageError that names the fix where a Float has no step."""
+        """Checks that the space is finite.
+
+        Raises:
+            UsageError: A Float has no step; the message says what to do.
+        """
         for entry in self.entries:
             if domain(entry) is None:
                 step = "step=10**0.5" if entry.sampling == "log" else "step=0.1"
@@ -114,7 +125,10 @@ class Space:
                 )
 
     def complete(self, values: Point, random: np.random.Generator) -> Point:
-        """Returns `values` with what is active but absent drawn at random, and the rest dropped."""
+        """Returns a point made from `values`.
+
+        Values that an active hyperparameter lacks are drawn at random, and others are dropped.
+        """
         point: Point = {}
         for entry in self.entries:
             if active(entry, point) and entry.name not in point:
@@ -126,8 +140,8 @@ class Space:
         """Returns a random point that is not taken, or None where the space is exhausted.
 
         Args:
-            random: NumPy Generator.
-            taken: Set of keys (`key`) of points.
+            random: Source of random numbers.
+            taken: Keys of the points that are taken, as `key` returns them.
         """
         if len(taken) >= self.size:
             return None
@@ -143,7 +157,7 @@ class Space:
         return free[int(random.integers(len(free)))] if free else None
 
     def mutate(self, point: Point, random: np.random.Generator, changes: int = 1) -> Point:
-        """Returns the point with `changes` hyperparameters changed, and its conditions mended."""
+        """Returns a point with `changes` values changed at random. It is valid as `complete` makes it."""
         free = [
             entry
             for entry in self.entries
@@ -157,7 +171,10 @@ class Space:
         return self.complete(changed, random)
 
     def vector(self, point: Point) -> np.ndarray:
-        """Returns the point as float64 in [0, 1]: numbers scaled as sampled, categories one-hot."""
+        """Returns a point as a vector for models, float64 `(n,)` in [0, 1].
+
+        Numbers are scaled as they are sampled; categories are one-hot. An absent number is 0.5.
+        """
         columns = []
         for entry in self.entries:
             here = present(entry, point)
@@ -169,7 +186,7 @@ class Space:
         return np.array(columns)
 
     def describe(self) -> str:
-        """Returns a line per hyperparameter, and the size."""
+        """Returns text for a person: a line for each hyperparameter, and the size."""
         lines = []
         for entry in self.entries:
             values = domain(entry)
@@ -187,17 +204,17 @@ class Space:
 
 
 def multiples(number: int, factors: Sequence[float] = (0.5, 1, 2)) -> list[int]:
-    """Returns what a search tries around a whole number of the configuration it starts from.
+    """Returns the values that a search tries around a whole number of its starting configuration.
 
-    An absolute list fits one size of data: batches of 64 to 256 are right for 50,000 images and
-    senseless for 300.
+    A fixed list would fit only one size of data: batches of 64 to 256 are right for 50,000 images and
+    wrong for 300.
 
     Args:
         number: 1 or more.
-        factors: Multiples of it; 1 should be among them.
+        factors: What to multiply it by; 1 should be among them.
 
     Returns:
-        Sorted whole numbers, at least 1, none twice.
+        Whole numbers, 1 or more, sorted, none of them twice.
     """
     return sorted({max(1, round(number * factor)) for factor in factors})
 
@@ -213,12 +230,12 @@ def active(entry: HyperParameter, values: Point) -> bool:
 
 
 def present(entry: HyperParameter, point: Point) -> bool:
-    """Returns whether a point has a value of this entry, not of another one of the same name."""
+    """Returns whether a point has a value of this entry, rather than of another of the same name."""
     return active(entry, point) and entry.name in point
 
 
 def conditions(entry: HyperParameter) -> list[str]:
-    """Returns the conditions of an entry as text, a list."""
+    """Returns the conditions of an entry as texts, e.g. `optimizer is sgd or adam`."""
     return [
         f"{condition.name} is {' or '.join(map(show, condition.values))}"
         for condition in entry.conditions
@@ -226,7 +243,7 @@ def conditions(entry: HyperParameter) -> list[str]:
 
 
 def titles(entries: Sequence[HyperParameter]) -> list[str]:
-    """Returns a title for each entry: its name, and where it shares that with another, its conditions."""
+    """Returns a title for each entry: its name, with its conditions if another has the same name."""
     names = [entry.name for entry in entries]
     return [
         f"{entry.name}, {', '.join(conditions(entry))}"
@@ -237,7 +254,7 @@ def titles(entries: Sequence[HyperParameter]) -> list[str]:
 
 
 def domain(entry: HyperParameter) -> Sequence[Any] | None:
-    """Returns the values an entry can take, as a sequence, or None for a Float without a step."""
+    """Returns all values that an entry can take, or None for a Float without a step."""
     kind = type(entry).__name__
     if kind == "Fixed":
         return [entry.value]
@@ -248,7 +265,7 @@ def domain(entry: HyperParameter) -> Sequence[Any] | None:
     if entry.step is None:
         return range(entry.min_value, entry.max_value + 1) if kind == "Int" else None
     low, high, step = entry.min_value, entry.max_value, entry.step
-    # A little more than exact, so that rounding does not lose the last value.
+    # A small number is added, so that rounding does not lose the last value.
     if entry.sampling == "linear":
         count = math.floor((high - low) / step + 1e-8) + 1
         values = [low + index * step for index in range(count)]
@@ -259,7 +276,7 @@ def domain(entry: HyperParameter) -> Sequence[Any] | None:
             values = [high + low - value for value in reversed(values)]
     if kind == "Int":
         return list(dict.fromkeys(round(value) for value in values))
-    # Twelve digits: what 0.1 + 2 * 0.1 has beyond them is noise, and points are told apart by value.
+    # Points are told apart by their values. So the rounding errors of sums like 0.1 + 2 * 0.1 have to go.
     return [float(f"{value:.12g}") for value in values]
 
 
@@ -276,7 +293,7 @@ def contains(entry: HyperParameter, value: Any) -> bool:
 
 
 def sample(entry: HyperParameter, random: np.random.Generator) -> Any:
-    """Returns a random value: uniform over the values, or over the range as it is sampled."""
+    """Returns a random value: uniform over the values, or over the range as the entry samples it."""
     values = domain(entry)
     if values is None or isinstance(values, range):
         return entry.prob_to_value(random.random())
@@ -284,7 +301,7 @@ def sample(entry: HyperParameter, random: np.random.Generator) -> Any:
 
 
 def unit(entry: HyperParameter, value: Any) -> float:
-    """Returns the place of a value in its order, 0 to 1."""
+    """Returns the place of a value among all values of an ordered entry, 0 to 1."""
     values = domain(entry)
     if values is None or isinstance(values, range):
         return float(entry.value_to_prob(value))
@@ -292,7 +309,7 @@ def unit(entry: HyperParameter, value: Any) -> float:
 
 
 def neighbour(entry: HyperParameter, value: Any, random: np.random.Generator) -> Any:
-    """Returns another value: a near one or any one, by turns, where there is an order."""
+    """Returns another value at random. With an order, half of the time it is one near by."""
     values = domain(entry)
     near = ordered(entry) and random.random() < 0.5
     if values is None or isinstance(values, range):
@@ -309,5 +326,5 @@ def neighbour(entry: HyperParameter, value: Any, random: np.random.Generator) ->
 
 
 def show(value: Any) -> str:
-    """Returns a value as a person writes it: six digits of a float."""
+    """Returns a value as text; a float with six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

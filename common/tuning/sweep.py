@@ -1,4 +1,4 @@
-"""`recipes tune NAME`: plans a sweep, starts workers, shows how they get on, retrains the winner."""
+"""`recipes tune NAME`: prepares a sweep, runs its workers, trains the winner again, and reports."""
 
 import dataclasses
 import shutil
@@ -36,11 +36,11 @@ class Sweep:
 
     Args:
         recipe: Name of the recipe.
-        options: TuneOptions.
+        options: A TuneOptions.
         base: Config that the search starts from.
-        given: Names of its fields that the user chose; the others may be fitted to own data.
-        budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
-            trials.
+        given: Names of the Config fields that the user chose.
+        budget: Whether `trials` is a budget of epochs, counted in full trainings. Trials that are
+            stopped early leave epochs for more trials.
         show_space: Whether to print the search space first.
     """
 
@@ -80,10 +80,15 @@ class Sweep:
         return Path("runs") / self.recipe / "sweeps" / f"{name}-seed{self.options.search_seed}"
 
     def run(self) -> int:
-        """Searches, reports and retrains the winner; returns the exit code.
+        """Searches, trains the winner again, and reports.
+
+        Returns:
+            The exit code: 0, or 130 where it was interrupted.
 
         Raises:
-            StorageError: A disk or a database cannot be used. No trial has failed by that.
+            UsageError: The folder or the search space cannot be used, or holds another search.
+            RecipeError: All trials failed, or a training with new seeds did.
+            StorageError: A disk or a database cannot be used. No trial counts as failed because of it.
         """
         if printable(str(self.directory)) != str(self.directory):
             raise UsageError(
@@ -115,11 +120,11 @@ class Sweep:
         return 0
 
     def _clear(self):
-        """Deletes what an earlier search left: first in the database, where others may be at it."""
+        """Deletes an earlier search, first in the database, where others may work on it."""
         if self.definition.storage:
             study = self.definition.study(self.directory)
             make_store(self.directory, self.definition.storage, study).drop()
-        # What says that this is a sweep goes last, so that --fresh can be killed, too.
+        # sweep.json goes last: with it the folder still counts as a sweep if --fresh is killed.
         for path in sorted(self.directory.iterdir(), key=lambda path: path.name == FILE):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -127,9 +132,9 @@ class Sweep:
                 path.unlink()
 
     def _prepare(self):
-        """Checks data, space and what the folder holds, before anything is trained."""
+        """Checks the data, the search space and the folder before anything is trained."""
         held = None
-        # One look: another process may begin the same search just now.
+        # The folder is listed once: another process may begin the same search at this time.
         names = {path.name for path in self.directory.iterdir()}
         if FILE in names and not self.options.fresh:
             held = Definition.read(self.directory)
@@ -176,7 +181,7 @@ class Sweep:
             print(f"{self._done(self.found)} found, continuing.")
 
     def _check_flags(self):
-        """Refuses flags that the search space overrides: they would change nothing."""
+        """Refuses flags of fields that every trial replaces: they would have no effect."""
         start = self.module.PRESETS[self.options.preset]
         if self.options.config:
             start = configuration.read_config_file(
@@ -191,12 +196,12 @@ class Sweep:
         if ignored:
             flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
             raise UsageError(
-                f"{flags}: what recipes/{self.recipe}/tune.py searches for replaces it in every trial; "
-                "leave it out, and hold hyperparameters of the search by --fix NAME=VALUE"
+                f"{flags}: recipes/{self.recipe}/tune.py searches it, so every trial replaces it; leave "
+                "it out, and hold hyperparameters of the search by --fix NAME=VALUE"
             )
 
     def search_space(self) -> fixed.FixedSpace:
-        """Returns the function `search_space(hp, base)`, with what is held."""
+        """Returns the search space, with the hyperparameters that are held."""
         return search_space_of(self.recipe, self.definition.fixed)
 
     def _plan(self):
@@ -218,7 +223,7 @@ class Sweep:
         return self.options.trials * self.definition.trial_epochs
 
     def _done(self, trials):
-        """Returns how much of the search has been done: `12 of 30 trials`."""
+        """Returns how much of the search is done, e.g. `12 of 30 trials`."""
         if self.definition.budget:
             return f"{self.tuner.oracle.spent(trials)} of {self._epochs} epochs"
         done = sum(trial.finished for trial in trials)

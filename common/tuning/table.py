@@ -1,4 +1,4 @@
-"""trials.csv: a row for every trial of a sweep, written anew after each."""
+"""trials.csv: a row for every trial of a sweep. It is written again after each trial."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
 
 
 def write_csv(path: Path, trials: Iterable[Trial], names: Sequence[str]) -> None:
-    """Writes the trials.
+    """Writes a row for each trial.
 
     Args:
         path: The file.
-        trials: List of Trial.
-        names: Names of all hyperparameters; those that are not active in a trial stay empty.
+        trials: In the order of the rows.
+        names: Names of all hyperparameters. The cell of one that is not active in a trial is empty.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

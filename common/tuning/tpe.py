@@ -1,4 +1,4 @@
-"""Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's, behind the same oracle."""
+"""Tree-structured Parzen estimator (Bergstra et al. 2011): Optuna's sampler in a SweepOracle."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 CHANGES = 100
-"""Of an answer that was tried, before a random point is taken instead."""
+"""Largest number of changes to a point that was tried before; after them a random point is taken."""
 
 
 class TPEOracle(SweepOracle):
-    """Optuna's TPESampler on a study that is replayed from the trials: no second state to keep.
+    """Optuna's TPESampler. Its study is made from the trials, so that nothing else has to be stored.
 
-    Optuna proposes what was tried already, in a small space most of the time. Such an answer is changed,
-    one value after another, until it is new.
+    Optuna often proposes points that were tried before, most of all in a small space. Such a point is
+    changed, one value after another, until it is new.
 
     Args:
-        initial_trials: Random trials first, the same as in the other methods.
+        initial_trials: Number of random trials at the start, the same ones as in other methods.
     """
 
     def __init__(self, *args, initial_trials=10, **kwargs):
@@ -51,7 +51,7 @@ class TPEOracle(SweepOracle):
         study.sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed)
         asked = study.ask()
         point = self._suggest(asked)
-        study.tell(asked, state=optuna.trial.TrialState.FAIL)  # The sampler passes it over.
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)  # The sampler ignores failed trials.
         for _ in range(CHANGES):
             if spaces.key(point) not in taken:
                 return point
@@ -59,7 +59,7 @@ class TPEOracle(SweepOracle):
         return self.draw(number, trials)
 
     def _study_of(self, finished, known):
-        """Returns a study of the trials; it is the last one, where that is the beginning of it."""
+        """Returns an Optuna study of the trials. New trials are added to the last study if they fit."""
         import optuna
 
         worst = max(map(self.loss, known))
@@ -75,7 +75,7 @@ class TPEOracle(SweepOracle):
     def _frozen(self, values, loss):
         import optuna
 
-        # To Optuna, two ranges of one hyperparameter under two conditions are two parameters.
+        # Where a hyperparameter has two ranges under two conditions, it is two parameters for Optuna.
         entries = zip(spaces.titles(self.space.entries), self.space.entries, strict=True)
         here = {name: entry for name, entry in entries if spaces.present(entry, values)}
         return optuna.trial.create_trial(
@@ -94,7 +94,7 @@ class TPEOracle(SweepOracle):
 
 
 def distribution(entry: HyperParameter) -> optuna.distributions.BaseDistribution:
-    """Returns Optuna's distribution of an entry: ordered values by their index."""
+    """Returns Optuna's distribution of an entry: of indices, or of 0 to 1 for a Float without a step."""
     import optuna.distributions as od
 
     values = spaces.domain(entry)
@@ -106,7 +106,13 @@ def distribution(entry: HyperParameter) -> optuna.distributions.BaseDistribution
 
 
 def suggest(trial: optuna.Trial, name: str, entry: HyperParameter) -> Any:
-    """Returns what Optuna suggests for an entry, as its distribution holds it."""
+    """Returns what Optuna suggests for an entry, in terms of its `distribution`.
+
+    Args:
+        trial: Optuna's trial.
+        name: Name of the entry in Optuna's study.
+        entry: The hyperparameter.
+    """
     values = spaces.domain(entry)
     if values is None:
         return trial.suggest_float(name, 0.0, 1.0)
@@ -116,13 +122,13 @@ def suggest(trial: optuna.Trial, name: str, entry: HyperParameter) -> Any:
 
 
 def encode(entry: HyperParameter, value: Any) -> float:
-    """Returns a value as Optuna's distribution holds it: its index, or its place from 0 to 1."""
+    """Returns a value in terms of its entry's `distribution`: its index, or its place from 0 to 1."""
     values = spaces.domain(entry)
     return spaces.unit(entry, value) if values is None else values.index(value)
 
 
 def decode(entry: HyperParameter, value: Any) -> Any:
-    """Returns what `encode` was given."""
+    """Returns the value that `encode` has encoded."""
     values = spaces.domain(entry)
     if values is None:
         return entry.prob_to_value(min(value, 1.0 - 1e-12))

@@ -16,9 +16,9 @@ class TrialRun(Run):
     Args:
         recipe: Name of the recipe.
         config: Config of the trial.
-        directory: Its folder.
-        splits: What it trains and validates on.
-        stops: Function of the history that says when to stop.
+        directory: The run folder.
+        splits: Data to train and validate on.
+        stops: Function of the history that returns whether to stop.
     """
 
     is_trial = True
@@ -30,11 +30,11 @@ class TrialRun(Run):
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def stops(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Returns what the stopping rule says."""
+        """Returns whether the stopping rule ends the training."""
         return self._stops(history)
 
     def record_environment(self, info: DataInfo) -> None:
-        """Does nothing: the sweep has recorded it once for all trials."""
+        """Does nothing: the sweep has recorded the environment once for all trials."""
 
 
 @dataclasses.dataclass
@@ -42,10 +42,10 @@ class StoppingRule:
     """When a trial stops before its last epoch: at its limit, or by the median rule.
 
     Args:
-        objective: What is judged.
-        limit: Epochs it may train for now, or None.
-        epochs: Epochs of its configuration.
-        others: The objective's curves that the median is taken of.
+        objective: Column of history.csv that is judged.
+        limit: Largest number of epochs for now. None: no limit.
+        epochs: Epochs of the trial's configuration.
+        others: Curves of the objective in other trials, whose median is taken.
     """
 
     objective: str
@@ -64,14 +64,14 @@ class StoppingRule:
         return self.by_median([row[self.objective] for row in history])
 
     def by_median(self, values: Sequence[float]) -> bool:
-        """Returns whether the median rule ends the training after these epochs."""
+        """Returns whether the median rule ends the training; `values` is the objective by epoch."""
         return below_median(values, self.others, self.direction, self.epochs)
 
 
 def read_history(run: Run) -> dict[str, list[float]]:
-    """Returns history.csv of a run as a dict of lists over epochs; empty where there is none.
+    """Returns the columns of a run's history.csv, lists over epochs; empty where there is no file.
 
-    A column that is no number in one of the epochs is left out: not finite, it would be no JSON.
+    A column with a value that is not a finite number is left out: JSON could not hold it.
     """
     if not run.path("history.csv").exists():
         return {}
@@ -89,5 +89,5 @@ def _number(text):
 
 
 def epochs_in(curve: Mapping[str, Sequence[float]]) -> int:
-    """Returns the epochs of what `read_history` returns."""
+    """Returns the number of epochs in a history as `read_history` returns it."""
     return max(map(len, curve.values()), default=0)

@@ -1,4 +1,4 @@
-"""A search as its parts see it: what `common.tuning.sweep.Sweep` offers to the files it is made of."""
+"""What the parts of a search may use of it, as a type that they can import."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ class Search(Protocol):
     """The trials as they were last read."""
 
     def search_space(self) -> FixedSpace:
-        """Returns the function `search_space(hp, base)`, with what is held."""
+        """Returns the search space, with the hyperparameters that are held."""
