@@ -4,6 +4,7 @@ It may import from studies, tasks, explain, report, export, training, runs, laye
 Start reading in `sweep.py`, which is `recipes tune` from beginning to end.
 
 space      a KerasTuner search space: its size, points, random points, neighbours, vectors
+ranges     one hyperparameter of it: conditions, values, neighbours
 store      the trials of a sweep, one file each: the whole state of a search
 oracle     SweepOracle, a KerasTuner Oracle over the store; its subclasses are in methods, bayesian,
            hyperband and tpe, and choice finds them by name

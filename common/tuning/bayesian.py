@@ -13,7 +13,7 @@ import numpy as np
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
-from common.tuning.space import Point
+from common.tuning.ranges import Point
 from common.tuning.store import Trial
 
 CANDIDATES = 1000

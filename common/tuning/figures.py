@@ -21,7 +21,7 @@ from common.report.drawing import (
     short,
     to_png,
 )
-from common.tuning import space as spaces
+from common.tuning import ranges
 from common.tuning.score import shown
 from common.tuning.store import COMPLETED, FAILED, PRUNED, Trial, history
 
@@ -134,7 +134,7 @@ def parallel_coordinates(
         trial = scored[place]
         xs, ys = [], []
         for index, entry in enumerate(entries):
-            if spaces.present(entry, trial.values):
+            if ranges.present(entry, trial.values):
                 xs.append(index)
                 ys.append(height(entry, trial.values[entry.name]))
         xs.append(len(entries))
@@ -145,7 +145,7 @@ def parallel_coordinates(
         axes.axvline(index, color=MUTED, linewidth=0.7)
         for value, y in labels(entry):
             axes.annotate(
-                short(spaces.show(value), 10), (index, y), xytext=(3, 0), fontsize=7, color=INK,
+                short(ranges.show(value), 10), (index, y), xytext=(3, 0), fontsize=7, color=INK,
                 textcoords="offset points", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8},
             )  # fmt: skip
@@ -155,7 +155,7 @@ def parallel_coordinates(
             shown(value), (len(entries), y), xytext=(3, 0), textcoords="offset points",
             fontsize=8, color=INK, va="center",
         )  # fmt: skip
-    names = [short(title, 18) for title in spaces.titles(entries)] + [objective]
+    names = [short(title, 18) for title in ranges.titles(entries)] + [objective]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
     axes.set_yticks([])
     axes.margins(x=0.06)
@@ -165,16 +165,16 @@ def parallel_coordinates(
 
 def height(entry: HyperParameter, value: Any) -> float:
     """Returns the place of a value on its axis, 0 to 1; categories keep the order of the search space."""
-    if spaces.ordered(entry):
-        return spaces.unit(entry, value)
-    values = spaces.domain(entry)
+    if ranges.ordered(entry):
+        return ranges.unit(entry, value)
+    values = ranges.domain(entry)
     assert values is not None  # Only ordered hyperparameters have no list of values.
     return values.index(value) / max(len(values) - 1, 1)
 
 
 def labels(entry: HyperParameter, most: int = 6) -> list[tuple[Any, float]]:
     """Returns the values to write beside an axis, with their heights: up to `most`, or the two ends."""
-    values = spaces.domain(entry)
+    values = ranges.domain(entry)
     if values is None:
         return [(entry.min_value, 0.0), (entry.max_value, 1.0)]
     if len(values) > most:
@@ -192,21 +192,21 @@ def slices(
     rows = math.ceil(len(entries) / columns)
     figure = Figure(figsize=(2.4 * columns, 2.2 * rows + 0.4), dpi=150, layout="constrained")
     set_title(figure, title)
-    for index, (entry, name) in enumerate(zip(entries, spaces.titles(entries), strict=True)):
+    for index, (entry, name) in enumerate(zip(entries, ranges.titles(entries), strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
         dress(axes, short(name, 24), objective if index % columns == 0 else "")
         for status, face, edge in ((PRUNED, "white", WEAK), (COMPLETED, STRONG, STRONG)):
             found = [
                 (height(entry, trial.values[entry.name]), trial.score)
                 for trial in trials
-                if trial.status == status and spaces.present(entry, trial.values)
+                if trial.status == status and ranges.present(entry, trial.values)
             ]
             if found:
                 xs, ys = zip(*found, strict=True)
                 axes.scatter(xs, ys, s=14, facecolor=face, edgecolor=edge)
         ticks = labels(entry, most=4)
         axes.set_xticks(
-            [y for _, y in ticks], [short(spaces.show(value), 9) for value, _ in ticks], fontsize=7
+            [y for _, y in ticks], [short(ranges.show(value), 9) for value, _ in ticks], fontsize=7
         )
         axes.set_xlim(-0.1, 1.1)
         axes.tick_params(axis="y", labelsize=7)

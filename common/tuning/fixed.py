@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from common.basics.errors import UsageError, near_match
 from common.runs.types import Config
-from common.tuning.space import Space, contains, domain, show
+from common.tuning.ranges import contains, domain, show
+from common.tuning.space import Space
 
 
 def parse(words: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
-from common.tuning.space import Point
+from common.tuning.ranges import Point
 from common.tuning.store import Trial
 
 

@@ -21,8 +21,8 @@ from keras_tuner.engine.trial import TrialStatus
 from common.basics.errors import StorageError
 from common.tuning import space as spaces
 from common.tuning.failures import check_hope
+from common.tuning.ranges import Point
 from common.tuning.shared_store import make_store
-from common.tuning.space import Point
 from common.tuning.store import (
     COMPLETED,
     FAILED,

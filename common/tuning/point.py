@@ -10,8 +10,9 @@ from keras_tuner.errors import FailedTrialError
 from common.basics.errors import RecipeError, UsageError
 from common.runs import config as configuration
 from common.runs.types import Config
+from common.tuning import ranges
 from common.tuning import space as spaces
-from common.tuning.space import Point
+from common.tuning.ranges import Point
 
 SearchSpace = Callable[[keras_tuner.HyperParameters, Config], Config]
 """The function `search_space(hp, base)` of a recipe's tune.py."""
@@ -58,7 +59,7 @@ def check_declared(
         for entry in spaces.Space(hyperparameters).to_list():
             if entry not in known:
                 name = entry["config"]["name"]
-                where = ", ".join(f"{key} {spaces.show(value)}" for key, value in point.items())
+                where = ", ".join(f"{key} {ranges.show(value)}" for key, value in point.items())
                 other = "other values of " if name in space.names else ""
                 raise UndeclaredError(
                     f"search_space asks for {other}the hyperparameter {name} only at some points, e.g. "

@@ -12,7 +12,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_text_atomic
 from common.report.rendering import data_uri, render
-from common.tuning import figures, measures
+from common.tuning import figures, measures, ranges
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.failures import reason
@@ -85,7 +85,7 @@ def write_report(directory: Path | str) -> Path:
         "definition": definition,
         "environment": read_json(directory / "environment.json"),
         "best": best,
-        "values": [(name, spaces.show(value)) for name, value in best.values.items()],
+        "values": [(name, ranges.show(value)) for name, value in best.values.items()],
         "summary": summary,
         "verdict": sentences(summary),
         "again": _again(summary),
@@ -110,7 +110,7 @@ def write_report(directory: Path | str) -> Path:
         "pictures": {name: data_uri(content) for name, content in pictures.items()},
     }
     write_text_atomic(
-        directory / "sweep.html", render("sweep.html", page, show=spaces.show, score=score_text)
+        directory / "sweep.html", render("sweep.html", page, show=ranges.show, score=score_text)
     )
     return directory / "sweep.html"
 
@@ -155,7 +155,7 @@ def importances(
     columns = [
         [
             figures.height(entry, trial.values[entry.name])
-            if spaces.present(entry, trial.values)
+            if ranges.present(entry, trial.values)
             else -1.0
             for entry in entries
         ]
@@ -167,4 +167,4 @@ def importances(
     if forest.oob_score_ <= 0:
         return None
     found = permutation_importance(forest, columns, scores, n_repeats=20, random_state=0)
-    return spaces.titles(entries), list(found.importances_mean), forest.oob_score_
+    return ranges.titles(entries), list(found.importances_mean), forest.oob_score_

@@ -22,8 +22,8 @@ from typing import Any, TextIO
 from common.basics.errors import RecipeError, storage_error
 from common.basics.files import could_not_write, read_json, write_json_atomic
 from common.runs.folder import remove_unfinished
+from common.tuning.ranges import Point
 from common.tuning.score import direction
-from common.tuning.space import Point
 
 RUNNING = "running"
 COMPLETED = "completed"

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from common.tuning import ranges
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
-from common.tuning.space import Point
+from common.tuning.ranges import Point
 from common.tuning.store import Trial
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class TPEOracle(SweepOracle):
         import optuna
 
         # Where a hyperparameter has two ranges under two conditions, it is two parameters for Optuna.
-        entries = zip(spaces.titles(self.space.entries), self.space.entries, strict=True)
-        here = {name: entry for name, entry in entries if spaces.present(entry, values)}
+        entries = zip(ranges.titles(self.space.entries), self.space.entries, strict=True)
+        here = {name: entry for name, entry in entries if ranges.present(entry, values)}
         return optuna.trial.create_trial(
             params={name: encode(entry, values[entry.name]) for name, entry in here.items()},
             distributions={name: distribution(entry) for name, entry in here.items()},
@@ -87,8 +88,8 @@ class TPEOracle(SweepOracle):
     def _suggest(self, trial):
         point = {}
         entries = self.space.entries
-        for name, entry in zip(spaces.titles(entries), entries, strict=True):
-            if spaces.active(entry, point) and entry.name not in point:
+        for name, entry in zip(ranges.titles(entries), entries, strict=True):
+            if ranges.active(entry, point) and entry.name not in point:
                 point[entry.name] = decode(entry, suggest(trial, name, entry))
         return point
 
@@ -97,10 +98,10 @@ def distribution(entry: HyperParameter) -> optuna.distributions.BaseDistribution
     """Returns Optuna's distribution of an entry: of indices, or of 0 to 1 for a Float without a step."""
     import optuna.distributions as od
 
-    values = spaces.domain(entry)
+    values = ranges.domain(entry)
     if values is None:
         return od.FloatDistribution(0.0, 1.0)
-    if spaces.ordered(entry):
+    if ranges.ordered(entry):
         return od.IntDistribution(0, len(values) - 1)
     return od.CategoricalDistribution(list(range(len(values))))
 
@@ -113,23 +114,23 @@ def suggest(trial: optuna.Trial, name: str, entry: HyperParameter) -> Any:
         name: Name of the entry in Optuna's study.
         entry: The hyperparameter.
     """
-    values = spaces.domain(entry)
+    values = ranges.domain(entry)
     if values is None:
         return trial.suggest_float(name, 0.0, 1.0)
-    if spaces.ordered(entry):
+    if ranges.ordered(entry):
         return trial.suggest_int(name, 0, len(values) - 1)
     return trial.suggest_categorical(name, list(range(len(values))))
 
 
 def encode(entry: HyperParameter, value: Any) -> float:
     """Returns a value in terms of its entry's `distribution`: its index, or its place from 0 to 1."""
-    values = spaces.domain(entry)
-    return spaces.unit(entry, value) if values is None else values.index(value)
+    values = ranges.domain(entry)
+    return ranges.unit(entry, value) if values is None else values.index(value)
 
 
 def decode(entry: HyperParameter, value: Any) -> Any:
     """Returns the value that `encode` has encoded."""
-    values = spaces.domain(entry)
+    values = ranges.domain(entry)
     if values is None:
         return entry.prob_to_value(min(value, 1.0 - 1e-12))
     return values[value]

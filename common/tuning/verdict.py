@@ -9,8 +9,8 @@ from common.basics.flags import flags
 from common.studies.differences import BETTER, NONE_SHOWN, WORSE, Difference, paired
 from common.tuning import measures
 from common.tuning.definition import Definition
+from common.tuning.ranges import show
 from common.tuning.score import digits, direction, extreme, shown, spread
-from common.tuning.space import show
 
 # The case where winner and start were not both trained with new seeds, or with one seed only.
 NOT_TESTED = "not tested"
