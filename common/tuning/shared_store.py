@@ -165,7 +165,7 @@ class SharedStore(Store):
 
         chain = self._attempts()[trial.number]
         # Not where another process has taken it over since it was read.
-        if len(chain) == trial.attempts:
+        if trial.attempts in (0, len(chain)):
             self.database.note(chain[-1].number, "record", dataclasses.asdict(trial))
             self.database.end(chain[-1].number, TrialState.FAIL)
 

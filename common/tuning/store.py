@@ -81,8 +81,8 @@ class Trial:
     """[order, epochs, score] of each time it ended, also at a rung of Hyperband. `order` is the number of
     earlier ends in the search; epochs and score are those of the trial at that time."""
 
-    # Attempts in the database when it was read (common.tuning.shared_store). Without a type it is no
-    # field of the dataclass, and is not stored.
+    # Attempts in the database when it was read (common.tuning.shared_store); 0: not read from there.
+    # Without a type it is no field of the dataclass, and is not stored.
     attempts = 0
 
     @property
