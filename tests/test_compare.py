@@ -193,7 +193,7 @@ def test_single_runs_beside_groups_keep_their_paired_test(tmp_path):
     text = compare([*series, single, other])
     assert "x - y" in text
     assert text.count("exact McNemar") == 1
-    assert "best-full - x: no test, x is one seed" in text
+    assert "best-full - x: no test, x has one seed" in text
 
 
 def test_many_groups_ask_for_more(tmp_path):

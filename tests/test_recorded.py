@@ -11,7 +11,7 @@ from common.data.source import Reading
 from common.runs import command_line, recorded, registry
 from common.runs.run import Options
 from common.tuning.contest import Options as ContestOptions
-from common.tuning.sweep import Options as SweepOptions
+from common.tuning.options import TuneOptions as SweepOptions
 
 NAME = registry.names()[0]
 

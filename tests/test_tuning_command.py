@@ -274,7 +274,7 @@ def test_fresh_drops_the_study_in_the_database_first(in_tmp, capsys, no_search, 
     capsys.readouterr()
     assert main([*words, "evolution", "--fresh"]) == 2
     error = capsys.readouterr().err
-    assert "somebody works on mnist_cnn-s" in error
+    assert "another process works on mnist_cnn-s" in error
     assert "trial 0 (worker elsewhere-1)" in error
     assert (in_tmp / "s" / "sweep.json").exists()
     trial.status = FAILED

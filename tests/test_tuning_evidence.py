@@ -104,7 +104,7 @@ def test_the_machine_is_the_gpu_where_there_was_one(folder):
 def test_the_recorded_command_is_one_that_parses(folder):
     finished(folder)
     evidence.record("mnist_cnn", folder)
-    from common.tuning.sweep import Options
+    from common.tuning.options import TuneOptions as Options
 
     (search,) = evidence.read("mnist_cnn")
     words = search["command"].split()[3:]

@@ -153,7 +153,7 @@ FAST = ["--preset", "sample", "--data", "sample", "--epochs", "1", "--retrain", 
 def test_on_the_command_line(in_tmp, capsys):
     words = ["tune", "mnist_cnn", "--trials", "1", *FAST, "--sweep-dir", "s"]
     assert main([*words, "--learning-rate", "0.1"]) == 2
-    assert "--learning-rate: what recipes/mnist_cnn/tune.py searches for" in capsys.readouterr().err
+    assert "--learning-rate: recipes/mnist_cnn/tune.py searches it" in capsys.readouterr().err
     assert main([*words, "--fix", "batchsize=64"]) == 2
     assert "did you mean 'batch_size'?" in capsys.readouterr().err
     assert main([*words, "--fix", "batch_size=64", "width=0.5"]) == 0

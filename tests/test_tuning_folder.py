@@ -22,7 +22,7 @@ def test_any_number_of_commands_but_one_that_starts_over(tmp_path, monkeypatch):
     ):
         folder.joined(tmp_path, fresh=True).__enter__()
     with folder.joined(tmp_path, fresh=True) as let_others_join:
-        with pytest.raises(UsageError, match="it starts over: wait"):
+        with pytest.raises(UsageError, match="starts over; wait until it searches"):
             folder.joined(tmp_path, fresh=False).__enter__()
         let_others_join()
         with folder.joined(tmp_path, fresh=False):

@@ -15,10 +15,11 @@ from common.runs.run import Options, Run
 from common.training import fit as training
 from common.tuning import fixed
 from common.tuning.definition import Definition, make_tuner, search_space_of
+from common.tuning.options import TuneOptions as SweepOptions
 from common.tuning.point import make_config
-from common.tuning.space import Space, domain
+from common.tuning.ranges import domain
+from common.tuning.space import Space
 from common.tuning.store import COMPLETED
-from common.tuning.sweep import Options as SweepOptions
 from tests.helpers import kind_of
 
 pytestmark = pytest.mark.parametrize("name", registry.names())

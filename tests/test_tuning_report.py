@@ -8,7 +8,7 @@ import pytest
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
-from common.tuning import contest, figures, measures, report
+from common.tuning import contest, figures, measures, ranges, report
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial, history
@@ -142,7 +142,7 @@ def test_the_page_of_a_search_with_two_ranges_of_one_name(tmp_path):
     assert page.count("data:image/png") == 5
     entries = spaces.Space.from_list(Definition.read(directory).space).entries
     titles = ["kind", "rate, kind is a", "units, kind is a", "rate, kind is b", "units, kind is b"]
-    assert spaces.titles(entries) == titles
+    assert ranges.titles(entries) == titles
     names, _, explained = report.importances(trials, entries)
     assert names == titles
     assert explained > 0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from common.basics.errors import UsageError
+from common.tuning import ranges
 from common.tuning import space as spaces
 from common.tuning.space import Space
 from tests import toy_sweep
@@ -45,7 +46,7 @@ def test_every_point_is_met_once_and_is_complete(toy):
 def test_a_linear_float_reaches_its_last_value():
     # KerasTuner's own count, int(0.5 // 0.1 + 1), stops at 0.4.
     space = declared(("Float", ("x", 0.0, 0.5), {"step": 0.1}))
-    assert spaces.domain(space.entries[0]) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert ranges.domain(space.entries[0]) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 def test_a_log_int_without_a_step_has_every_value():

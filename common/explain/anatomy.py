@@ -1,6 +1,8 @@
-"""Looking inside networks: what layers compute, see and remember, and how gradients reach them."""
+"""Looking inside networks: what layers compute, see and remember, and what gradients reach them."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,10 +11,11 @@ from keras import layers
 from common.explain.gradients import weight_gradients
 
 
-def correlate(image, kernel):
-    """Slides a kernel over an image and takes dot products: what a convolution layer computes.
+def correlate(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Cross-correlation of an image with a kernel: what a convolution layer computes.
 
-    The kernel is not flipped: layers correlate. Places where it would stick out are left out.
+    The kernel slides over the image, and each value is a dot product. The kernel is not flipped, and
+    it never sticks out over an edge ("valid" padding).
 
     Args:
         image: Array `(height, width)`.
@@ -26,14 +29,15 @@ def correlate(image, kernel):
     return np.einsum("ijkl,kl->ij", windows, kernel)
 
 
-def convolve_fft(image, kernel):
-    """Convolution proper, with the kernel flipped, by multiplying Fourier transforms: O(N log N).
+def convolve_fft(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolution with a flipped kernel, by multiplying Fourier transforms: O(N log N).
 
     Args:
-        image, kernel: As for `correlate`.
+        image: Array `(height, width)`.
+        kernel: Array `(rows, columns)`, no larger.
 
     Returns:
-        As `correlate` of the flipped kernel.
+        The same as `correlate` with the flipped kernel.
     """
     image, kernel = np.asarray(image, "float64"), np.asarray(kernel, "float64")
     rows, columns = (a + b - 1 for a, b in zip(image.shape, kernel.shape, strict=True))
@@ -43,23 +47,26 @@ def convolve_fft(image, kernel):
     return full[kernel.shape[0] - 1 : image.shape[0], kernel.shape[1] - 1 : image.shape[1]]
 
 
+LayerClass = type[layers.Layer]
+
+
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """How much of the input one value after a layer depends on."""
+    """How much of the input a single value in the output of a layer depends on."""
 
     layer: str
     """Name of the layer."""
     size: int
-    """Receptive field: pixels a side."""
+    """Side of the receptive field, in pixels."""
     stride: int
-    """Pixels of the input between neighbouring values."""
+    """Distance between neighbouring values, in pixels of the input."""
 
 
-def receptive_fields(model):
-    """Returns the Reach after each convolution and pooling of a network without branches.
+def receptive_fields(model: keras.Model) -> list[Reach]:
+    """Returns the Reach after each convolution and pooling layer of a network without branches.
 
     Args:
-        model: keras.Model whose Conv2D and pooling layers follow one another (square kernels).
+        model: Its Conv2D and pooling layers follow one another and have square kernels.
     """
     size, stride, found = 1, 1, []
     for layer in model.layers:
@@ -76,13 +83,15 @@ def receptive_fields(model):
     return found
 
 
-def outputs_of(model, inputs, kind):
-    """Returns the outputs of all layers of a kind, by name.
+def outputs_of(
+    model: keras.Model, inputs: np.ndarray, kind: LayerClass | tuple[LayerClass, ...]
+) -> dict[str, np.ndarray]:
+    """Returns the outputs of all layers of a kind, by the names of the layers.
 
     Args:
-        model: keras.Model.
-        inputs: Its input.
-        kind: A layer class, or a tuple of them.
+        model: Functional model.
+        inputs: A batch of its inputs.
+        kind: One layer class, or several.
     """
     chosen = [layer for layer in model.layers if isinstance(layer, kind)]
     inner = keras.Model(model.input, [layer.output for layer in chosen])
@@ -94,15 +103,21 @@ def outputs_of(model, inputs, kind):
     }
 
 
-def accuracy_by_change(predict, images, labels, change, amounts):
-    """Returns the accuracy on changed images, for each amount of the change.
+def accuracy_by_change(
+    predict: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    change: Callable[[np.ndarray, Any], np.ndarray],
+    amounts: Iterable,
+) -> np.ndarray:
+    """Returns the accuracy on changed images, float64, one value for each amount of change.
 
     Args:
-        predict: Function from images to probabilities `(n, classes)`.
+        predict: Takes images and returns probabilities `(n, classes)`.
         images: uint8 `(n, height, width, channels)`.
         labels: int `(n,)`.
-        change: Function `(images, amount) -> images`, e.g. `rotated` or `shifted`.
-        amounts: The amounts.
+        change: Takes images and an amount and returns changed images, e.g. `rotated` or `shifted`.
+        amounts: E.g. degrees or pixels.
     """
     labels = np.asarray(labels)
     return np.array(
@@ -110,8 +125,11 @@ def accuracy_by_change(predict, images, labels, change, amounts):
     )
 
 
-def rotated(images, degrees):
-    """Returns images turned anticlockwise about their centre, bilinear, outside 0, uint8."""
+def rotated(images: np.ndarray, degrees: float) -> np.ndarray:
+    """Returns images rotated anticlockwise about their centre, uint8 `(n, height, width, channels)`.
+
+    Pixels are interpolated bilinearly. What comes in from outside the image is 0.
+    """
     from scipy.ndimage import rotate
 
     turned = rotate(
@@ -120,8 +138,13 @@ def rotated(images, degrees):
     return np.rint(np.clip(turned, 0, 255)).astype("uint8")
 
 
-def shifted(images, pixels):
-    """Returns images moved to the right by whole pixels; what comes in is 0."""
+def shifted(images: np.ndarray, pixels: int) -> np.ndarray:
+    """Returns images moved to the right, `(n, height, width, channels)`; what comes in is 0.
+
+    Args:
+        images: `(n, height, width, channels)`.
+        pixels: Negative: to the left.
+    """
     moved = np.zeros_like(images)
     width = images.shape[2]
     if abs(pixels) < width:
@@ -130,21 +153,22 @@ def shifted(images, pixels):
     return moved
 
 
-def lstm_gates(layer, inputs):
-    """Runs a Keras LSTM layer by hand, in NumPy, and keeps what its gates did.
+def lstm_gates(layer: keras.layers.LSTM, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Runs a Keras LSTM layer step by step in NumPy, and keeps the values of its gates.
 
     Args:
-        layer: keras.layers.LSTM with the default activations.
-        inputs: float `(steps, features)`, one sequence.
+        layer: Built, with the default activations.
+        inputs: One sequence, float `(steps, features)`.
 
     Returns:
-        Dict of float32 `(steps, units)`: `input`, `forget` and `output` (the three gates, 0 to 1),
+        By name, float32 `(steps, units)`: `input`, `forget` and `output` (the three gates, 0 to 1),
         `candidate`, `cell` (the memory) and `hidden` (the output).
     """
     kernel, recurrent, bias = (np.asarray(weight) for weight in layer.get_weights())
     units = recurrent.shape[0]
     hidden = cell = np.zeros(units, "float32")
-    steps = {name: [] for name in ("input", "forget", "candidate", "output", "cell", "hidden")}
+    names = ("input", "forget", "candidate", "output", "cell", "hidden")
+    steps: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for x in np.asarray(inputs, "float32"):
         i, f, c, o = np.split(x @ kernel + hidden @ recurrent + bias, 4)
         i, f, o, c = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(c)
@@ -156,22 +180,21 @@ def lstm_gates(layer, inputs):
     return {name: np.stack(values).astype("float32") for name, values in steps.items()}
 
 
-def sigmoid(x):
+def sigmoid(x: np.ndarray) -> np.ndarray:
     """Returns 1 / (1 + exp(-x))."""
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def gradient_norms(model, x, y):
-    """Returns the norm of the loss's gradient at each kernel, from the input to the output.
+def gradient_norms(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list[tuple[str, float]]:
+    """Returns how large the gradient of the loss is at each kernel, from the input to the output.
 
     Args:
-        model: Classifier with a softmax, uncompiled or compiled.
+        model: Classifier with a softmax. It need not be compiled.
         x: A batch of inputs.
         y: One-hot labels, float32 `(n, classes)`.
 
     Returns:
-        List of (name of the layer, norm), the norm divided by the root of the kernel's size: the
-        root mean square of its entries.
+        The name of each layer with a kernel, and the root mean square of the gradient's entries.
     """
     kernels = [
         (layer.name, layer.kernel)

@@ -1,8 +1,11 @@
-"""`recipes explain`: asks a run's model about files and writes pictures with their checks."""
+"""`recipes explain`: explains a model's answers to files, and writes pictures and their checks."""
 
 import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from common.basics.errors import RecipeError
@@ -10,9 +13,11 @@ from common.basics.files import write_bytes_atomic, write_text_atomic
 from common.basics.wording import readable, shorten
 from common.data import inputs
 from common.data.text import PADDING, UNKNOWN
+from common.data.types import Splits
 from common.explain import methods, pictures
 from common.report import lettering
 from common.report.rendering import data_uri
+from common.runs.run import Run
 from common.training.loading import load_model
 from common.training.outputs import inference_batches, predict
 
@@ -25,18 +30,24 @@ color: #1c2733 }} img {{ width: 100% }} span {{ padding: .1em .15em; border-radi
 """
 
 
-def explain_files(run, encode, given, label, output):
+def explain_files(
+    run: Run,
+    encode: Callable[[Sequence], np.ndarray],
+    given: inputs.Given,
+    label: str | None,
+    output: Path | str,
+) -> Iterator[str]:
     """Explains files, one after the other.
 
     Args:
-        run: Finished Run.
-        encode: The recipe's function from raw inputs to model inputs.
-        given: common.data.inputs.Given: files, files of folders, rows of CSV files.
-        label: Name of the class to explain; None: the predicted one of each file.
+        run: A finished run.
+        encode: Makes model inputs from raw inputs; of the recipe.
+        given: Files, files of folders, or rows of CSV files.
+        label: Name of the class to explain. None: the predicted class of each file.
         output: Folder for the pictures.
 
     Yields:
-        For each file, lines for a person.
+        For each file the lines to print: its name, the answer, the explanation, the picture's path.
 
     Raises:
         UsageError: There is no such class.
@@ -71,29 +82,36 @@ def explain_files(run, encode, given, label, output):
 
 
 def _stem(name):
-    """Returns how the picture of a file is called: `cat/1.png` of a folder is `cat-1`."""
+    """Returns the name of a file's picture, without suffix: `cat-1` for `cat/1.png` in a folder."""
     if name == "-":
         return "standard-input"
     file, colon, row = name.rpartition(":")
     if colon and Path(file).is_file():
         return f"{Path(file).stem}-{row}"
-    # A file that was named by itself needs none of its folders.
+    # The user named this very file: its own name is enough.
     path = Path(Path(name).name) if Path(name).is_file() else Path(name)
     return "-".join(path.with_suffix("").parts)
 
 
-def explain_examples(run, encode, splits, predictions, problem):
-    """Explains test examples for the report: two mistakes and a right answer.
+def explain_examples(
+    run: Run,
+    encode: Callable[[Sequence], np.ndarray],
+    splits: Splits,
+    predictions: Mapping[str, np.ndarray] | None,
+    problem: str | None,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Explains three test examples for the report: two mistakes and a right answer.
 
     Args:
-        run: Finished Run.
-        encode: The recipe's function from raw inputs to model inputs.
-        splits: The run's Splits.
-        predictions: What predictions.npz holds, or None; `problem` says why.
+        run: A finished run.
+        encode: Makes model inputs from raw inputs; of the recipe.
+        splits: The data of the run.
+        predictions: What predictions.npz holds; None where it cannot be read.
+        problem: Why it cannot be read, a sentence.
 
     Returns:
-        A list of dicts with `title`, `picture` (PNG bytes), `text` and, for a text, `words` (HTML);
-        and None. Where nothing can be explained: an empty list and a sentence that says why.
+        A dict for each example with `title`, `picture` (PNG bytes), `text` and, for a text, `words`
+        (HTML); and None. Where nothing can be explained: an empty list, and a sentence that says why.
     """
     if predictions is None:
         return [], problem
@@ -107,6 +125,7 @@ def explain_examples(run, encode, splits, predictions, problem):
     names = splits.info.class_names
     drawn = lettering.names_to_draw(names)
     raw = [splits.test.x[int(index)] for index in chosen]
+    one: Callable[..., dict[str, Any]]
     if splits.info.kind == "text":
         one, inputs = explain_words, encode(raw)
     else:
@@ -126,26 +145,36 @@ def explain_examples(run, encode, splits, predictions, problem):
     return items, None
 
 
-def answers(model):
-    """Returns the function from model inputs to probabilities `(n, classes)`."""
+def answers(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function that takes model inputs `(n, ...)` and returns probabilities `(n, classes)`."""
     return lambda x: predict(model, inference_batches(np.asarray(x)))
 
 
-def explain_image(model, image, chosen, name, probability, run=None):
+def explain_image(
+    model: keras.Model,
+    image: np.ndarray,
+    chosen: int,
+    name: str,
+    probability: float,
+    run: Run | None = None,
+) -> dict[str, Any]:
     """Explains one image.
 
     Args:
         model: Image classifier.
         image: uint8 `(height, width, channels)`.
-        chosen: Index of the class; name, its name in pictures; probability, the model's.
+        chosen: Index of the class to explain.
+        name: Name of that class in the picture.
+        probability: Probability of that class, 0 to 1.
+        run: Not used; `explain_words` has the same arguments.
 
     Returns:
-        Dict with `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity` (HiResCAM),
-        `gradients_similarity`, and `areas`, the mean of each deletion curve.
+        `picture` (PNG bytes), `text`, and the numbers: `residual`, `similarity` (HiResCAM),
+        `gradients_similarity`, and `areas`, the mean of each deletion curve by its name.
     """
     ask = answers(model)
-    # "Nothing", for integrated gradients and for what is removed, is the image's mean colour: black
-    # would be a digit's background.
+    # The mean colour of the image stands for "nothing". Black would not do: it is the background of
+    # a digit.
     fill = image.reshape(-1, image.shape[-1]).mean(axis=0).astype("uint8")
     senseless = methods.randomised(model)
     heat, other_heat = (
@@ -186,8 +215,20 @@ def explain_image(model, image, chosen, name, probability, run=None):
     }
 
 
-def explain_words(model, ids, chosen, name, probability, run):
-    """Explains one text; as explain_image, with `words`, HTML of the shaded text, beside."""
+def explain_words(
+    model: keras.Model, ids: np.ndarray, chosen: int, name: str, probability: float, run: Run
+) -> dict[str, Any]:
+    """Explains one text.
+
+    Args:
+        model: Text classifier.
+        ids: int32 `(tokens,)`, padded with 0 at the end.
+        chosen, name, probability: As for `explain_image`.
+        run: Its folder holds the vocabulary.
+
+    Returns:
+        `picture` (PNG bytes), `words` (HTML of the shaded text), `text`, `similarity` and `areas`.
+    """
     from common.data.text import TextEncoder
 
     ask = answers(model)

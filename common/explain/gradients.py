@@ -1,5 +1,7 @@
 """Gradients of a model's logits with respect to its inputs, on every Keras backend."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -7,21 +9,21 @@ from keras import layers, ops
 from common.basics.errors import RecipeError
 
 
-def logit_model(model, start=None):
+def logit_model(model: keras.Model, start: keras.KerasTensor | None = None) -> keras.Model:
     """Returns the part of a classifier from a tensor of floats to its logits.
 
     Args:
-        model: Functional keras.Model whose last layer is a Dense layer with a softmax or sigmoid.
-        start: A tensor inside the model; by default the input, after its cast where it is integer
-            pixels, so that a gradient with respect to it exists.
+        model: Functional model whose last layer is a Dense layer with a softmax or sigmoid.
+        start: A tensor inside the model. Default: the input. Integer pixels have no gradient, so of
+            those it is the tensor after their cast to floats.
 
     Returns:
-        keras.Model to float32 `(n, classes)`; a sigmoid's single logit z becomes (-z / 2, z / 2), of
-        which the softmax is the same.
+        Model whose output is float32 `(n, classes)`. The single logit z of a sigmoid becomes
+        (-z / 2, z / 2), which gives the same probabilities by a softmax.
 
     Raises:
         RecipeError: The model does not end in a Dense layer.
-        ValueError: The tensor is no cut: something bypasses it.
+        ValueError: A path from the input to the logits bypasses `start`.
     """
     last = model.layers[-1]
     if not isinstance(last, layers.Dense):
@@ -37,28 +39,37 @@ def logit_model(model, start=None):
     return keras.Model(pixels(model) if start is None else start, logits)
 
 
-def pixels(model):
-    """Returns the first float tensor of a model: its input, or the cast of integer pixels."""
+def pixels(model: keras.Model) -> keras.KerasTensor:
+    """Returns the first float tensor of a model: its input, or integer pixels after their cast.
+
+    Raises:
+        RecipeError: The model does not cast its integer input.
+    """
     source = model.inputs[0]
     if "int" not in source.dtype:
         return source
     for operation in model.operations:
-        # The first operation is the input itself; what casts it has it as its only input.
+        # The cast is the operation whose only input is the input of the model.
         if operation.input is source and "float" in operation.output.dtype:
             return operation.output
     raise RecipeError(f"{model.name} does not turn its integer input into floats")
 
 
-def class_gradient(model, x, classes):
-    """Returns the gradient of one logit per example.
+def class_gradient(
+    model: keras.Model, x: np.ndarray, classes: Sequence[int] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the gradient of one logit of each example with respect to its inputs.
 
     Args:
-        model: keras.Model to logits `(n, classes)`.
+        model: Returns logits `(n, classes)`.
         x: float32 inputs `(n, ...)`.
         classes: The class of each example, int `(n,)`.
 
     Returns:
-        Tuple of the logits, float32 `(n, classes)`, and the gradients, float32 like x.
+        The logits, float32 `(n, classes)`, and the gradients, float32 like x.
+
+    Raises:
+        RecipeError: The Keras backend is none of tensorflow, jax and torch.
     """
     x = np.asarray(x, "float32")
     chosen = np.eye(model.output_shape[-1], dtype="float32")[np.asarray(classes)]
@@ -99,17 +110,21 @@ def class_gradient(model, x, classes):
     return ops.convert_to_numpy(logits), ops.convert_to_numpy(gradient)
 
 
-def weight_gradients(model, x, y, variables):
-    """Returns the gradients of the mean cross-entropy with respect to weights.
+def weight_gradients(
+    model: keras.Model, x: np.ndarray, y: np.ndarray, variables: Sequence[keras.Variable]
+) -> list[np.ndarray]:
+    """Returns the gradient of the mean cross-entropy with respect to each of some weights.
+
+    The model runs as in training, batch normalisation included.
 
     Args:
-        model: keras.Model to probabilities `(n, classes)`.
-        x: Inputs.
+        model: Returns probabilities `(n, classes)`.
+        x: Inputs `(n, ...)`.
         y: One-hot labels, float32 `(n, classes)`.
         variables: Trainable variables of the model.
 
-    Returns:
-        List of arrays, one for each variable. Batch normalisation works as in training.
+    Raises:
+        RecipeError: The Keras backend is none of tensorflow, jax and torch.
     """
 
     def loss_of(probabilities):

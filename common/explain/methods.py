@@ -1,9 +1,11 @@
-"""What a classifier's answer rests on: Grad-CAM, integrated gradients, erased words, and checks of them.
+"""Explanations of a classifier's answer (Grad-CAM, integrated gradients, erased words) and their checks.
 
-Every explanation here comes with two questions to put to it. Does it change when the weights are
-randomised (Adebayo et al. 2018)? If not, it shows the input, not the model. And does the answer fall
-sooner when what it marks is removed than when something random is (Samek et al. 2017)?
+Every explanation is checked by two questions. Does it change when the weights of the model are
+randomised (Adebayo et al. 2018)? If not, it shows the input, not the model. Does the probability fall
+faster when the marked parts are removed than when random parts are (Samek et al. 2017)?
 """
+
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -12,22 +14,34 @@ from common.basics.errors import RecipeError
 from common.data.text import PADDING, UNKNOWN
 from common.explain.gradients import class_gradient, logit_model, pixels
 
-# A coarser map than this says nothing about places.
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Takes inputs `(n, ...)` and returns probabilities `(n, classes)`."""
+Curve = tuple[np.ndarray, np.ndarray, float]
+"""A deletion curve: shares removed, probabilities, and the mean of the probabilities."""
+
+# A coarser feature map does not show where something is.
 SMALLEST_MAP = 5
 
 
-def grad_cam(model, images, classes, *, average=True):
-    """Grad-CAM (Selvaraju et al. 2017): which places of the last fine enough feature map speak for it.
+def grad_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    classes: Sequence[int] | np.ndarray,
+    *,
+    average: bool = True,
+) -> np.ndarray:
+    """Grad-CAM (Selvaraju et al. 2017): which places of a feature map speak for a class.
 
-    Averaging a channel's gradient over its places is right where global average pooling follows.
-    Where more layers do, it can point to places that do not matter; without it, the map is HiResCAM
-    (Draelos & Carin 2020), which marks only places that raise the logit.
+    The map is the last one of SMALLEST_MAP x SMALLEST_MAP or more. Grad-CAM averages the gradient of
+    each channel over all places. That is exact where global average pooling follows. Where other
+    layers follow, it can mark places that do not matter. HiResCAM (Draelos & Carin 2020) does not
+    average, and marks only places that raise the logit.
 
     Args:
-        model: Image classifier, from images `(n, height, width, channels)`.
+        model: Image classifier; its input is `(n, height, width, channels)`.
         images: uint8 `(n, height, width, channels)`.
         classes: The class to explain for each image, int `(n,)`.
-        average: Grad-CAM; False: HiResCAM.
+        average: True: Grad-CAM. False: HiResCAM.
 
     Returns:
         float32 `(n, height, width)`, 0 to 1 in each image; all 0 where nothing speaks for the class.
@@ -38,7 +52,7 @@ def grad_cam(model, images, classes, *, average=True):
     below, above = _split(model)
     features = keras.ops.convert_to_numpy(below(np.asarray(images, "float32"), training=False))
     _, gradient = class_gradient(above, features, classes)
-    # A channel weighs as much as the class grows with it.
+    # The weight of a channel is how much the logit grows with it.
     weights = gradient.mean(axis=(1, 2), keepdims=True) if average else gradient
     heat = np.maximum((weights * features).sum(axis=-1), 0.0)
     heat = np.stack([resized(each, images.shape[1:3]) for each in heat])
@@ -47,41 +61,55 @@ def grad_cam(model, images, classes, *, average=True):
 
 
 def _split(model):
-    """Returns the model up to its last fine enough feature map, and from there on."""
+    """Returns the model up to its last map of SMALLEST_MAP or more, and the model from there on."""
     for operation in reversed(model.operations):
         shape = getattr(operation.output, "shape", ())
         if len(shape) == 4 and min(shape[1], shape[2]) >= SMALLEST_MAP:
             try:
                 above = logit_model(model, operation.output)
             except ValueError:
-                continue  # Inside a residual block: the shortcut bypasses it.
+                continue  # Inside a residual block, where the shortcut bypasses it.
             return keras.Model(pixels(model), operation.output), above
     raise RecipeError(
         f"{model.name} has no feature map of {SMALLEST_MAP} x {SMALLEST_MAP} or more for Grad-CAM"
     )
 
 
-def resized(heat, size):
-    """Returns a map `(h, w)` at another size, bilinear."""
+def resized(heat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns a map float32 `(height, width)` at another size, interpolated bilinearly.
+
+    Args:
+        heat: float `(h, w)`.
+        size: Height and width.
+    """
     from PIL import Image
 
     image = Image.fromarray(np.asarray(heat, "float32"), mode="F")
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
-def integrated_gradients(model, image, label, *, steps=64, baseline=0.0):
-    """Integrated gradients (Sundararajan et al. 2017) of one image's logit, from a baseline to it.
+def integrated_gradients(
+    model: keras.Model,
+    image: np.ndarray,
+    label: int,
+    *,
+    steps: int = 64,
+    baseline: float | np.ndarray = 0.0,
+) -> tuple[np.ndarray, float]:
+    """Integrated gradients (Sundararajan et al. 2017) of one logit, from a baseline to an image.
 
     Args:
         model: Image classifier.
         image: uint8 `(height, width, channels)`.
-        label: The class to explain.
+        label: Index of the class to explain.
         steps: Points of the integral (midpoint rule).
-        baseline: Pixel value that stands for "nothing": a number, or an array like the image.
+        baseline: Pixel value that stands for "nothing": a number, or an array that broadcasts to the
+            image.
 
     Returns:
-        Tuple of the attributions, float32 like the image, and the completeness residual: how far their
-        sum is from the difference of the logits, as a share of it. Above a few per cent: more steps.
+        The attributions, float32 like the image, and the completeness residual. The attributions
+        should sum to the difference of the logits at image and baseline; the residual is how far
+        they are from it, as a share of it. Above a few per cent, take more steps.
     """
     network = logit_model(model)
     image = np.asarray(image, "float32")
@@ -98,13 +126,13 @@ def integrated_gradients(model, image, label, *, steps=64, baseline=0.0):
     return attributions.astype("float32"), residual
 
 
-def erase_words(predict, ids, label):
-    """How much the log-odds of a class fall when one word is made unknown, word by word.
+def erase_words(predict: Predict, ids: np.ndarray, label: int) -> np.ndarray:
+    """Returns for each word how much the log-odds of a class fall when it is replaced by "unknown".
 
     Args:
-        predict: Function from ids `(n, tokens)` to probabilities `(n, classes)`.
-        ids: int32 `(tokens,)`, padded with 0 at the end.
-        label: The class to explain.
+        predict: Classifier of ids `(n, tokens)`.
+        ids: One text, int32 `(tokens,)`, padded with 0 at the end.
+        label: Index of the class to explain.
 
     Returns:
         float32 `(words,)`: positive where a word speaks for the class.
@@ -117,26 +145,39 @@ def erase_words(predict, ids, label):
     return (odds[-1] - odds[:-1]).astype("float32")
 
 
-def log_odds(probabilities, label):
-    """Returns the log-odds of a class, float64 `(n,)`; probabilities are kept 1e-7 from 0 and 1."""
+def log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
+    """Returns the log-odds of a class, float64 `(n,)`; probabilities are clipped to [1e-7, 1 - 1e-7].
+
+    Args:
+        probabilities: `(n, classes)`.
+        label: Index of the class.
+    """
     p = np.clip(np.asarray(probabilities, "float64")[:, label], 1e-7, 1 - 1e-7)
     return np.log(p) - np.log1p(-p)
 
 
-def deletion_curve(predict, x, importance, label, *, fill, points=20):
-    """The class's probability while the most important parts of an input are removed.
+def deletion_curve(
+    predict: Predict,
+    x: np.ndarray,
+    importance: np.ndarray,
+    label: int,
+    *,
+    fill: float | np.ndarray,
+    points: int = 20,
+) -> Curve:
+    """Returns the probability of a class while the most important parts of an input are removed.
 
     Args:
-        predict: Function from inputs `(n, ...)` to probabilities `(n, classes)`.
+        predict: Classifier.
         x: One input: an image `(height, width, channels)` or ids `(tokens,)`.
         importance: A number for each pixel `(height, width)` or word `(words,)`.
-        label: The class.
-        fill: What a removed part becomes: a pixel value, or the unknown word.
-        points: Points of the curve.
+        label: Index of the class.
+        fill: What replaces a removed part: a pixel value, or the id of the unknown word.
+        points: Steps from 0 to all parts removed.
 
     Returns:
-        Tuple of the shares removed and the probabilities, float64 `(points + 1,)`, and their mean: a
-        smaller area is a better explanation.
+        The shares removed, 0 to 1, and the probabilities, both float64 `(points + 1,)`; and the mean
+        of the probabilities: the smaller, the better the explanation.
     """
     order = np.argsort(-np.asarray(importance, "float64").reshape(-1), kind="stable")
     shares = np.linspace(0.0, 1.0, points + 1)
@@ -153,16 +194,24 @@ def deletion_curve(predict, x, importance, label, *, fill, points=20):
     return shares, values, float(values.mean())
 
 
-def random_deletion(predict, x, parts, label, *, fill, repeats=10, points=20, seed=0):
-    """The mean deletion curve of random orders, which an explanation must beat.
+def random_deletion(
+    predict: Predict,
+    x: np.ndarray,
+    parts: int,
+    label: int,
+    *,
+    fill: float | np.ndarray,
+    repeats: int = 10,
+    points: int = 20,
+    seed: int = 0,
+) -> Curve:
+    """Returns the mean deletion curve of random orders. A good explanation has a lower one.
 
     Args:
+        predict, x, label, fill, points: As for `deletion_curve`.
         parts: Number of pixels or words.
-        repeats: Orders.
-        Others: as for deletion_curve.
-
-    Returns:
-        Tuple as from deletion_curve.
+        repeats: Number of random orders.
+        seed: Of the orders.
     """
     random = np.random.default_rng(seed)
     curves = [
@@ -173,10 +222,11 @@ def random_deletion(predict, x, parts, label, *, fill, repeats=10, points=20, se
     return curves[0][0], values, float(values.mean())
 
 
-def randomised(model, seed=0):
-    """Returns a copy of a model whose weights are permuted within each array: same numbers, no sense.
+def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Returns a copy of a model in which each array of weights is shuffled, so that it knows nothing.
 
-    Statistics of batch normalisation stay in place: with others the network would only saturate.
+    The moving statistics of batch normalisation stay as they are: shuffled, they would saturate the
+    network.
     """
     copy = keras.models.clone_model(model)
     random = np.random.default_rng(seed)
@@ -190,8 +240,11 @@ def randomised(model, seed=0):
     return copy
 
 
-def similarity(first, second):
-    """Returns the rank correlation (Spearman) of two maps or rows of attributions, -1 to 1."""
+def similarity(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the rank correlation (Spearman) of two arrays of equal shape, -1 to 1.
+
+    It is 0 where one of them is constant.
+    """
     from scipy.stats import spearmanr
 
     first, second = np.ravel(first), np.ravel(second)

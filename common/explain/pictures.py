@@ -1,6 +1,10 @@
 """Explanations as pictures: an image with its maps, a text with its words shaded."""
 
+from __future__ import annotations
+
 import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,17 +22,28 @@ from common.report.drawing import (
     to_png,
 )
 
+if TYPE_CHECKING:
+    from common.explain.methods import Curve  # It imports Keras, and pictures need none.
+
 CLEARLY = 0.02
-"""Of the probability: a smaller difference of two deletion curves is noise."""
+"""A smaller difference between the areas of two deletion curves counts as noise."""
 
 SIGNED = "cividis"
-"""Colours of signed maps: dark below 0, light above, so that signs are told apart in grey, too."""
+"""Colour map of signed values: dark below 0 and light above, which can be read in grey as well."""
 
 SINGLE = "autumn"
-"""Its lowest colour, red, is all that is used."""
+"""Colour map of which only the lowest colour, red, is used."""
 
 
-def image_explanation(image, label, probability, heat, attributions, curves, checks):
+def image_explanation(
+    image: np.ndarray,
+    label: str,
+    probability: float,
+    heat: np.ndarray,
+    attributions: np.ndarray,
+    curves: Mapping[str, Curve],
+    checks: Mapping[str, float],
+) -> bytes:
     """Draws an image, its Grad-CAM, its integrated gradients and the deletion curve.
 
     Args:
@@ -37,19 +52,20 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         probability: Its probability, 0 to 1.
         heat: Grad-CAM, float `(height, width)`, 0 to 1.
         attributions: Integrated gradients, float `(height, width, channels)`.
-        curves: Dict from the name of an explanation, and `random`, to its deletion curve (shares,
-            probabilities, area).
-        checks: Dict with `residual` (completeness), `similarity` and `gradients_similarity` (of Grad-CAM
-            and of integrated gradients with those of randomised weights), see common.explain.methods.
+        curves: The deletion curve of each explanation by its name, and of `random`.
+        checks: `residual` is the completeness residual; `similarity` is the rank correlation of the
+            Grad-CAM with that of randomised weights, `gradients_similarity` the same of the
+            integrated gradients (common.explain.methods).
 
     Returns:
         PNG bytes.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(11.0, 3.4), dpi=150, layout="constrained")
-    # Images keep their shape, which the layout does not foresee: room for the title.
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.93))
+    # The layout engine does not count on images that keep their shape: leave room for the title.
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 0.93))
+    figure = Figure(figsize=(11.0, 3.4), dpi=150, layout=layout)
     set_title(figure, f"{short(label, 40)}, {probability:.1%}: {verdict(curves)}")
     picture, cam, gradients, deletion = figure.subplots(1, 4)
     grey = image.mean(axis=-1)
@@ -57,8 +73,8 @@ def image_explanation(image, label, probability, heat, attributions, curves, che
         axes.set_title(title, fontsize=9, color=INK)
         axes.set_axis_off()
     picture.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-    # The image faded to light greys, and one colour the more opaque the hotter: the same heat looks the
-    # same on a white stroke and on a black ground.
+    # The image is drawn in light greys, with one colour on top whose opacity is the heat. So the same
+    # heat looks the same on white and on black.
     cam.imshow(grey, cmap="gray", vmin=-380, vmax=255)
     cam.imshow(np.zeros_like(heat), cmap=SINGLE, vmin=0, vmax=1, alpha=0.9 * heat)
     total = attributions.sum(axis=-1)
@@ -84,14 +100,15 @@ def _correlation(value):
     return f"rank correlation with randomised weights {value:.2f}"
 
 
-def verdict(curves):
-    """Returns a sentence: which explanations mark what matters more, or less, than random parts do.
+def verdict(curves: Mapping[str, Curve]) -> str:
+    """Returns in words which explanations mark parts that matter more, or less, than random parts.
 
-    More: the mean probability, while what they mark is removed, is lower by CLEARLY.
+    They matter more if the mean probability while they are removed is lower than at random, by more
+    than CLEARLY.
     """
     chance = curves["random"][2]
     areas = {name: curve[2] for name, curve in curves.items() if name != "random"}
-    found = []
+    found: list[str] = []
     for than, names in (
         ("more", [name for name, area in areas.items() if area < chance - CLEARLY]),
         ("less", [name for name, area in areas.items() if area > chance + CLEARLY]),
@@ -117,14 +134,23 @@ def _deletion(axes, curves, what):
     axes.legend(fontsize=7, frameon=False, labelcolor=INK, loc="upper right")
 
 
-def word_explanation(words, scores, label, probability, curves, checks, most=12):
+def word_explanation(
+    words: Sequence[str],
+    scores: np.ndarray,
+    label: str,
+    probability: float,
+    curves: Mapping[str, Curve],
+    checks: Mapping[str, float],
+    most: int = 12,
+) -> bytes:
     """Draws the words that speak most for and against a class, and the deletion curve.
 
     Args:
-        words: List of str.
-        scores: float `(words,)`, changes of the log-odds.
-        label, probability, curves, checks: As for image_explanation; of checks only `similarity`.
-        most: Bars.
+        words: The words of the text, in order.
+        scores: How much the log-odds fall without each word, float `(words,)`.
+        label, probability, curves: As for `image_explanation`.
+        checks: Only `similarity` is used.
+        most: Most words to draw.
 
     Returns:
         PNG bytes.
@@ -151,11 +177,15 @@ def word_explanation(words, scores, label, probability, curves, checks, most=12)
     return to_png(figure)
 
 
-def shaded_words(words, scores):
-    """Returns HTML of a text whose words are shaded: blue for the class, red against it.
+def shaded_words(words: Sequence[str], scores: np.ndarray) -> str:
+    """Returns HTML of a text in which words for the class are blue, and words against it are red.
 
-    Strength shows as the depth of the shade, and a word against the class is underlined, so that the
-    page can be read in grey.
+    The stronger a word, the darker its shade. Words against the class are underlined as well, so
+    that the page can be read in grey.
+
+    Args:
+        words: The words of the text, in order.
+        scores: float `(words,)`, positive for the class.
     """
     limit = float(np.max(np.abs(scores), initial=0.0)) or 1.0
     parts = []

@@ -1,5 +1,6 @@
 """Runs side by side: a plain-text table, what differs in their configurations, and tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.basics.errors import RecipeError, UsageError
@@ -8,24 +9,24 @@ from common.runs import headline, scores
 from common.runs.run import SCORE_AGAIN
 from common.studies import compare_examples, compare_seeds, plain
 
-VALUE_WIDTH = 28  # longer values of a configuration field are cut, or the table leaves the screen
+VALUE_WIDTH = 28  # longer values of a configuration field are cut, so that the table fits a screen
 
 
-def compare(run_dirs):
+def compare(run_dirs: Sequence[Path | str]) -> str:
     """Returns a table of finished runs as aligned plain text, with warnings and tests.
 
-    Runs that differ in the seed only are compared as one: what a training of another seed would
-    give is what one wants to know, and a test of two trained networks does not say it.
+    Runs that differ in the seed only are compared as one group. What matters is what a training with
+    another seed would give, and a test of two trained networks does not tell that.
 
     Args:
-        run_dirs: Two or more run folders, shown in this order; one alone gives its row.
+        run_dirs: Run folders, shown in this order. A single one gives only its row.
 
     Returns:
-        Text of several lines: one row for each run (the headline's figure on test with its 95 %
-        interval, and on validation, epochs, parameters, training wall and CPU seconds), the
-        configuration fields that differ, and a warning where the rows cannot be compared. Of runs over
-        seeds, mean and deviation and a t test for each pair of them; of single runs, a paired test for
-        each pair tested on the same examples.
+        Text of several lines. Each run has a row: the figure on test with its 95 % interval, the figure
+        on validation, epochs, parameters, wall and CPU seconds of the training. Below come the
+        configuration fields that differ, and a warning where rows cannot be compared. Groups have
+        mean and deviation, and a t test for each pair. Single runs have a paired test for each pair
+        that was tested on the same examples.
 
     Raises:
         UsageError: No folder was given, or one is absent.
@@ -139,7 +140,7 @@ def _overview(runs):
 def _interval(shown):
     if shown.interval is None:
         return plain.ABSENT
-    # Between numbers that may have a sign or an exponent, a stroke would not be read as "to".
+    # A hyphen between numbers with signs or exponents could be taken for a minus.
     return ("-" if shown.unit == "%" else " to ").join(map(shown.text, shown.interval))
 
 
@@ -169,7 +170,7 @@ def _data_key(data):
 
 
 def _split_warnings(runs):
-    """Returns a warning for each split that is not the same in runs on the same data."""
+    """Returns a warning for each split that differs between runs on the same data."""
     import numpy as np
 
     warnings, tested, validated = [], {}, {}
@@ -203,7 +204,7 @@ def _differences(runs):
 
 
 def _group_differences(groups):
-    """As `_differences`, of groups whose runs differ in the seed only."""
+    """Returns the same table as `_differences` for groups, whose runs differ in the seed only."""
     named = [(each.name, _settings(each.runs[0])) for each in groups]
     for _, settings in named:
         del settings["seed"]
@@ -211,7 +212,7 @@ def _group_differences(groups):
 
 
 def _different(named):
-    """Returns the table of fields that differ, or an empty string; `named`: (name, settings) pairs."""
+    """Returns the table of fields that differ, or an empty string; `named` is (name, settings) pairs."""
     settings = [fields for _, fields in named]
     fields = list(dict.fromkeys(field for setting in settings for field in setting))
     rows = [("setting", *(name for name, _ in named))]

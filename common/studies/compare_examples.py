@@ -1,5 +1,6 @@
-"""Comparing single runs: the scores of the same test examples, pair by pair."""
+"""Comparing single runs pair by pair, by their scores of the same test examples."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from common.basics import statistics
@@ -8,11 +9,10 @@ from common.runs import scores
 from common.studies import compare_seeds, plain
 
 
-def paired_tests(runs):
-    """Returns the paired test of every pair that was tested on the same examples, as text.
+def paired_tests(runs: Sequence[compare_seeds.Row]) -> str:
+    """Returns the paired test of every pair of runs that was tested on the same examples, as text.
 
-    Args:
-        runs: Runs as `common.studies.compare` reads them; the scores of each are read here.
+    The scores of each run are read from its folder, into `scores` of its row.
     """
     if len(runs) < 2:
         return ""
@@ -41,7 +41,7 @@ def paired_tests(runs):
         title = "Paired test on the same test examples:\n"
         parts.append(title + plain.table(_test_rows(found)))
         parts.append(
-            "p speaks of these trained networks; other seeds may order the recipes differently."
+            "p is about these trained networks only: with other seeds, the order may be another."
         )
     if len(found) > 1:
         parts.append(
@@ -52,7 +52,7 @@ def paired_tests(runs):
 
 
 def _test_rows(found):
-    """Returns the rows of the table of paired tests; `found`: (pair, Headline, Paired) triples."""
+    """Returns the rows of the table of paired tests; `found` is (pair, Headline, Paired) triples."""
     rights = all(result.test == statistics.MCNEMAR for *_, result in found)
     points = all(shown.unit == "%" for _, shown, _ in found)
     rows = [

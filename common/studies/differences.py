@@ -1,11 +1,12 @@
-"""Whether one way to train is better than another: means over seeds, Student's t, an interval."""
+"""Whether one way to train is better than another: difference of means over seeds, t test, interval."""
 
 import dataclasses
 import statistics
+from collections.abc import Sequence
 
 LEVEL = 0.95
-# Differences that agree this closely tell no spread: accuracies move in steps of one example, and are
-# written with six decimals.
+# Values this close count as equal, so that no spread can be estimated from them. Accuracies move in
+# steps of one example and are written with six decimals.
 SAME = 3e-6
 
 BETTER, WORSE, NONE_SHOWN = "better", "worse", "no difference shown"
@@ -17,31 +18,32 @@ class Difference:
 
     mean: float
     counts: tuple[int, int]
-    """Runs of each."""
+    """Number of runs in each group."""
     paired: bool
-    """Whether runs of equal seeds were compared, rather than the two means."""
+    """Whether runs with equal seeds were paired. False: the two means were compared."""
     interval: tuple[float, float] | None = None
-    """95 % confidence interval; None where the runs tell no spread: one each, or all alike."""
+    """95 % confidence interval; None where there is no spread: one run each, or all values alike."""
     p: float | None = None
-    """Two-sided, of no difference; None where there is no interval."""
+    """Two-sided p-value of the hypothesis of no difference; None where there is no interval."""
 
-    def verdict(self, larger_is_better=True, threshold=1 - LEVEL):
+    def verdict(self, larger_is_better: bool = True, threshold: float = 1 - LEVEL) -> str:
         """Returns BETTER or WORSE for the first group, or NONE_SHOWN.
 
         Args:
-            larger_is_better: Whether the measure is an accuracy rather than a loss.
-            threshold: p below it is a difference; 0.05 is the same as an interval without 0.
+            larger_is_better: True for an accuracy, False for a loss.
+            threshold: There is a difference if p is below it. With 0.05 that is the case if the 95 %
+                interval does not contain 0.
         """
         if self.p is None or self.p >= threshold:
             return NONE_SHOWN
         return BETTER if (self.mean > 0) == larger_is_better else WORSE
 
-    def describe(self, unit="", scale=1.0, digits=4):
-        """Returns the difference with what it rests on, e.g. `+0.0123 (95 % interval ...)`.
+    def describe(self, unit: str = "", scale: float = 1.0, digits: int | None = 4) -> str:
+        """Returns the difference with interval, p and number of seeds: `+0.0123 (95 % interval ...)`.
 
         Args:
-            unit: What follows the difference.
-            scale: Factor, e.g. 100 for points of a percentage.
+            unit: Text after the difference.
+            scale: Factor for the numbers, e.g. 100 for percentage points.
             digits: After the decimal point; None: four significant digits.
         """
         form = "+.4g" if digits is None else f"+.{digits}f"
@@ -58,13 +60,13 @@ class Difference:
         return f"{mean} (95 % interval {low} to {high}, {p_value(self.p)}, n = {seeds})"
 
 
-def paired(first, second, same=SAME):
-    """Returns the Difference of values that belong together, e.g. by their seed.
+def paired(first: Sequence[float], second: Sequence[float], same: float = SAME) -> Difference:
+    """Returns the difference of paired values, e.g. of runs with the same seeds, by a paired t test.
 
     Args:
-        first: Values, `(n,)`.
-        second: Values, `(n,)`, in the same order.
-        same: Differences that agree this closely tell no spread.
+        first: `(n,)`.
+        second: `(n,)`, in the same order.
+        same: There is no interval where the differences of the pairs are all this close.
     """
     gains = [one - other for one, other in zip(first, second, strict=True)]
     found = Difference(statistics.fmean(gains), (len(gains), len(gains)), paired=True)
@@ -72,16 +74,16 @@ def paired(first, second, same=SAME):
         return found
     from scipy import stats
 
-    return _with(found, stats.ttest_rel(first, second))
+    return _with_test(found, stats.ttest_rel(first, second))
 
 
-def unpaired(first, second, same=SAME):
-    """Returns the Difference of independent values, by Welch's test: spreads may differ.
+def unpaired(first: Sequence[float], second: Sequence[float], same: float = SAME) -> Difference:
+    """Returns the difference of independent values by Welch's t test. Their spreads may differ.
 
     Args:
-        first: Values, `(n,)`.
-        second: Values, `(m,)`.
-        same: Values that agree this closely tell no spread.
+        first: `(n,)`.
+        second: `(m,)`.
+        same: There is no interval where the values of each group are all this close.
     """
     mean = statistics.fmean(first) - statistics.fmean(second)
     found = Difference(mean, (len(first), len(second)), paired=False)
@@ -90,10 +92,10 @@ def unpaired(first, second, same=SAME):
         return found
     from scipy import stats
 
-    return _with(found, stats.ttest_ind(first, second, equal_var=False))
+    return _with_test(found, stats.ttest_ind(first, second, equal_var=False))
 
 
-def _with(difference, result):
+def _with_test(difference, result):
     low, high = result.confidence_interval(LEVEL)
     interval = (float(low), float(high))
     return dataclasses.replace(difference, interval=interval, p=float(result.pvalue))

@@ -1,14 +1,16 @@
 """Tables as plain text, for a terminal."""
 
+from collections.abc import Sequence
+
 ABSENT = "-"
 
 
-def table(rows, left=1):
+def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Returns a table as aligned plain text.
 
     Args:
-        rows: Tuples of strings, the heads first.
-        left: So many columns stand to the left, the others to the right.
+        rows: The cells of each row, all of equal number; the heads first.
+        left: Number of columns, from the first on, that are aligned left. The others are aligned right.
     """
     from tabulate import tabulate
 
@@ -19,6 +21,6 @@ def table(rows, left=1):
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def grouped(value):
-    """Returns a number without decimals, its digits grouped; ABSENT for None."""
+def grouped(value: float | None) -> str:
+    """Returns a number as text without decimals, e.g. `1,234`; ABSENT for None."""
     return ABSENT if value is None else f"{value:,.0f}"

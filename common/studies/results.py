@@ -1,8 +1,9 @@
-"""results.json: the runs of a recipe's presets over seeds. The tables of READMEs are made from it."""
+"""results.json: the recorded runs of a recipe's presets. The tables of the READMEs are made from it."""
 
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import RecipeError
 from common.basics.files import locked, read_json, write_json_atomic
@@ -10,22 +11,22 @@ from common.runs import config as configuration
 from common.runs import headline, registry
 
 CLASSIFIER = ("loss", "ece", "ece_calibrated")
-"""Figures of a classifier's test split that a row keeps beside the headline."""
+"""Figures of a classifier on test that results.json keeps beside the headline."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """What the tables show of a run's quality."""
+    """What the tables show about the quality of a run."""
 
     headline: headline.Headline
     training: float | None
-    """The headline's figure in the last epoch, as it was trained; None where the history has none."""
+    """The same figure on the training split in the last epoch; None where the history has none."""
     ece: tuple[float, float] | None
-    """Calibration error, raw and calibrated; None where the task has none."""
+    """Expected calibration error, raw and calibrated; None where the task has none."""
 
 
-def figures(run):
-    """Returns the Figures of a row of results.json; one of before headlines is a classifier's."""
+def figures(run: dict[str, Any]) -> Figures:
+    """Returns the figures of a run in results.json. A run without a headline is an older classifier's."""
     if "headline" in run:
         shown, training = headline.of(run), run["training"]
     else:
@@ -43,12 +44,17 @@ def figures(run):
     return Figures(shown, training, ece)
 
 
-def file(name):
+def file(name: str) -> Path:
+    """Returns the path of a recipe's results.json."""
     return registry.recipes_folder() / name / "results.json"
 
 
-def read(name):
-    """Returns the runs in a recipe's results.json, or an empty list."""
+def read(name: str) -> list[dict[str, Any]]:
+    """Returns the runs in a recipe's results.json, or an empty list where there is no such file.
+
+    Raises:
+        RecipeError: The file is damaged.
+    """
     path = file(name)
     if not path.exists():
         return []
@@ -58,12 +64,11 @@ def read(name):
     return runs
 
 
-def record(name, directory):
+def record(name: str, directory: Path | str) -> None:
     """Adds a finished run to the recipe's results.json.
 
-    It replaces the one of its preset and seed on the same kind of device (a GPU's times are no
-    processor's), and those of the preset as it was before: some of their seeds would be a poor sample.
-    So do those that were judged by another figure. Other rows stay as they are.
+    Of the runs of its preset on the same kind of device it replaces three kinds: one with its seed,
+    those trained before the preset changed, and those judged by another figure. Other runs stay.
 
     Args:
         name: Name of the recipe.
@@ -122,7 +127,7 @@ def record(name, directory):
         differs = changed(old["config"], run["config"], defaults)
         return old["seed"] == run["seed"] or differs or other
 
-    # Another process may record a run at the same moment.
+    # Another process may record a run at the same time.
     with locked(file(name).parent):
         runs = sorted([*(old for old in read(name) if not replaced(old)), run], key=key)
         write_json_atomic(file(name), {"recipe": name, "runs": runs})
@@ -140,27 +145,33 @@ def _last(path, column):
     return value if math.isfinite(value) else None
 
 
-def defaults_of(name):
-    """Returns the fields of a recipe's default Config, a dict."""
+def defaults_of(name: str) -> dict[str, Any]:
+    """Returns the fields of a recipe's default Config and their values."""
     return configuration.to_dict(registry.load(name).Config())
 
 
-def changed(config, now, defaults):
-    """Returns whether a run's hyperparameters are others than those now, whatever the seed.
+def changed(config: dict[str, Any], now: dict[str, Any], defaults: dict[str, Any]) -> bool:
+    """Returns whether two configurations differ in a field other than the seed.
 
-    A field that either does not know yet has its default there, which keeps what was done before.
+    A field that one of them lacks has its default there: a new field keeps the old behaviour.
+
+    Args:
+        config: Fields of a recorded run.
+        now: Fields of the preset as it is now.
+        defaults: As `defaults_of` returns them.
     """
     config, now = defaults | config, defaults | now
     return any(now.get(key) != value for key, value in config.items() if key != "seed")
 
 
-def by_row(name):
-    """Returns what the rows of a recipe's table hold: (preset, earlier, device) -> runs.
+def by_row(name: str) -> dict[tuple[str, bool, str], list[dict[str, Any]]]:
+    """Returns the runs of each row of a recipe's table, by (preset, earlier, device).
 
-    In the order of the recipe's PRESETS. `earlier` says that the preset has changed since the run; those
-    come after the others. The device is "" for the processor, which comes first.
+    The rows are in the order of the recipe's PRESETS. `earlier` is true where the preset has changed
+    since the run; such rows come after the others. The device is "" for the CPU, which comes first.
     """
-    presets, defaults, groups = registry.load(name).PRESETS, defaults_of(name), {}
+    presets, defaults = registry.load(name).PRESETS, defaults_of(name)
+    groups: dict[tuple[str, bool, str], list[dict[str, Any]]] = {}
     for run in read(name):
         preset = run["preset"]
         earlier = preset not in presets or changed(

@@ -1,8 +1,9 @@
-"""`recipes train NAME --seeds N`: the same training with N seeds, each a run of its own."""
+"""`recipes train NAME --seeds N`: the same training with N seeds, each in a run of its own."""
 
 import dataclasses
 import shlex
 import sys
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from common.basics import child
@@ -12,6 +13,7 @@ from common.basics.flags import flag
 from common.runs import headline
 from common.runs.bounds import PositiveInt, check_bounds
 from common.runs.run import Options, Run, read_metrics
+from common.runs.types import Config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,30 +21,32 @@ class TrainOptions(Options):
     """How and where a training takes place, and how often."""
 
     seeds: PositiveInt = 1
-    """Seeds to train with, from --seed on: each a run in a folder of its own (with --run-dir, in it).
-    The same command goes on where it stopped; mean and deviation at the end."""
+    """Number of seeds to train with, from --seed on. Each has a run folder of its own, inside --run-dir
+    if that is given. Mean and deviation come at the end. If it stops, the same command continues."""
 
     def __post_init__(self):
         check_bounds(self)
 
 
-def train(name, config, options, preset, words):
-    """Trains seeds one after another, each in a process of its own, and prints mean and deviation.
+def train(
+    name: str, config: Config, options: TrainOptions, preset: str, words: Sequence[str]
+) -> int:
+    """Trains with one seed after another, each in its own process, and prints mean and deviation.
 
     Args:
         name: Name of the recipe.
-        config: Config of the first seed.
-        options: TrainOptions.
-        preset: Name of the preset, for the folders.
-        words: The words of the command after the recipe's name; they are passed on.
+        config: With the first seed.
+        options: How and where to train, and with how many seeds.
+        preset: Name of the preset, for the names of folders.
+        words: Command-line words after the recipe's name; they are passed on to each process.
 
     Returns:
-        The exit code.
+        The exit code: 0, or 130 where it was interrupted.
 
     Raises:
         RecipeError: A training failed.
     """
-    # All of them at once: a seed that is too large is answered before anything is trained.
+    # All Configs are made first, so that a seed that is too large is refused before any training.
     configs = [dataclasses.replace(config, seed=config.seed + i) for i in range(options.seeds)]
     runs = [Run(name, each, _options(options, each.seed), preset) for each in configs]
     passed_on = without(words, ("seed", "seeds", "run_dir"))
@@ -75,18 +79,18 @@ def _options(options, seed):
     return dataclasses.replace(options, run_dir=Path(options.run_dir) / f"seed{seed}")
 
 
-def holds_result(run):
-    """Returns whether the folder of a Run holds what it would come to, so that it need not be trained.
+def holds_result(run: Run) -> bool:
+    """Returns whether a run is finished with the same configuration, so that it need not be trained.
 
-    A folder that holds another run is the training's to refuse.
+    Where the folder holds another run, the training itself refuses it.
     """
     if run.options.overwrite or not run.finished:
         return False
     return not run.changes(read_json(run.path("config.json"), "run configuration"))
 
 
-def without(words, fields):
-    """Returns command-line words without the flags of some fields and their values."""
+def without(words: Iterable[str], fields: Collection[str]) -> list[str]:
+    """Returns command-line words without the flags of the given fields and their values."""
     flags = {flag(field) for field in fields}
     kept, skip = [], False
     for word in words:
@@ -100,8 +104,12 @@ def without(words, fields):
     return kept
 
 
-def summary(directories):
-    """Returns what runs came to: mean and sample deviation, and how to compare them."""
+def summary(directories: Sequence[Path]) -> str:
+    """Returns text for finished runs: mean and sample deviation, and the command that compares them.
+
+    Args:
+        directories: Run folders, one or more.
+    """
     found = [headline.of(read_metrics(directory)) for directory in directories]
     test = [each.value for each in found]
     validation = [each.validation for each in found if each.validation is not None]

@@ -1,12 +1,13 @@
-"""A study: a question, the arms that answer it, and the trainings that it takes.
+"""A study: a question, the arms that are compared to answer it, and the trainings it needs.
 
-`recipes/<name>/studies.py` holds `STUDIES`, a dict of names and Study objects. Nothing here imports NumPy
-or Keras: a mistake in a study is told before anything is trained.
+`recipes/<name>/studies.py` holds `STUDIES`, a dict from names to Study objects. Nothing here imports
+NumPy or Keras, so that a mistake in a study is reported at once.
 """
 
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.files import read_json
@@ -15,19 +16,21 @@ from common.runs import config as configuration
 from common.runs import registry
 from common.runs.bounds import PositiveInt, check_bounds
 from common.runs.run import Options, Run
+from common.runs.types import Config
 
 SIZE = "train_examples"
 """The Config field that `sizes` sets."""
-# Arms and studies name folders and files.
+# Names of arms and studies become names of folders and files.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What is compared with what, and how often it is trained.
+    """What is compared with what, and how often each arm is trained.
 
     Raises:
-        UsageError: A name cannot be a folder's, there are too few arms, or the reference is none of them.
+        UsageError: A name cannot name a folder, there are fewer than two arms, or the reference is none
+            of them.
     """
 
     question: str
@@ -35,15 +38,15 @@ class Study:
     base: str
     """Name of the preset that all arms start from."""
     arms: dict
-    """Name of an arm -> the fields that it sets. The first one is the reference."""
+    """The Config fields that each arm sets, by the name of the arm. The first arm is the reference."""
     sizes: tuple[PositiveInt, ...] | None = None
-    """Numbers of training examples; every arm is trained with each. None: with all there are."""
+    """Numbers of training examples; every arm is trained with each. None: with all examples."""
     seeds: PositiveInt = 3
     """Trainings of each arm, with seeds 0 to n - 1."""
     settings: dict = dataclasses.field(default_factory=dict)
-    """Fields that all arms set."""
+    """Config fields that all arms set."""
     reference: str | None = None
-    """The arm that the others are compared with, where it is not the first."""
+    """The arm that the others are compared with. None: the first."""
 
     def __post_init__(self):
         check_bounds(self)
@@ -52,7 +55,8 @@ class Study:
         for arm in self.arms:
             if not _NAME.fullmatch(arm):
                 raise UsageError(
-                    f"an arm names a folder: letters, digits, '.', '_', '+' and '-', got '{arm}'"
+                    "the name of an arm becomes that of a folder: use letters, digits, '.', '_', '+' "
+                    f"and '-', got '{arm}'"
                 )
         if self.reference is not None and self.reference not in self.arms:
             raise UsageError(
@@ -65,14 +69,14 @@ class Study:
 class StudyOptions:
     """Trains the arms of a study with the same seeds and tells how they differ.
 
-    Each training is a process of its own in runs/NAME/studies/STUDY/. Finished ones are reused and an
-    interrupted one goes on: the same command again.
+    Each training runs in its own process, in runs/NAME/studies/STUDY/. Given again, the same command
+    reuses finished trainings and continues an interrupted one.
     """
 
     seeds: PositiveInt | None = None
     """Trainings of each arm, with seeds 0 to n - 1 (default: as the study says)."""
     workers: PositiveInt = 1
-    """Trainings at a time, each with its share of the cores; with several, their words go to logs."""
+    """Trainings at a time, which share the cores; with more than one, their output goes to log files."""
     arms: str | None = None
     """Only these arms, separated by commas (default: all)."""
     epochs: PositiveInt | None = None
@@ -85,7 +89,7 @@ class StudyOptions:
     runs_dir: Path = Path("runs")
     """Where the runs are kept."""
     record: bool = False
-    """Write the answer into studies.json, the picture and the README of the recipe: real data only."""
+    """Write the answer into the recipe's studies.json, README and picture; real data only."""
     debug: bool = False
     """Show tracebacks of errors."""
 
@@ -110,27 +114,28 @@ class Planned:
     """Names of the fields that the study or the command line sets: they are not fitted to the data."""
 
     @property
-    def label(self):
-        """E.g. "plain-20, 500 examples, seed 2"."""
+    def label(self) -> str:
+        """A name for messages, e.g. "plain-20, 500 examples, seed 2"."""
         size = "" if self.size is None else f", {self.size:,} examples"
         return f"{self.arm}{size}, seed {self.seed}"
 
-    def finished(self):
-        """Returns whether the folder holds the result of this training: same configuration and data."""
+    def finished(self) -> bool:
+        """Returns whether the folder holds a finished run with this configuration and data."""
         return self.run.finished and not self._other()
 
-    def stale(self):
-        """Returns whether the folder holds another training: the study has changed since."""
+    def stale(self) -> bool:
+        """Returns whether the folder holds a run of another configuration: the study has changed."""
         return self.run.path("config.json").exists() and bool(self._other())
 
     def _other(self):
         return self.run.changes(read_json(self.run.path("config.json"), "run configuration"))
 
 
-def of_recipe(name):
-    """Returns the studies of a recipe, a dict; empty where it has none.
+def of_recipe(name: str) -> dict[str, Study]:
+    """Returns the studies of a recipe by their names; empty where it has none.
 
     Raises:
+        UsageError: There is no such recipe.
         RecipeError: Its studies.py has no STUDIES.
     """
     if not (registry.recipes_folder() / registry.check(name) / "studies.py").is_file():
@@ -138,15 +143,19 @@ def of_recipe(name):
     module = registry.load_part(name, "studies")
     studies = getattr(module, "STUDIES", None)
     if not isinstance(studies, dict):
-        raise RecipeError(f"recipes/{name}/studies.py lacks STUDIES, a dict of name and Study")
+        raise RecipeError(f"recipes/{name}/studies.py lacks STUDIES, a dict from names to Study")
     return studies
 
 
-def find(name, study):
-    """Returns the Study of that name.
+def find(name: str, study: str) -> Study:
+    """Returns a study of a recipe.
+
+    Args:
+        name: Name of the recipe.
+        study: Name of the study.
 
     Raises:
-        UsageError: There is none; the message lists those that exist.
+        UsageError: There is none of that name; the message lists those that exist.
     """
     studies = of_recipe(name)
     if study not in studies:
@@ -155,14 +164,14 @@ def find(name, study):
     return studies[study]
 
 
-def arm_config(name, study, arm, **more):
+def arm_config(name: str, study: Study, arm: str, **more: Any) -> Config:
     """Returns the Config of an arm.
 
     Args:
         name: Name of the recipe.
-        study: Study.
+        study: It has the arm.
         arm: Name of the arm.
-        **more: Fields that count more than the arm's.
+        **more: Config fields that take precedence over those of the arm.
 
     Raises:
         UsageError: The preset or a field is unknown, or a value is refused; the arm is named.
@@ -176,11 +185,15 @@ def arm_config(name, study, arm, **more):
         raise UsageError(f"arm '{arm}' of the study \"{study.question}\": {error}") from error
 
 
-def chosen_arms(study, words):
-    """Returns the names of the arms in `words`, separated by commas, in the study's order; all for None.
+def chosen_arms(study: Study, words: str | None) -> list[str]:
+    """Returns the names of the arms to train, in the order of the study.
+
+    Args:
+        study: It has the arms.
+        words: Names of arms, separated by commas. None: all arms.
 
     Raises:
-        UsageError: One is unknown, or there are fewer than two.
+        UsageError: An arm is unknown, or there are fewer than two.
     """
     if words is None:
         return list(study.arms)
@@ -195,11 +208,16 @@ def chosen_arms(study, words):
     return [arm for arm in study.arms if arm in asked]
 
 
-def folder(name, title, options):
+def folder(name: str, title: str, options: StudyOptions) -> Path:
     """Returns the folder of a study's runs.
 
-    Other data or epochs than the study's own have another one: a short try on sample data is no reason to
-    train hours again.
+    With other data or epochs than the study's own it is another folder, so that a short try on sample
+    data leaves the real runs alone.
+
+    Args:
+        name: Name of the recipe.
+        title: Name of the study.
+        options: They say which data and epochs.
     """
     suffix = ""
     if options.data == "sample":
@@ -212,22 +230,25 @@ def folder(name, title, options):
     return options.runs_dir / name / "studies" / f"{title}{suffix}"
 
 
-def plan(name, title, study, options):
-    """Returns the trainings of a study, Planned, in their order: seeds outermost.
+def plan(name: str, title: str, study: Study, options: StudyOptions) -> list[Planned]:
+    """Returns the trainings of a study in order: all arms with the first seed, then with the next.
 
-    A study that is stopped early has the same seeds of all arms.
+    So a study that is stopped early has trained all arms with the same seeds.
 
     Args:
         name: Name of the recipe.
         title: Name of the study.
-        study: Study.
-        options: StudyOptions.
+        study: What is compared.
+        options: They say how often, on which data and where.
 
     Raises:
-        UsageError: An arm has an unknown field or a bad value.
+        UsageError: An arm has an unknown field or a bad value, or the title cannot name a folder.
     """
     if not _NAME.fullmatch(title):
-        raise UsageError(f"a study names a folder: letters, digits, '.', '_', '+', '-': '{title}'")
+        raise UsageError(
+            "the name of a study becomes that of a folder: use letters, digits, '.', '_', '+' and "
+            f"'-', got '{title}'"
+        )
     directory, planned = folder(name, title, options), []
     arms = chosen_arms(study, options.arms)
     for seed in range(options.seeds or study.seeds):

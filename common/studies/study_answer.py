@@ -1,6 +1,9 @@
-"""What a study found: differences paired by seed, their intervals, and the sentence that tells them."""
+"""What a study found: differences paired by seed, their intervals, and the answer in words."""
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json
@@ -8,16 +11,20 @@ from common.runs import config as configuration
 from common.runs import headline
 from common.runs.run import read_metrics
 from common.studies import differences
-from common.studies.study import SIZE
+from common.studies.study import SIZE, Planned, Study
+
+Found = dict[str, Any]
+"""What study.json holds, as `answer` returns it."""
 
 
-def holm(values):
+def holm(values: Sequence[float | None]) -> list[float | None]:
     """Returns p-values corrected for their number by Holm's step-down method, in the order given.
 
     Args:
-        values: p-values, `(n,)`. None is a comparison that tells none: it counts, and stays None.
+        values: p-values. None is a comparison without a test: it counts in the number, and stays None.
     """
-    corrected, largest = [None] * len(values), 0.0
+    corrected: list[float | None] = [None] * len(values)
+    largest = 0.0
     known = sorted((p, index) for index, p in enumerate(values) if p is not None)
     for rank, (p, index) in enumerate(known):
         largest = max(largest, min(1.0, (len(values) - rank) * p))
@@ -25,25 +32,29 @@ def holm(values):
     return corrected
 
 
-def answer(planned, title, study, command):
-    """Returns what study.json holds, of trainings that are all finished.
+def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -> Found:
+    """Returns what study.json holds.
 
     Args:
-        planned: List of `common.studies.study.Planned`.
+        planned: One training or more, all finished.
         title: Name of the study.
-        study: Study.
-        command: The command line that makes it again.
+        study: What is compared.
+        command: The command line that repeats the study.
 
     Raises:
         RecipeError: Trainings that are compared were on different data.
     """
-    runs, machines, commits, prints, first = [], {}, {}, {}, None
+    runs: list[dict[str, Any]] = []
+    # Dicts without values: sets that keep the order.
+    machines: dict[str, None] = {}
+    commits: dict[str, None] = {}
+    prints: dict[int | None, tuple[str, Path]] = {}
+    first = read_metrics(planned[0].run.directory)
     for one in planned:
         directory = one.run.directory
         metrics = read_metrics(directory)
         environment = read_json(directory / "environment.json", "environment")
         timing = read_json(directory / "timing.json", "timing")
-        first = first or metrics
         print_ = metrics["data"]["fingerprint"]
         other = prints.setdefault(one.size, (print_, directory))
         if other[0] != print_:
@@ -101,26 +112,27 @@ def _machine(environment):
     )
 
 
-def sizes(found):
-    """Returns the sizes of a study, `(None,)` where it has none."""
+def sizes(found: Found) -> list[int | None]:
+    """Returns the numbers of training examples of a study, `[None]` where all examples are used."""
     return list(dict.fromkeys(run["size"] for run in found["runs"]))
 
 
-def values(found, arm, size):
-    """Returns the headlines of an arm's trainings, in the order of their seeds."""
+def values(found: Found, arm: str, size: int | None) -> list[float]:
+    """Returns the test figures of an arm at one size, in the order of their seeds."""
     runs = [run for run in found["runs"] if (run["arm"], run["size"]) == (arm, size)]
     return [run["value"] for run in sorted(runs, key=lambda run: run["seed"])]
 
 
-def figure_of(found):
-    """Returns the Headline of a study, without values."""
+def figure_of(found: Found) -> headline.Headline:
+    """Returns the figure that a study judges by, without values."""
     return headline.Headline(**found["headline"])
 
 
-def compare(found):
-    """Returns a dict for each arm and size but the reference: how it differs from that.
+def compare(found: Found) -> list[dict[str, Any]]:
+    """Returns for each size and each other arm how it differs from the reference.
 
-    The p-values are corrected for the number of all of them; the intervals are not.
+    The verdicts follow from p-values that are corrected for the number of all comparisons. The
+    intervals are not corrected.
     """
     figure, reference = figure_of(found), found["reference"]
     others = [arm for arm in found["arms"] if arm != reference]
@@ -144,31 +156,32 @@ def compare(found):
     ]
 
 
-def change(figure, value):
-    """Returns a difference of headlines with its sign and without unit, e.g. "+1.20"."""
+def change(figure: headline.Headline, value: float) -> str:
+    """Returns a difference between two values of a figure, signed and without unit, e.g. "+1.20"."""
     return f"{100 * value:+.2f}" if figure.unit == "%" else f"{value:+.3g}"
 
 
-def interval(figure, row):
-    """Returns e.g. "+0.40 to +2.00", a dash where there is none."""
+def interval(figure: headline.Headline, row: dict[str, Any]) -> str:
+    """Returns the interval of a row of `compare`, e.g. "+0.40 to +2.00"; "-" where there is none."""
     ends = row["interval"]
     return "-" if ends is None else " to ".join(change(figure, end) for end in ends)
 
 
-def finding(found, size, intervals=True):
-    """Returns what a study found at one size, the arms in groups by their verdict.
+def finding(found: Found, size: int | None, intervals: bool = True) -> str:
+    """Returns what a study found at one size, a sentence in which the arms are grouped by verdict.
 
     Args:
         found: As `answer` returns it.
         size: One of `sizes(found)`.
-        intervals: Whether to give them.
+        intervals: Whether to give the intervals.
     """
-    figure, groups = figure_of(found), {}
+    figure = figure_of(found)
+    groups: dict[str, list[str]] = {}
     order = (differences.BETTER, differences.WORSE, differences.NONE_SHOWN)
     rows = [row for row in found["comparisons"] if row["size"] == size]
     rows.sort(key=lambda row: order.index(row["verdict"]))
     for row in rows:
-        # Said once: the others are in the same unit.
+        # Only the first difference has its unit: the others are in the same.
         unit = figure.difference_unit if row is rows[0] else ""
         text = f"{row['arm']} {change(figure, row['difference'])}{unit}"
         if intervals and row["interval"]:
@@ -190,8 +203,8 @@ def finding(found, size, intervals=True):
     return f"{text[0].upper()}{text[1:]}."
 
 
-def sentences(found):
-    """Returns the answer to the question of a study, one sentence for each size, and what it rests on."""
+def sentences(found: Found) -> str:
+    """Returns the answer to a study's question: a sentence for each size, then the number of seeds."""
     count, number = seeds(found), len(found["comparisons"])
     rests = f"{count} seeds, paired" if count > 1 else "one seed of each: no interval"
     if count > 1 and number > 1:
@@ -199,6 +212,6 @@ def sentences(found):
     return " ".join([*(finding(found, size) for size in sizes(found)), f"({rests}.)"])
 
 
-def seeds(found):
+def seeds(found: Found) -> int:
     """Returns the number of seeds that every arm was trained with."""
     return len({run["seed"] for run in found["runs"]})

@@ -1,6 +1,7 @@
-"""The picture of a study: every seed a dot, means with their intervals, the finding as its title."""
+"""The picture of a study: a dot for every seed, means with intervals, and the finding as its title."""
 
 import statistics
+from collections.abc import Sequence
 
 from common.report.drawing import (
     ALERT,
@@ -15,6 +16,7 @@ from common.report.drawing import (
 )
 from common.studies import differences
 from common.studies.study_answer import (
+    Found,
     change,
     figure_of,
     finding,
@@ -24,7 +26,7 @@ from common.studies.study_answer import (
     values,
 )
 
-# Told apart in grey: lightness, dashes and marks differ.
+# Lightness, dashes and marks differ, so that the arms can be told apart in grey as well.
 STYLES = (
     (STRONG, "-", "o"),
     ("#d98200", "-", "s"),
@@ -36,23 +38,19 @@ STYLES = (
     (MUTED, "-", "*"),
 )
 SPREAD = 0.02
-"""How far apart the lines of arms stand at one size, in powers of ten."""
+"""Distance between the dots of neighbouring arms at one size, in powers of ten."""
 
 
-def draw(found):
-    """Returns the picture of a study, PNG bytes.
-
-    Args:
-        found: As `common.studies.study_answer.answer` returns it.
-    """
+def draw(found: Found) -> bytes:
+    """Returns the picture of a study, PNG bytes."""
     return _by_arm(found) if sizes(found) == [None] else _by_size(found)
 
 
-def mean_interval(held):
-    """Returns the mean of values and the ends of its 95 % interval (Student's t); of one value only it.
+def mean_interval(held: Sequence[float]) -> tuple[float, float, float]:
+    """Returns the mean of values and the ends of its 95 % interval (Student's t).
 
     Args:
-        held: Values, `(n,)`.
+        held: One value or more. A single value is the mean and both ends.
     """
     mean = statistics.fmean(held)
     if len(held) < 2:
@@ -70,7 +68,7 @@ def _axis(figure):
 
 
 def _by_arm(found):
-    """Draws a row for each arm; what it differs by stands at the end of the row."""
+    """Draws a row for each arm, with its difference from the reference at the end."""
     figure, arms = figure_of(found), list(found["arms"])
     rows = {row["arm"]: row for row in found["comparisons"]}
     title = finding(found, None, intervals=False)
@@ -84,7 +82,7 @@ def _by_arm(found):
         colour = {differences.BETTER: STRONG, differences.WORSE: ALERT}.get(verdict, INK)
         if len(held) > 1:
             axes.plot([low, high], [place, place], color=colour, linewidth=1.6, zorder=2)
-        # Above the line, so that neither hides the other.
+        # The dots stand above the line, so that neither hides the other.
         axes.scatter(held, [place - 0.2] * len(held), s=14, color=WEAK, zorder=2)
         axes.scatter([mean], [place], s=34, color=colour, zorder=3)
         text = "reference" if verdict is None else _row_text(figure, rows[arm])
@@ -138,7 +136,7 @@ def _by_size(found):
     arms = list(found["arms"])
     for index, arm in enumerate(arms):
         colour, dashes, mark = STYLES[index % len(STYLES)]
-        # Side by side: dots and bands of arms that are alike would cover each other.
+        # The arms stand side by side, so that dots of similar arms do not cover each other.
         aside = 10 ** (SPREAD * (index - (len(arms) - 1) / 2))
         places = [count * aside for count in counts]
         means, lows, highs = [], [], []
@@ -163,7 +161,7 @@ def _by_size(found):
 
 
 def _title(found):
-    """Returns the finding in a sentence for each arm: at which sizes it differs."""
+    """Returns the finding: for each arm the sizes at which it differs from the reference."""
     parts = []
     for arm in found["arms"]:
         if arm == found["reference"]:
@@ -182,7 +180,7 @@ def _title(found):
 
 
 def _explain(picture, found, text):
-    """Writes below the axes how the picture is read and what it rests on."""
+    """Writes below the axes what the dots and lines mean, the number of seeds and the data."""
     count = seeds(found)
     words = f"{text}; {count} seed{'s' * (count > 1)}, {found['data']['label']}"
     picture.supxlabel(short(words, 140), x=0.01, ha="left", fontsize=7.5, color=MUTED)

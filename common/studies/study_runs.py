@@ -1,8 +1,10 @@
-"""The trainings of a study: each a process of its own, several at a time where that is asked for."""
+"""Runs the trainings of a study, each in its own process, and several at a time if asked to."""
 
 import os
 import statistics
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
 
 from common.basics import child
 from common.basics.errors import RecipeError
@@ -12,20 +14,21 @@ from common.basics.processor import cpu_count
 from common.runs import config as configuration
 from common.runs import registry
 from common.runs.run import needs_fit
+from common.studies.study import Planned
 
 GLANCE = 0.1
 """Seconds between two looks at the trainings."""
 
 
-def fit_to_data(planned):
+def fit_to_data(planned: Sequence[Planned]) -> None:
     """Fits the preset to the user's own data or to a subset, as `recipes train` does for one run.
 
     What the study sets itself stays. The data are read once for each way of cutting them.
 
     Args:
-        planned: List of `common.studies.study.Planned`; the Configs of their runs are changed.
+        planned: All trainings of the study; the Configs of their runs are changed.
     """
-    examples = {}
+    examples: dict[tuple[int, float], int] = {}
     for one in planned:
         module, run = registry.load(one.run.recipe), one.run
         if needs_fit(module, run.config, run.source):
@@ -36,18 +39,21 @@ def fit_to_data(planned):
             run.config = run.asked = module.fit_to(run.config, examples[cut], one.given)
 
 
-def train(planned, workers=1):
-    """Trains what is not finished yet, and says what it does and how long it will take.
+def train(planned: Sequence[Planned], workers: int = 1) -> None:
+    """Trains what is not finished yet, and prints what it does and about how long it will take.
 
     Args:
-        planned: List of `common.studies.study.Planned`.
-        workers: Trainings at a time.
+        planned: All trainings of the study.
+        workers: Trainings at a time, 1 or more.
 
     Raises:
-        RecipeError: A training failed; the others that run are ended, and go on when asked again.
-        KeyboardInterrupt: It or one of the trainings was interrupted.
+        RecipeError: A training failed. The others are ended; the same command continues them.
+        KeyboardInterrupt: This process or one of the trainings was interrupted.
     """
-    waiting, running, seconds = list(enumerate(planned, 1)), {}, {}
+    waiting = list(enumerate(planned, 1))
+    # By number: what is trained, its process, and when that was started.
+    running: dict[int, tuple[Planned, subprocess.Popen, float]] = {}
+    seconds: dict[tuple[str, int | None], list[float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -100,7 +106,7 @@ def _log(one):
 
 
 def _check(one, process, workers):
-    """Raises what a process that has ended calls for."""
+    """Raises an error where a process that has ended failed or was interrupted."""
     if process.returncode == 130:
         raise KeyboardInterrupt
     if process.returncode == 0:
@@ -112,23 +118,26 @@ def _check(one, process, workers):
         why = f"{said} (log: {_log(one)})"
     raise RecipeError(
         f"the training {one.label} failed with exit code {process.returncode}: {why}. "
-        "The same command goes on from there; --arms leaves an arm out"
+        "The same command goes on from there; --arms can leave this arm out"
     )
 
 
 def _note(seconds, one, elapsed):
-    """Notes how long a training took: all its epochs, or the process where that is longer."""
+    """Notes how long a training took: the time in timing.json, or that of the process if longer."""
     timing = read_json(one.run.path("timing.json"), "timing")
     took = max(float(timing.get("train_wall_seconds") or 0), elapsed)
     seconds.setdefault((one.arm, one.size), []).append(took)
 
 
-def remaining(left, seconds, workers):
-    """Returns the seconds that trainings will take, None where none has been done.
+def remaining(
+    left: Sequence[Planned], seconds: Mapping[tuple[str, int | None], Sequence[float]], workers: int
+) -> float | None:
+    """Returns about how many seconds the trainings that are left will take; None if it is not known.
 
     Args:
-        left: List of Planned.
-        seconds: (arm, size) -> seconds of the trainings done; those of all stand in for one without.
+        left: One training or more.
+        seconds: Of the trainings done, by arm and size. For an arm and size of which none is done,
+            the mean of all is taken.
         workers: Trainings at a time.
     """
     if not seconds:

@@ -1,16 +1,20 @@
 """Bayesian search: a Gaussian process and the expected improvement, over points not tried yet.
 
-KerasTuner's takes an infinite score for a perfect one, repeats points, puts categories in an order
-they do not have, is random for the first 3 x dimensions trials, and needs 2 seconds for a suggestion.
+KerasTuner has a Bayesian search, too, with several faults. It takes an infinite score for a perfect one,
+repeats points, and gives categories an order. Its first 3 x dimensions trials are random, and each
+suggestion takes 2 seconds.
 """
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
+from common.tuning.ranges import Point
+from common.tuning.store import Trial
 
 CANDIDATES = 1000
 NEIGHBOURS = 40
@@ -20,8 +24,8 @@ class BayesianOracle(SweepOracle):
     """Expected improvement of a Gaussian process (Matern 5/2, a length scale per hyperparameter).
 
     Args:
-        initial_trials: Random trials first; by default two for each hyperparameter, at most 10. How
-            long the search is to be does not matter, so that a longer one extends a shorter one.
+        initial_trials: Number of random trials at the start (default: two for each hyperparameter, at
+            most 10). It does not depend on the length of the search, so that a search can be extended.
     """
 
     def __init__(self, *args, initial_trials=None, **kwargs):
@@ -29,12 +33,12 @@ class BayesianOracle(SweepOracle):
         self.initial_trials = initial_trials
 
     @property
-    def first_random(self):
+    def first_random(self) -> int:
         if self.initial_trials is None:
             return min(10, 2 * len(self.space.names))
         return self.initial_trials
 
-    def propose(self, number, trials):
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         finished = [trial for trial in trials if trial.finished]
         known = [trial for trial in finished if self.loss(trial) < math.inf]
         if number < self.first_random or len(known) < 2:
@@ -43,7 +47,8 @@ class BayesianOracle(SweepOracle):
         points = [trial.values for trial in finished]
         losses = np.array([min(self.loss(trial), worst) for trial in finished])
         model = _fit(np.array([self.space.vector(point) for point in points]), losses)
-        # A trial that still runs is taken to end as the model thinks: nobody tries the same twice.
+        # The model's prediction stands in for the score of a trial that still runs, so that parallel
+        # workers try different points.
         running = [trial.values for trial in trials if not trial.finished]
         if running:
             vectors = np.array([self.space.vector(point) for point in running])
@@ -79,9 +84,9 @@ def _fit(vectors, losses):
         np.ones(vectors.shape[1]), (5e-2, 2e1), nu=2.5
     ) + WhiteKernel(1e-2, (1e-6, 1.0))
     model = GaussianProcessRegressor(kernel, normalize_y=True)
-    # Matrices this small are slower on several threads, which wait for each other.
+    # Such small matrices are slower on several threads.
     with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():
-        # A length scale at its bound says that a hyperparameter does not matter: no reason to warn.
+        # A length scale reaches its bound where a hyperparameter does not matter. That is normal.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(vectors, losses)
 

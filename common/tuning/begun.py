@@ -1,28 +1,29 @@
-"""What a search was begun with: environment.json of its folder, and data that must stay the same."""
+"""What a search began with: environment.json of its folder, and the data, which must stay the same."""
 
 from pathlib import Path
 
 from common.basics.errors import UsageError
 from common.basics.files import read_json, write_json_atomic
+from common.data.types import DataInfo
 
 FILE = "environment.json"
 
 
 class OtherDataError(UsageError):
-    """The data is not that of the search."""
+    """The data differs from that of the search."""
 
 
-def check_data(begun, now, data, where):
-    """Refuses to go on with a search on other data: scores on different data are no contest.
+def check_data(begun: str | None, now: str, data: str, where: Path | str | None) -> None:
+    """Refuses to continue a search on other data: such scores cannot be compared.
 
     Args:
-        begun: Fingerprint of the data that the search was begun with; None: it is not known.
-        now: That of the data that was read now.
-        data: `--data`, for the message.
-        where: The sweep folder or the database.
+        begun: Fingerprint of the data that the search began with; None: not known, all data will do.
+        now: Fingerprint of the data that was read now.
+        data: The value of `--data`, for the message.
+        where: The sweep folder or the database, for the message.
 
     Raises:
-        OtherDataError: They differ.
+        OtherDataError: The fingerprints differ.
     """
     if begun is not None and begun != now:
         raise OtherDataError(
@@ -32,20 +33,20 @@ def check_data(begun, now, data, where):
         )
 
 
-def fingerprint(directory):
-    """Returns the fingerprint in a folder's environment.json, or None where it says nothing."""
+def fingerprint(directory: Path | str) -> str | None:
+    """Returns the fingerprint of the data in a folder's environment.json, or None if there is none."""
     path = Path(directory) / FILE
     data = read_json(path, "environment").get("data") if path.exists() else None
     return (data or {}).get("fingerprint")
 
 
-def record(directory, seed, info):
-    """Writes environment.json the first time; leaves no password in what was written before.
+def record(directory: Path | str, seed: int, info: DataInfo) -> None:
+    """Writes environment.json, unless it is there. Removes a password from an existing one.
 
     Args:
         directory: The sweep folder.
-        seed: Of the search.
-        info: DataInfo of its data.
+        seed: Seed of the search.
+        info: The data of the search.
     """
     from common.runs import environment
 

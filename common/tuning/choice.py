@@ -1,12 +1,26 @@
-"""The methods of a search by name, without importing those that are not used."""
+"""The search methods by name. Only the one that is used is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from common.basics.errors import RecipeError, UsageError, near_match
 
-METHODS = ("grid", "random", "bayesian", "hyperband", "evolution", "tpe")
+if TYPE_CHECKING:
+    from common.tuning.oracle import SweepOracle
 
 
-def check_method(method):
-    """Raises a UsageError where there is no such method, or an extra for it is not installed."""
+Method = Literal["grid", "random", "bayesian", "hyperband", "evolution", "tpe"]
+METHODS: tuple[str, ...] = get_args(Method)
+
+
+def check_method(method: str) -> None:
+    """Checks that a method can be used.
+
+    Raises:
+        UsageError: There is no such method.
+        RecipeError: The method needs a package that is not installed.
+    """
     if method not in METHODS:
         raise UsageError(
             f"unknown method '{method}'{near_match(method, METHODS)} "
@@ -22,21 +36,34 @@ def check_method(method):
             )
 
 
-def make_oracle(method, **options):
-    """Returns the oracle of a method; `options` are those of SweepOracle."""
+def make_oracle(method: str, **options: Any) -> SweepOracle:
+    """Returns the oracle of a method.
+
+    Args:
+        method: One of METHODS.
+        **options: Arguments of SweepOracle.
+
+    Raises:
+        UsageError, RecipeError: As `check_method`.
+    """
     check_method(method)
     if method == "bayesian":
-        from common.tuning.bayesian import BayesianOracle as cls
-    elif method == "hyperband":
-        from common.tuning.hyperband import HyperbandOracle as cls
-    elif method == "tpe":
-        from common.tuning.tpe import TPEOracle as cls
-    else:
-        from common.tuning import methods
+        from common.tuning.bayesian import BayesianOracle
 
-        cls = {
-            "grid": methods.GridOracle,
-            "random": methods.RandomOracle,
-            "evolution": methods.EvolutionOracle,
-        }[method]
-    return cls(**options)
+        return BayesianOracle(**options)
+    if method == "hyperband":
+        from common.tuning.hyperband import HyperbandOracle
+
+        return HyperbandOracle(**options)
+    if method == "tpe":
+        from common.tuning.tpe import TPEOracle
+
+        return TPEOracle(**options)
+    from common.tuning import methods
+
+    simple = {
+        "grid": methods.GridOracle,
+        "random": methods.RandomOracle,
+        "evolution": methods.EvolutionOracle,
+    }
+    return simple[method](**options)

@@ -1,10 +1,12 @@
-"""`recipes sweep NAME`: every method on one budget of epochs, with several seeds, and one page."""
+"""`recipes sweep NAME`: compares search methods on equal budgets of epochs, with several seeds."""
 
 import dataclasses
 import importlib.util
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,30 +17,31 @@ from common.basics.files import (
     write_text_atomic,
 )
 from common.runs.bounds import NonNegativeInt, PositiveInt
+from common.runs.headline import Headline
 from common.tuning import measures
-from common.tuning import sweep as sweeps
-from common.tuning.choice import METHODS, check_method
-from common.tuning.options import SearchOptions, parse
+from common.tuning.choice import METHODS, Method, check_method
+from common.tuning.options import SearchOptions, TuneOptions, parse
 from common.tuning.score import direction, extreme
 from common.tuning.score import shown as score_text
 from common.tuning.store import Store
+from common.tuning.sweep import Sweep
 
 HEADS = ("method", "rank", "median", "range", "test", "trials", "minutes")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(SearchOptions):
-    """What to compare. All other flags change fields of the configuration that all start from."""
+    """What to compare. All other flags change the configuration that all searches start from."""
 
     methods: str = ",".join(METHODS)
-    """Names by comma; tpe is left out where Optuna is not installed."""
+    """Names of methods, separated by commas; tpe is left out where Optuna is not installed."""
     seeds: PositiveInt = 3
-    """Searches of each method, with search seeds 0 to n - 1."""
+    """Number of searches of each method, with search seeds 0 to n - 1."""
     retrain: NonNegativeInt = 1
-    """New seeds to train the winner of each search with; 0: none."""
+    """Number of new seeds to train the winner of each search with; 0: none."""
 
 
-def command(name, words):
+def command(name: str, words: Sequence[str]) -> int:
     """Runs `recipes sweep NAME WORDS...`; returns the exit code."""
     what = f"Compares search methods on {name}, on equal epochs."
     options, base, given = parse(name, words, Options, verb="sweep", description=what)
@@ -58,14 +61,14 @@ def command(name, words):
     for index, (method, seed) in enumerate(planned):
         print(f"\n== Search {index + 1} of {len(planned)}: {method}, seed {seed}", flush=True)
         directory = Path(folder) / f"{method}-seed{seed}"
-        # All searches start from the same configuration: what it is worth is no part of the contest.
-        one = sweeps.Options(
+        # The configuration that all searches start from is not trained: it is not compared here.
+        one = TuneOptions(
             **{**shared, "sweep_dir": directory},
-            method=method,
+            method=cast("Method", method),
             search_seed=seed,
             retrain_start=False,
         )
-        search = sweeps.Sweep(name, one, base, given, budget=True, show_space=index == 0)
+        search = Sweep(name, one, base, given, budget=True, show_space=index == 0)
         code = search.run()
         if code:
             return code
@@ -75,8 +78,17 @@ def command(name, words):
     return 0
 
 
-def write_report(folder, methods, seeds):
-    """Writes contest.json, contest.png and contest.html from finished searches; returns the page."""
+def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path:
+    """Writes contest.json, contest.png and contest.html from finished searches.
+
+    Args:
+        folder: Folder of the comparison, with a sweep folder for each method and seed.
+        methods: Names of the methods.
+        seeds: Number of searches of each method.
+
+    Returns:
+        The path of contest.html.
+    """
     from common.report.rendering import data_uri, render
     from common.tuning import figures
     from common.tuning.definition import Definition
@@ -84,9 +96,10 @@ def write_report(folder, methods, seeds):
     folder = Path(folder)
     definition = Definition.read(folder / f"{methods[0]}-seed0")
     maximise = direction(definition.objective) == "max"
-    budget = definition.trials * definition.trial_epochs
+    budget = definition.budget_epochs
     grid = np.linspace(budget / 50, budget, 50)
-    lines, rows = {}, []
+    lines: dict[str, tuple[np.ndarray, list[np.ndarray]]] = {}
+    rows: list[dict[str, Any]] = []
     for method in methods:
         curves, finals, tests, trials, seconds = [], [], [], [], []
         for seed in range(seeds):
@@ -115,12 +128,12 @@ def write_report(folder, methods, seeds):
     for seed in range(seeds):
         order = sorted((row["scores"][seed] for row in rows), reverse=maximise)
         for row in rows:
-            # Equal scores share the mean of their ranks.
-            places = [i + 1 for i, score in enumerate(order) if score == row["scores"][seed]]
-            row.setdefault("ranks", []).append(statistics.fmean(places))
+            # Methods with equal scores all get the mean of their ranks.
+            ranks = [i + 1 for i, score in enumerate(order) if score == row["scores"][seed]]
+            row.setdefault("ranks", []).append(statistics.fmean(ranks))
     for row in rows:
         row["rank"] = statistics.fmean(row["ranks"])
-    result = {
+    result: dict[str, Any] = {
         "recipe": definition.recipe,
         "objective": definition.objective,
         "headline": measures.named(figure),
@@ -130,8 +143,8 @@ def write_report(folder, methods, seeds):
         "rows": sorted(rows, key=lambda row: row["rank"]),
     }
     write_json_atomic(folder / "contest.json", result)
-    ranks = [row["rank"] for row in result["rows"]]
-    leaders = [row["method"] for row in result["rows"] if row["rank"] == ranks[0]]
+    first = result["rows"][0]["rank"]
+    leaders = [row["method"] for row in result["rows"] if row["rank"] == first]
     verb = "ranks" if len(leaders) == 1 else "tie for"
     picture = figures.race(
         lines,
@@ -155,8 +168,8 @@ def write_report(folder, methods, seeds):
     return folder / "contest.html"
 
 
-def shown(row, figure):
-    """Returns a row of the table as text."""
+def shown(row: dict[str, Any], figure: Headline) -> dict[str, str]:
+    """Returns the cells of a row of the table as text, by the heads of their columns."""
     tests = row["tests"]
     return {
         "method": row["method"],
@@ -169,8 +182,8 @@ def shown(row, figure):
     }
 
 
-def table_text(result):
-    """Returns the table as aligned text."""
+def table_text(result: dict[str, Any]) -> str:
+    """Returns the table of contest.json as aligned text."""
     figure = measures.headline_of(result)
     rows = [dict(zip(HEADS, HEADS, strict=True)), *(shown(row, figure) for row in result["rows"])]
     widths = {head: max(len(row[head]) for row in rows) for head in HEADS}

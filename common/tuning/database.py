@@ -1,30 +1,39 @@
-"""The database of a shared search: attempts at trials, each an Optuna trial, and patience with outages.
+"""The database of a shared search. It holds attempts at trials, each of them an Optuna trial.
 
-Optuna's Study can neither write into a running trial nor send a heartbeat for one outside of
-Study.optimize, which is not used here. So this module, and no other, calls the methods of the storage
-that Study calls itself (optuna.storages.BaseStorage describes them); what begins with an underscore is
-nobody's but Optuna's.
+Where the database cannot be reached, calls are repeated for some time.
+
+Optuna's Study can write into a running trial and send heartbeats only inside Study.optimize, which is not
+used here. So this module, and no other, calls the methods of Optuna's storage that Study calls itself
+(see optuna.storages.BaseStorage). It uses no names that begin with an underscore.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
 from common.basics.files import could_not_write
 from common.basics.passwords import VARIABLE, hide, reveal
 
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, TrialState
+
+
 # A server that is restarted, or moved to another machine, is away for minutes.
 PATIENCE_SECONDS = 300
-# Where it never answered, the address may be wrong.
+# Where a database has never answered, its address may be wrong.
 FIRST_PATIENCE_SECONDS = 2
-# Two that write at the same moment wait for each other; that is nothing to tell.
+# Two processes that write at the same time wait for each other this long, which is not reported.
 QUIET_SECONDS = 2
 MAX_PAUSE_SECONDS = 5
-# What waiting does not mend, in SQLite's words.
+# Errors that do not go away by waiting, in SQLite's words.
 DAMAGE = (
     "is full",
     "disk I/O error",
@@ -34,27 +43,28 @@ DAMAGE = (
     "no such",
 )
 
-_reached = set()
+_reached: set[str] = set()
 
 
 class Database:
-    """The attempts of one study.
+    """The attempts of one study in a database.
 
     Args:
-        url: Its address; where that says `***`, common.basics.passwords knows the password.
+        url: Address of the database. A password written as `***` is known to common.basics.passwords.
         name: Name of the study.
-        interval: Seconds between heartbeats. What sent none for three times as long counts as dead.
+        interval: Seconds between heartbeats. An attempt without one for three times as long counts as
+            dead.
 
     Raises:
         RecipeError: Optuna or a driver is not installed, or the database cannot be reached.
-        UsageError: The address is none.
+        UsageError: `url` is not the address of a database.
     """
 
     def __init__(self, url, name, interval):
         self.url, self.name, self.interval = url, name, interval
         self._failed = None
         self._identifiers = {}
-        # This process has reached it, or the one that started it.
+        # Whether this process, or the one that started it, has reached the database before.
         known = url in _reached or _started_with(url)
         self.patience = PATIENCE_SECONDS if known else FIRST_PATIENCE_SECONDS
         try:
@@ -67,7 +77,7 @@ class Database:
         except StorageError as error:
             if known:
                 raise
-            # It may as well be the address: not that "the same command continues".
+            # The address may be wrong. So this is no StorageError, which advises to repeat the command.
             raise RecipeError(f"the database {url} cannot be used: {_words(error)}") from None
         _reached.add(url)
         self.patience = PATIENCE_SECONDS
@@ -89,13 +99,13 @@ class Database:
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self._storage = optuna.storages.RDBStorage(
                     url,
-                    # A connection that broke while nobody used it is opened again.
+                    # Opens a connection again if it broke while it was not used.
                     engine_kwargs={"pool_pre_ping": True},
                     heartbeat_interval=self.interval,
                     grace_period=3 * self.interval,
                 )
         except (sqlalchemy.exc.ArgumentError, ValueError) as error:
-            # A ValueError quotes what stands in the place of the port, which a password may.
+            # A ValueError quotes the text in place of the port, and that may be a password.
             reason = "" if isinstance(error, ValueError) else f" ({hide(error)})"
             raise UsageError(
                 f"{self.url} is not a database URL{reason}; e.g. sqlite:///sweep.db, or "
@@ -106,12 +116,18 @@ class Database:
         )
         self._study_id = self._storage.get_study_id_from_name(self.name)
 
-    def attempts(self):
+    def attempts(self) -> list[FrozenTrial]:
         """Returns all attempts as Optuna's FrozenTrials, in the order of their creation."""
         return self._patiently(self._study.get_trials, deepcopy=False)
 
-    def create(self, attributes):
-        """Adds a running attempt with user attributes; where an answer is lost, it is there twice."""
+    def create(self, attributes: dict[str, Any]) -> None:
+        """Adds a running attempt.
+
+        Where the answer of the database is lost, the call is repeated and the attempt is there twice.
+
+        Args:
+            attributes: User attributes of the attempt, as JSON can hold them.
+        """
         import optuna
 
         trial = optuna.trial.create_trial(
@@ -120,22 +136,28 @@ class Database:
         identifier = self._patiently(self._storage.create_new_trial, self._study_id, trial)
         self._patiently(self._storage.record_heartbeat, identifier)
 
-    def note(self, number, key, value):
-        """Writes a user attribute of an attempt, unless that has ended."""
+    def note(self, number: int, key: str, value: Any) -> None:
+        """Writes a user attribute of an attempt, unless the attempt has ended."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         with contextlib.suppress(UpdateFinishedTrialError):
             self._patiently(self._storage.set_trial_user_attr, self._id(number), key, value)
 
-    def end(self, number, state, values=None):
-        """Ends an attempt, unless that has ended."""
+    def end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
+        """Ends an attempt, unless it has ended.
+
+        Args:
+            number: Number of the attempt.
+            state: How it ended.
+            values: Its score, if it has one.
+        """
         from optuna.exceptions import UpdateFinishedTrialError
 
         with contextlib.suppress(UpdateFinishedTrialError):
             self._patiently(self._storage.set_trial_state_values, self._id(number), state, values)
 
-    def beat(self, number):
-        """Sends a heartbeat of an attempt; returns whether it did, for the next one to do better."""
+    def beat(self, number: int) -> bool:
+        """Sends a heartbeat of an attempt; returns whether that worked. It is not repeated here."""
         try:
             self._storage.record_heartbeat(self._id(number))
         except Exception:
@@ -143,10 +165,10 @@ class Database:
             return False
         return True
 
-    def fail_stale(self):
-        """Ends the attempts that sent no heartbeat for too long.
+    def fail_stale(self) -> None:
+        """Ends the attempts that have sent no heartbeat for too long.
 
-        After an outage of the database nobody has sent any: they are given the time to.
+        It does nothing soon after an outage of the database, in which no process could send one.
         """
         import optuna
 
@@ -156,17 +178,17 @@ class Database:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._patiently(optuna.storages.fail_stale_trials, self._study)
 
-    def read(self, key):
-        """Returns a user attribute of the study, or None."""
+    def read(self, key: str) -> Any:
+        """Returns a user attribute of the study, or None where there is none."""
         return self._patiently(lambda: self._study.user_attrs).get(key)
 
-    def write(self, key, value):
+    def write(self, key: str, value: Any) -> None:
         """Writes a user attribute of the study."""
         self._patiently(self._study.set_user_attr, key, value)
 
-    def drop(self):
+    def drop(self) -> None:
         """Deletes the study."""
-        with contextlib.suppress(KeyError):  # Done, and the answer was lost.
+        with contextlib.suppress(KeyError):  # It was deleted, and the answer was lost.
             self._patiently(self._storage.delete_study, self._study_id)
 
     def _id(self, number):
@@ -177,14 +199,14 @@ class Database:
         return self._identifiers[number]
 
     def _patiently(self, function, *arguments, **options):
-        """Calls a function of the database, again and again while that is away.
+        """Calls a function of the database, and repeats the call while the database is away.
 
         Raises:
-            StorageError: It was away for too long, or is damaged.
+            StorageError: The database was away for too long, or is damaged.
         """
         import sqlalchemy.exc
 
-        # Two that create the tables at once get errors of all kinds.
+        # Two processes that create the tables at the same time get errors of all kinds.
         opening = function == self._open
         begun, pause, told = time.monotonic(), 0.1, False
         while True:
@@ -217,7 +239,7 @@ class Database:
 
 
 def _started_with(url):
-    """Returns whether the process that started this one has reached a database."""
+    """Returns whether the process that started this one has reached a database: it says so."""
     given = os.environ.get(VARIABLE)
     return given is not None and hide(given, word=True) == url
 
@@ -229,7 +251,7 @@ def _chain(error):
 
 
 def _passes(error):
-    """Returns whether waiting may help: the database is away, busy or locked, not full or damaged."""
+    """Returns whether waiting may help: the database is away, busy or locked, but not damaged."""
     import sqlalchemy.exc
 
     lasting = (
@@ -247,17 +269,17 @@ def _passes(error):
 
 
 def _origin(error):
-    """Returns what the driver of the database raised."""
+    """Returns the error of the database's driver, which is the first in a chain of errors."""
     last = list(_chain(error))[-1]
     return getattr(last, "orig", None) or last
 
 
 def _words(error):
-    """Returns what the driver said, on one line and without a password."""
+    """Returns the driver's error message, on one line and without a password."""
     return hide(" ".join(str(_origin(error)).split()))
 
 
 def _say(text):
-    # A log on a full disk is no reason to stop waiting.
+    # Where the message cannot be written (a log on a full disk), waiting goes on all the same.
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)

@@ -1,7 +1,11 @@
-"""What a sweep is: everything that its result depends on, kept in sweep.json and checked on resume."""
+"""What defines a sweep: all that its result depends on, kept in sweep.json and checked on resume."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
@@ -9,16 +13,21 @@ from common.basics.passwords import keep
 from common.data.source import Reading, Source
 from common.runs import config as configuration
 from common.runs import registry
+from common.runs.types import Config
 from common.tuning.fixed import FixedSpace
 
+if TYPE_CHECKING:
+    from common.tuning.tuner import RecipeTuner
+
+
 FILE = "sweep.json"
-# Random points that a search space is tried at before anything is trained.
+# Number of random points at which a search space is tried before anything is trained.
 POINTS = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A search."""
+    """All that the result of a search depends on, and where its trials are stored."""
 
     recipe: str
     method: str
@@ -26,36 +35,36 @@ class Definition:
     """Config that the search starts from."""
     preset: str
     trials: int | None = None
-    """Trials in all; with hyperband, and for a budget, as many full trainings of epochs."""
+    """Number of trials; where `budget` is set, the budget of epochs as a number of full trainings."""
     budget: bool = False
-    """Whether `trials` counts full trainings of epochs rather than trials."""
+    """Whether `trials` counts full trainings rather than trials."""
     folds: int = 1
     search_seed: int = 0
     objective: str = "val_accuracy"
-    """Column of the history; the default is for files of before there were others."""
+    """Column of history.csv. Old files do not name it: the default is theirs."""
     prune: bool = True
     data: str = "full"
     data_dir: str | None = None
     reading: dict = dataclasses.field(default_factory=dict)
     """How own data is read: Reading.to_dict()."""
     fingerprint: str | None = None
-    """Of the data that was read; None: of a search of before it stood here, in environment.json only."""
+    """Fingerprint of the data. Older searches have None here, and theirs is in environment.json."""
     fixed: dict = dataclasses.field(default_factory=dict)
-    """Hyperparameters that are held, and their values as they were written."""
+    """Hyperparameters that are held at a value, and their values as the user wrote them."""
     space: list = dataclasses.field(default_factory=list)
-    """The hyperparameters, as KerasTuner describes them; it is here to notice when it changes."""
+    """The hyperparameters, as KerasTuner describes them. It is kept to notice that it has changed."""
     workers: int = 1
-    """Processes at a time; they share the cores."""
+    """Number of worker processes; they share the cores."""
     storage: str | None = None
-    """Address of the database that machines share, without its password (common.basics.passwords); None:
+    """Address of a shared database, without its password (common.basics.passwords). None: the trials are
     files in the sweep folder."""
 
     def __post_init__(self):
-        # Whoever was given the address: a file of before passwords were left out may hold one.
+        # Always, wherever the address comes from: an old file may hold a password.
         object.__setattr__(self, "storage", keep(self.storage))
 
     @classmethod
-    def read(cls, directory):
+    def read(cls, directory: Path | str) -> Definition:
         """Reads the definition of a sweep folder.
 
         Raises:
@@ -65,8 +74,16 @@ class Definition:
         return cls.of(read_json(path, "sweep definition"), path)
 
     @classmethod
-    def of(cls, held, where):
-        """Returns the definition that a JSON object is; `where` it stands, for the message."""
+    def of(cls, held: Mapping[str, Any], where: Path | str) -> Definition:
+        """Returns the definition that a JSON object describes.
+
+        Args:
+            held: The object.
+            where: Where it was found, for the message.
+
+        Raises:
+            RecipeError: It is damaged.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         try:
             definition = cls(**{name: value for name, value in held.items() if name in known})
@@ -81,35 +98,48 @@ class Definition:
                 )
         return definition
 
-    def write(self, directory):
-        """Writes it."""
+    def write(self, directory: Path | str) -> None:
+        """Writes sweep.json into a sweep folder."""
         write_json_atomic(Path(directory) / FILE, dataclasses.asdict(self))
 
     @property
-    def config(self):
-        """The base Config."""
+    def config(self) -> Config:
+        """The Config that the search starts from."""
         return configuration.from_dict(registry.load(self.recipe).Config, self.base)
 
     @property
-    def source(self):
-        """The Source of the data."""
+    def source(self) -> Source:
+        """Where the data comes from."""
         data_dir = Path(self.data_dir) if self.data_dir else None
         return Source(self.data, data_dir, Reading.from_dict(self.reading))
 
     @property
-    def trial_epochs(self):
-        """Epochs of a full trial, over its folds."""
+    def trial_epochs(self) -> int:
+        """Epochs of a full trial, summed over its folds."""
         return self.base["epochs"] * self.folds
 
-    def study(self, directory):
-        """Returns the name of the sweep in a database, where other recipes have theirs."""
+    @property
+    def budget_epochs(self) -> int:
+        """Epochs of the whole search, where `budget` is set."""
+        assert self.trials is not None  # A budget is a number of full trainings.
+        return self.trials * self.trial_epochs
+
+    def study(self, directory: Path | str) -> str:
+        """Returns the name of the sweep in a database, which other recipes may share."""
         return f"{self.recipe}-{Path(directory).absolute().name}"
 
-    def check_same(self, held, directory):
-        """Raises a UsageError that names what differs between this and the sweep that is there.
+    def check_same(self, held: Definition, directory: Path | str | None) -> None:
+        """Checks that this is the same search as one that was begun.
 
-        More trials extend it; the number of workers and where the data lies do not change it. What the
-        data holds is another question (common.tuning.begun).
+        The numbers of trials and workers, and the places of data and database, may differ. Whether the
+        data is the same is checked elsewhere (common.tuning.begun).
+
+        Args:
+            held: The search that was begun.
+            directory: Its folder or its database, for the message.
+
+        Raises:
+            UsageError: They differ; the message names what differs.
         """
         free = ("trials", "workers", "data_dir", "storage", "fingerprint")
         old, new = (dataclasses.asdict(each) for each in (held, self))
@@ -132,31 +162,38 @@ class Definition:
 
 
 def _by_name(space):
-    """Returns the entries by name; one that stands under several conditions is a list."""
+    """Returns the entries of a space by name; a name with several conditions has a list of entries."""
     named = {}
     for entry in space:
         named.setdefault(entry["config"]["name"], []).append(entry)
     return {name: found[0] if len(found) == 1 else found for name, found in named.items()}
 
 
-def search_space_of(recipe, fixed=()):
+def search_space_of(recipe: str, fixed: Mapping[str, str] | None = None) -> FixedSpace:
     """Returns the function `search_space(hp, base)` of a recipe's tune.py.
 
     Args:
-        recipe: Its name.
-        fixed: Dict of hyperparameters to the values they are held at, as strings.
+        recipe: Name of the recipe.
+        fixed: Hyperparameters to hold, and their values as the user wrote them. None: nothing is held.
     """
 
     search_space = registry.load_part(recipe, "tune").search_space
-    return FixedSpace(search_space, fixed)
+    return FixedSpace(search_space, fixed or {})
 
 
-def make_tuner(definition, directory, worker="worker"):
-    """Returns the RecipeTuner of a sweep.
+def make_tuner(
+    definition: Definition, directory: Path | str, worker: str = "worker"
+) -> RecipeTuner:
+    """Returns the tuner that runs the trials of a sweep.
+
+    Args:
+        definition: What the sweep is.
+        directory: The sweep folder.
+        worker: Name of this process.
 
     Raises:
-        UsageError: The method does not suit the space, what is fixed is not in it, or it hides a
-            hyperparameter.
+        UsageError: The method does not suit the search space, a hyperparameter to hold is not in the
+            space, or the space declares a hyperparameter only at some points.
     """
     from common.basics import backend
 
@@ -171,7 +208,7 @@ def make_tuner(definition, directory, worker="worker"):
 
     limits = {"max_trials": definition.trials}
     if definition.budget:
-        limits = {"max_epochs": definition.trials * definition.trial_epochs}
+        limits = {"max_epochs": definition.budget_epochs}
     oracle = make_oracle(
         definition.method,
         objective=keras_tuner.Objective(definition.objective, direction(definition.objective)),

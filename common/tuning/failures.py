@@ -1,22 +1,31 @@
-"""What failed trials say, and when a search has no hope because of it."""
+"""Why trials failed, and when a search stops because all of them do."""
+
+from collections.abc import Sequence
 
 from common.basics.errors import RecipeError
-from common.tuning.store import FAILED
+from common.tuning.store import FAILED, Trial
 
-# Where nothing has worked yet and all say the same, the mistake is in the recipe, not in the values;
-# where they say different things, that takes more of them to believe.
+# If so many trials all fail for the same reason, the mistake is in the recipe, not in the values.
 HOPELESS_SAME = 5
+# If so many trials all fail, for whatever reasons, the search stops as well.
 HOPELESS = 20
 
 
-def reason(trial):
-    """Returns the last line of a failed trial's message."""
+def reason(trial: Trial) -> str:
+    """Returns why a trial failed: the last line of its message."""
     lines = (trial.message or "").strip().splitlines()
     return lines[-1] if lines else "no reason is known"
 
 
-def check_hope(trials):
-    """Raises a RecipeError where the first trials all failed, so that the next ones would as well."""
+def check_hope(trials: Sequence[Trial]) -> None:
+    """Stops a search whose first trials all failed: the next ones would fail as well.
+
+    Args:
+        trials: All trials of the search.
+
+    Raises:
+        RecipeError: All failed, HOPELESS_SAME or more for one reason, or HOPELESS or more for any.
+    """
     if len(trials) < HOPELESS_SAME or any(trial.status != FAILED for trial in trials):
         return
     reasons = {reason(trial) for trial in trials}

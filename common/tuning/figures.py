@@ -1,6 +1,10 @@
-"""The figures of sweep.html and of a contest of methods, as PNG bytes, in the look of run reports."""
+"""The figures of sweep.html and contest.html, as PNG bytes, in the style of the reports of runs."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +21,15 @@ from common.report.drawing import (
     short,
     to_png,
 )
-from common.tuning import space as spaces
+from common.tuning import ranges
 from common.tuning.score import shown
-from common.tuning.store import COMPLETED, FAILED, PRUNED, history
+from common.tuning.store import COMPLETED, FAILED, PRUNED, Trial, history
 
-# Told apart in grey: lightness and dashes differ.
+if TYPE_CHECKING:
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
+
+# Lightness and dashes differ, so that lines can be told apart in grey as well.
 STYLES = (
     (STRONG, "-"),
     ("#d98200", "-"),
@@ -34,25 +42,37 @@ STYLES = (
 )
 
 
-def best_so_far(trials, objective, maximise):
-    """Returns epochs spent and the best score after each end of a trial or a rung, arrays (n,)."""
+def best_so_far(
+    trials: Sequence[Trial], objective: str, maximise: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how the best score of a search grew with the epochs trained.
+
+    Args:
+        trials: All trials of the search.
+        objective: Name of the score.
+        maximise: Whether a higher score is better.
+
+    Returns:
+        Epochs trained in all and the best score so far, after each end of a trial or of a Hyperband
+        rung, both `(n,)`. The score is NaN until the first trial has one.
+    """
     better = np.fmax if maximise else np.fmin
     ends = history(trials)
     scores = [math.nan if score is None else score for _, score, _ in ends]
-    # Of a number and a NaN, fmax and fmin take the number.
+    # fmax and fmin ignore NaN.
     return np.array([epochs for *_, epochs in ends]), better.accumulate(np.array(scores))
 
 
-def progress(trials, objective, maximise, title):
+def progress(trials: Sequence[Trial], objective: str, maximise: bool, title: str) -> bytes:
     """Draws the score of each trial, and of each rung, and the best so far against the epochs spent."""
     figure, axes = new_axes(7.0, 3.6, "epochs trained, all trials together", objective, title)
     epochs, best = best_so_far(trials, objective, maximise)
     ends = history(trials)
     last = {trial.number: epochs for trial, _, epochs in ends}
-    dots = {True: [], False: []}
+    dots: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     for trial, score, spent in ends:
         if score is not None:
-            # What Hyperband goes on with was stopped early until then.
+            # A rung that Hyperband continues later counts as stopped early.
             full = trial.status == COMPLETED and spent == last[trial.number]
             dots[full].append((spent, score))
     kinds = ((True, "trained to the end", STRONG, STRONG), (False, "stopped early", "white", WEAK))
@@ -73,8 +93,8 @@ def progress(trials, objective, maximise, title):
     return to_png(figure)
 
 
-def curves(trials, objective, best, title):
-    """Draws the learning curve of every trial, the best one's in front."""
+def curves(trials: Sequence[Trial], objective: str, best: Trial, title: str) -> bytes:
+    """Draws the learning curves of all trials, the best trial's in front."""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_axes(7.0, 3.6, "epoch", objective, title)
@@ -94,8 +114,14 @@ def curves(trials, objective, best, title):
     return to_png(figure)
 
 
-def parallel_coordinates(trials, entries, objective, maximise, title):
-    """Draws a line per trial through its hyperparameters; dark lines scored better."""
+def parallel_coordinates(
+    trials: Sequence[Trial],
+    entries: Sequence[HyperParameter],
+    objective: str,
+    maximise: bool,
+    title: str,
+) -> bytes:
+    """Draws a line for each trial through the values of its hyperparameters; dark lines scored better."""
     from matplotlib import colormaps
 
     scored = [trial for trial in trials if trial.status in (COMPLETED, PRUNED)]
@@ -108,7 +134,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
         trial = scored[place]
         xs, ys = [], []
         for index, entry in enumerate(entries):
-            if spaces.present(entry, trial.values):
+            if ranges.present(entry, trial.values):
                 xs.append(index)
                 ys.append(height(entry, trial.values[entry.name]))
         xs.append(len(entries))
@@ -119,7 +145,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
         axes.axvline(index, color=MUTED, linewidth=0.7)
         for value, y in labels(entry):
             axes.annotate(
-                short(spaces.show(value), 10), (index, y), xytext=(3, 0), fontsize=7, color=INK,
+                short(ranges.show(value), 10), (index, y), xytext=(3, 0), fontsize=7, color=INK,
                 textcoords="offset points", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.8},
             )  # fmt: skip
@@ -129,7 +155,7 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
             shown(value), (len(entries), y), xytext=(3, 0), textcoords="offset points",
             fontsize=8, color=INK, va="center",
         )  # fmt: skip
-    names = [short(title, 18) for title in spaces.titles(entries)] + [objective]
+    names = [short(title, 18) for title in ranges.titles(entries)] + [objective]
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
     axes.set_yticks([])
     axes.margins(x=0.06)
@@ -137,17 +163,18 @@ def parallel_coordinates(trials, entries, objective, maximise, title):
     return to_png(figure)
 
 
-def height(entry, value):
-    """Returns where a value stands on its axis, 0 to 1; categories in the order they are given."""
-    if spaces.ordered(entry):
-        return spaces.unit(entry, value)
-    values = spaces.domain(entry)
+def height(entry: HyperParameter, value: Any) -> float:
+    """Returns the place of a value on its axis, 0 to 1; categories keep the order of the search space."""
+    if ranges.ordered(entry):
+        return ranges.unit(entry, value)
+    values = ranges.domain(entry)
+    assert values is not None  # Only ordered hyperparameters have no list of values.
     return values.index(value) / max(len(values) - 1, 1)
 
 
-def labels(entry, most=6):
-    """Returns (value, height) pairs to write beside an axis: all of a few values, or the ends."""
-    values = spaces.domain(entry)
+def labels(entry: HyperParameter, most: int = 6) -> list[tuple[Any, float]]:
+    """Returns the values to write beside an axis, with their heights: up to `most`, or the two ends."""
+    values = ranges.domain(entry)
     if values is None:
         return [(entry.min_value, 0.0), (entry.max_value, 1.0)]
     if len(values) > most:
@@ -155,28 +182,31 @@ def labels(entry, most=6):
     return [(value, height(entry, value)) for value in values]
 
 
-def slices(trials, entries, objective, title):
-    """Draws the score against each hyperparameter, one small plot each."""
+def slices(
+    trials: Sequence[Trial], entries: Sequence[HyperParameter], objective: str, title: str
+) -> bytes:
+    """Draws a small plot for each hyperparameter, of the score against its values."""
     from matplotlib.figure import Figure
 
     columns = min(4, len(entries))
     rows = math.ceil(len(entries) / columns)
     figure = Figure(figsize=(2.4 * columns, 2.2 * rows + 0.4), dpi=150, layout="constrained")
     set_title(figure, title)
-    for index, (entry, name) in enumerate(zip(entries, spaces.titles(entries), strict=True)):
+    for index, (entry, name) in enumerate(zip(entries, ranges.titles(entries), strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
         dress(axes, short(name, 24), objective if index % columns == 0 else "")
         for status, face, edge in ((PRUNED, "white", WEAK), (COMPLETED, STRONG, STRONG)):
             found = [
                 (height(entry, trial.values[entry.name]), trial.score)
                 for trial in trials
-                if trial.status == status and spaces.present(entry, trial.values)
+                if trial.status == status and ranges.present(entry, trial.values)
             ]
             if found:
-                axes.scatter(*zip(*found, strict=True), s=14, facecolor=face, edgecolor=edge)
+                xs, ys = zip(*found, strict=True)
+                axes.scatter(xs, ys, s=14, facecolor=face, edgecolor=edge)
         ticks = labels(entry, most=4)
         axes.set_xticks(
-            [y for _, y in ticks], [short(spaces.show(value), 9) for value, _ in ticks], fontsize=7
+            [y for _, y in ticks], [short(ranges.show(value), 9) for value, _ in ticks], fontsize=7
         )
         axes.set_xlim(-0.1, 1.1)
         axes.tick_params(axis="y", labelsize=7)
@@ -185,11 +215,11 @@ def slices(trials, entries, objective, title):
     return to_png(figure)
 
 
-def bars(names, values, xlabel, title):
+def bars(names: Sequence[str], values: Sequence[float], xlabel: str, title: str) -> bytes:
     """Draws horizontal bars, the largest on top."""
     figure, axes = new_axes(6.0, 0.9 + 0.32 * len(names), xlabel, "", title)
     order = np.argsort(values)
-    # By place: two names that are equal when shortened are still two bars.
+    # Bars are placed by number: two names may be equal when they are shortened.
     axes.barh(range(len(names)), [values[i] for i in order], color=STRONG)
     axes.set_yticks(range(len(names)), [short(names[i], 24) for i in order])
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
@@ -197,20 +227,30 @@ def bars(names, values, xlabel, title):
     return to_png(figure)
 
 
-def race(lines, xlabel, ylabel, title, log=False, skip=0.0):
-    """Draws one curve per method with the band of the middle half of its searches.
+def race(
+    lines: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    log: bool = False,
+    skip: float = 0.0,
+) -> bytes:
+    """Draws the median curve of each method, with a band for the middle half of its searches.
 
     Args:
-        lines: Dict from the method to (x (n,), values (searches, n)).
+        lines: For each method x `(n,)` and the values of each search `(searches, n)`.
+        xlabel: Label of the x axis.
+        ylabel: Label of the y axis.
+        title: Title of the figure.
         log: Whether the y axis is logarithmic.
-        skip: Share of the x axis at its start of which the y axis need not show all: the first scores are
-            so bad that nothing of the rest could be told apart.
+        skip: The y axis is scaled without this share of the x axis at its start. The first scores are
+            so bad that the rest would be squeezed together.
     """
     figure, axes = new_axes(7.5, 4.2, xlabel, ylabel, title)
     shown = []
-    for (name, (x, values)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
-        values = np.asarray(values, float)
-        # Before the first trial ends there is nothing to draw.
+    for (name, (x, searches)), (colour, style) in zip(lines.items(), STYLES * 2, strict=False):
+        values = np.asarray(searches, float)
+        # There is nothing to draw before the first trial ends.
         known = np.isfinite(values).any(axis=0)
         x, values = np.asarray(x)[known], values[:, known]
         median = np.nanmedian(values, axis=0)

@@ -1,14 +1,17 @@
-"""`--fix NAME=VALUE`: hyperparameters of a search space that a search holds at one value."""
+"""`--fix NAME=VALUE`: holds hyperparameters of a search space at one value."""
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 
 from common.basics.errors import UsageError, near_match
-from common.tuning.space import Space, contains, domain, show
+from common.runs.types import Config
+from common.tuning.ranges import contains, domain, show
+from common.tuning.space import Space
 
 
-def parse(words):
-    """Returns `NAME=VALUE` words as a dict of strings.
+def parse(words: Iterable[str]) -> dict[str, str]:
+    """Returns `NAME=VALUE` words as a dict from names to values, which stay strings.
 
     Raises:
         UsageError: A word has no `=`, or a name comes twice.
@@ -25,11 +28,11 @@ def parse(words):
 
 
 class FixedSpace:
-    """A `search_space(hp, base)` of which some hyperparameters are held, or none.
+    """A function `search_space(hp, base)` in which some hyperparameters are held at a value.
 
     Args:
-        search_space: Of a recipe's tune.py.
-        fixed: Dict of hyperparameters to values, as strings.
+        search_space: The function of a recipe's tune.py.
+        fixed: Dict from names of hyperparameters to their values, as strings; may be empty.
     """
 
     def __init__(self, search_space, fixed):
@@ -38,8 +41,12 @@ class FixedSpace:
     def __call__(self, hp, base):
         return self.search_space(_Fixing(hp, self.fixed, self.asked), base)
 
-    def check_names(self):
-        """Raises a UsageError where a name is held that was never asked for."""
+    def check_names(self) -> None:
+        """Checks the names that are held, once the function has been called.
+
+        Raises:
+            UsageError: The function has never asked for one of them.
+        """
         for name in self.fixed:
             if name not in self.asked:
                 known = sorted(self.asked)
@@ -50,16 +57,16 @@ class FixedSpace:
 
 
 class _Fixing:
-    """KerasTuner's HyperParameters, of which some are no longer searched.
+    """KerasTuner's HyperParameters, some of which are held at a value.
 
-    It says what is wrong with a scope, too: of a parent that was declared outside of an open scope
-    KerasTuner says that it is not defined.
+    It also gives better messages for a wrong conditional scope. Where a parent was declared outside of
+    the open scope, KerasTuner only says that it is not defined.
     """
 
     def __init__(self, hp, fixed, asked):
         self._hp, self._fixed, self._asked, self._values = hp, fixed, asked, {}
         self._open = []
-        # Whether a condition on a fixed hyperparameter does not hold: nothing is declared then.
+        # True inside a scope whose condition on a fixed hyperparameter fails: nothing is declared there.
         self._closed = False
 
     def __getattr__(self, name):
@@ -79,7 +86,7 @@ class _Fixing:
 
     @contextlib.contextmanager
     def conditional_scope(self, parent_name, parent_values):
-        """As KerasTuner's; whether a fixed parent opens the scope is settled already."""
+        """As KerasTuner's. Where the parent is held, it is known whether its condition holds."""
         if self._closed:
             yield
         elif parent_name in self._fixed:
@@ -98,17 +105,17 @@ class _Fixing:
                 self._open.pop()
 
     def _why_not(self, parent):
-        """Returns what is wrong with a scope that KerasTuner refuses, and the way round."""
+        """Returns what is wrong with a scope that KerasTuner refuses, and how to mend it."""
         scope = f'search_space opens conditional_scope("{parent}", ...)'
         if parent in self._open:
             return (
-                f"{scope} inside another one of {parent}: one scope per parent is enough, so leave the "
+                f"{scope} inside another scope of {parent}: one scope per parent is enough, so leave the "
                 "inner one out, or, where it is for other values, put it after the first"
             )
         if parent in self._asked:
             return (
                 f'{scope} inside conditional_scope("{self._open[-1]}", ...), but asks for {parent} '
-                f"outside of it: a scope inside another one needs a parent that is asked for in there, "
+                f"outside of it: the parent of an inner scope must be asked for inside the outer scope, "
                 "so ask for it there, or put one scope after the other"
             )
         return (
@@ -131,7 +138,7 @@ class _Fixing:
 
 
 def _value(entry, text):
-    """Returns the value of an entry that is written so."""
+    """Returns the value of an entry that the user wrote as text."""
     values = domain(entry)
     if values is not None:
         for value in values:
@@ -156,16 +163,16 @@ def _value(entry, text):
     )
 
 
-def ignored_fields(search_space, start, base):
-    """Returns the names of fields in which `base` differs from `start` to no effect.
+def ignored_fields(search_space: FixedSpace, start: Config, base: Config) -> list[str]:
+    """Returns the names of fields that flags changed, but that every trial replaces.
 
-    A field that only moves what is searched around it, as epochs and batch sizes do, has an effect, even
-    where a held value is in both ranges: the search counts in it, and the start is trained with it.
+    A field whose value only shifts the range that is searched, as epochs and batch size do, is not among
+    them, even where it is held: the search counts in its value, and the start is trained with it.
 
     Args:
-        search_space: FixedSpace.
+        search_space: The search space, some of it held.
         start: Config of the preset.
-        base: The same with fields changed by flags.
+        base: The same Config with fields changed by flags.
     """
     free = FixedSpace(search_space.search_space, {})
     ignored = []
@@ -175,7 +182,7 @@ def ignored_fields(search_space, start, base):
             continue
         try:
             other = dataclasses.replace(base, **{name: getattr(start, name)})
-        except UsageError:  # Fields that go together.
+        except UsageError:  # The field depends on other changed fields.
             other = start
         if _declared(free, base) == _declared(free, other):
             values = [getattr(_default(search_space, config), name) for config in (base, other)]

@@ -1,4 +1,4 @@
-"""What trials train on: the recipe's splits, or folds of them; the test split is out of reach."""
+"""What trials train on: the recipe's splits, or folds of them. The test split cannot be read."""
 
 import dataclasses
 
@@ -7,16 +7,17 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.data.subset import stratified_subset
 from common.data.types import Split, Splits
+from common.runs.types import Config
 from common.tuning.begun import check_data
 
 
 class DataCache:
-    """The Splits of the last trial, loaded again only if a field that matters to them changes.
+    """Keeps the data of the last trial, and loads it again only if a field that it depends on changes.
 
     Args:
-        load_data: The recipe's function.
-        source: common.data.Source.
-        fingerprint: Of the data that the search was begun with; None: it is not compared.
+        load_data: The recipe's function `(config, source) -> Splits`.
+        source: A common.data.source.Source.
+        fingerprint: Fingerprint of the data that the search began with; None: it is not compared.
         directory: The sweep folder, for the message.
     """
 
@@ -26,14 +27,20 @@ class DataCache:
         self.fields, self.values, self.loaded = None, None, None
         self.fold, self.fold_splits = None, None
 
-    def splits(self, config, fold, folds):
-        """Returns what fold `fold` (0-based) of `folds` trains and validates on.
+    def splits(self, config: Config, fold: int, folds: int) -> Splits:
+        """Returns what a fold trains and validates on.
+
+        Args:
+            config: Config of the trial.
+            fold: Number of the fold, 0-based.
+            folds: Number of folds; 1: the recipe's own splits.
 
         Raises:
-            OtherDataError: It is not the data that the search was begun with.
+            OtherDataError: The data differs from that of the search.
             RecipeError: It cannot be cut into so many folds.
         """
-        # A subset is cut from the training part of each fold: its validation part stays whole.
+        # A subset (`train_examples`) is taken from the training part of each fold. The validation part
+        # stays whole.
         count = getattr(config, "train_examples", 0) if folds > 1 else 0
         if count:
             config = dataclasses.replace(config, train_examples=0)
@@ -75,14 +82,20 @@ def _no_test():
     raise AssertionError("a search must not read the test split")
 
 
-def cut(splits, fold, folds, train_examples=0):
-    """Returns fold `fold` of the training and validation examples together; classes are stratified.
+def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Splits:
+    """Cuts training and validation examples, taken together, into folds, and returns one of them.
 
-    The folds are the same in all trials and sweeps: their seed is fixed. What belongs together is in
-    one fold. Of the training part `train_examples` are kept, of classes only; 0: all.
+    Classes are stratified, and examples of a group are in one fold. The seed is fixed, so that the folds
+    are the same in all trials and sweeps.
+
+    Args:
+        splits: Training and validation data.
+        fold: Number of the fold, 0-based.
+        folds: Number of folds, 2 or more.
+        train_examples: Number of training examples to keep, where there are classes; 0: all.
 
     Raises:
-        RecipeError: There are fewer examples, or groups of them, than folds: of a class, or in all.
+        RecipeError: There are more folds than examples, or groups of examples, in a class or in all.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -91,7 +104,7 @@ def cut(splits, fold, folds, train_examples=0):
         groups = np.concatenate([part.groups for part in parts])
     y = np.concatenate([part.y for part in parts])
     whole = Split(np.concatenate([part.x for part in parts]), y, groups)
-    # What is no class (a number, a sentence) cannot be stratified: then all are of one.
+    # Targets that are not classes (numbers, sentences) cannot be stratified: all count as one class.
     classes = np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and splits.info.class_names
     labels = y if classes else np.zeros(len(y), int)
     of_class = [

@@ -1,13 +1,14 @@
 """Hyperband (Li et al. 2018) that continues a promoted trial where it stopped, optimizer included.
 
-KerasTuner's Hyperband starts a promoted trial as a new one from the best epoch's weights, without
-the optimizer's state. Here a rung is a limit of epochs on one and the same trial: its schedule is
-that of a full training from the start, and a promotion raises the limit. The run folder's backup
-then continues it exactly, as it continues a run that was killed.
+KerasTuner's Hyperband makes a promoted trial a new one. It starts from the weights of the best epoch,
+without the state of the optimizer. Here a rung is a limit of epochs for one and the same trial. From the
+start its learning rate follows the schedule of a full training, and a promotion raises the limit. The
+backup in the run folder then continues it exactly, as it continues a run that was killed.
 """
 
 import itertools
 import math
+from collections.abc import Sequence
 
 from common.basics.errors import UsageError
 from common.tuning.oracle import SweepOracle
@@ -16,13 +17,14 @@ from common.tuning.store import FAILED, Trial, next_number
 
 
 class HyperbandOracle(SweepOracle):
-    """Brackets of successive halving, from many short trials to few full ones, again and again.
+    """Brackets of successive halving, from many short trials to few full ones.
+
+    The brackets are repeated until the budget of epochs is spent.
 
     Args:
         trial_epochs: Epochs of a full trial.
-        max_epochs: Epochs in all; by default `max_trials` full trainings. Brackets are repeated
-            until they are spent.
-        eta: Each rung keeps one in `eta` trials and gives them `eta` times the epochs.
+        max_epochs: Budget of epochs (default: `max_trials` full trials).
+        eta: Each rung keeps one in `eta` trials, and trains them for `eta` times the epochs.
     """
 
     def __init__(self, *args, max_trials=None, max_epochs=None, eta=3, **kwargs):
@@ -33,22 +35,24 @@ class HyperbandOracle(SweepOracle):
             self.max_epochs = max_trials * self.trial_epochs
         self.brackets = brackets(self.trial_epochs, eta)
 
-    def continuable(self, trials):
-        numbers, start = set(), 0
-        for index in itertools.count():
-            count = self.brackets[index % len(self.brackets)][0][0]
+    def continuable(self, trials: Sequence[Trial]) -> set[int]:
+        numbers: set[int] = set()
+        start = index = 0
+        while True:
+            bracket = self.brackets[index % len(self.brackets)]
+            count = bracket[0][0]
             members = _between(trials, start, start + count)
             if not members:
                 return numbers
             # A bracket is over once its last rung has been trained.
             full = [trial for trial in members if trial.finished and trial.epoch_limit is None]
-            if len(full) < self.brackets[index % len(self.brackets)][-1][0]:
+            if len(full) < bracket[-1][0]:
                 numbers |= {trial.number for trial in members}
-            start += count
+            start, index = start + count, index + 1
 
-    def choose(self, trials):
-        start = 0
-        for index in itertools.count():
+    def choose(self, trials: Sequence[Trial]) -> Trial | None:
+        start = index = 0
+        while True:
             bracket = self.brackets[index % len(self.brackets)]
             count, epochs = bracket[0]
             members = _between(trials, start, start + count)
@@ -61,16 +65,16 @@ class HyperbandOracle(SweepOracle):
             promoted = self._promotion(members, bracket)
             if promoted:
                 return promoted
-            # It is over, or waits for trials that run: on to the next one.
-            start += count
+            # This bracket is over, or waits for trials that run. Go on to the next one.
+            start, index = start + count, index + 1
 
     def _promotion(self, members, bracket):
-        """Returns a trial of a bracket to continue, or None where there is none yet or any more."""
+        """Returns a trial of a bracket to continue, or None where there is none, or none yet."""
         for (_, below), (count, epochs) in itertools.pairwise(bracket):
             if any(not trial.finished and _limit_of(trial) <= below for trial in members):
                 return None
-            # Judged by what they were at the end of the rung: what a promoted trial did since then
-            # changes nothing.
+            # Trials are judged by their scores at the end of the rung, even those that have been
+            # promoted since then.
             alive = [trial for trial in members if self._loss_at(trial, below) < math.inf]
             alive.sort(key=lambda trial: (self._loss_at(trial, below), trial.number))
             members = alive[:count]
@@ -103,8 +107,13 @@ def _limit_of(trial):
     return math.inf if trial.epoch_limit is None else trial.epoch_limit
 
 
-def brackets(epochs, eta=3):
-    """Returns for each bracket its rungs, as (trials, epochs) pairs; the last rung trains fully."""
+def brackets(epochs: int, eta: int = 3) -> list[list[tuple[int, int]]]:
+    """Returns the rungs of each bracket, as (trials, epochs) pairs. The last rung trains fully.
+
+    Args:
+        epochs: Epochs of a full trial, 1 or more.
+        eta: As for HyperbandOracle, 2 or more.
+    """
     highest = 0
     while eta ** (highest + 1) <= epochs:
         highest += 1

@@ -1,33 +1,40 @@
-"""The flags that one search and a comparison of searches share."""
+"""The flags of a search; those of SearchOptions are shared with a comparison of searches."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 from common.basics.errors import UsageError, near_match
 from common.data.source import AS_IT_COMES, Reading, Source
 from common.runs import command_line, registry
 from common.runs.bounds import NonNegativeInt, PositiveInt, check_bounds
+from common.runs.types import Config
 from common.training import budget
+from common.tuning.choice import Method
+
+Chosen = TypeVar("Chosen", bound="SearchOptions")
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
-    """How long to search, by what, from which configuration and on which data."""
+    """How long to search, by which score, from which configuration and on which data."""
 
     trials: PositiveInt = 30
-    """Trials in all, and with hyperband or when methods are compared the epochs of as many full
-    trainings. A larger number extends a sweep that is finished."""
+    """Number of trials. With hyperband, or when methods are compared: as many epochs as so many full
+    trainings have. A larger number extends a finished sweep."""
     folds: PositiveInt = 1
     """Folds of a cross-validation that scores each trial; 1: the recipe's own validation split."""
     workers: PositiveInt = 1
     """Trials at a time on this machine; they share its cores."""
     objective: str | None = None
-    """What makes a trial the better one: val_loss, or the figure of the recipe's task (None), e.g.
-    val_accuracy. val_loss only where no tuned field changes the loss itself."""
+    """What a trial is judged by: val_loss, or the figure of the recipe's task (None), e.g. val_accuracy.
+    Take val_loss only if no searched field changes the loss itself."""
     prune: bool = True
     """Stop a trial that is worse than the median of the others at the same epoch."""
     retrain: NonNegativeInt = 3
-    """New seeds to train each winner with at the end; 0: none."""
+    """Number of new seeds to train each winner with at the end; 0: none."""
     fresh: bool = False
     """Delete what the sweep folder holds and start over."""
     fix: tuple[str, ...] = ()
@@ -50,18 +57,37 @@ class SearchOptions:
         check_bounds(self)
 
     @property
-    def source(self):
-        """The Source of the data."""
+    def source(self) -> Source:
+        """Where the data comes from."""
         return Source(self.data, self.data_dir, self.reading)
 
     @property
-    def data_name(self):
-        """The data in the name of a folder: full, sample or own."""
+    def data_name(self) -> str:
+        """How names of folders call the data: full, sample or own."""
         return self.data if self.source.built_in else "own"
 
 
-def default_objective(module):
-    """Returns the column of the history that searches of a recipe go by, e.g. "val_accuracy".
+@dataclasses.dataclass(frozen=True)
+class TuneOptions(SearchOptions):
+    """How to search. All other flags change the configuration that the search starts from."""
+
+    method: Method = "bayesian"
+    """The search method; tpe needs the extra [optuna]."""
+    search_seed: NonNegativeInt = 0
+    """Seed of the search. The training seed (--seed) is the same in all trials."""
+    retrain_epochs: PositiveInt | None = None
+    """Epochs of the trainings at the end, in place of those of the trials; best.json gets them, too.
+    None: as in the trials."""
+    retrain_start: bool = True
+    """Also train the configuration that the search started from, with the same new seeds. That shows what
+    the search gained."""
+    storage: str | None = None
+    """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]).
+    The same command on each machine joins the sweep. None: files in the sweep folder."""
+
+
+def default_objective(module: ModuleType) -> str:
+    """Returns the column of history.csv that searches of a recipe judge by, e.g. "val_accuracy".
 
     Args:
         module: The recipe's `train` module.
@@ -69,11 +95,15 @@ def default_objective(module):
     return module.TASK.objective
 
 
-def objective_of(module, asked):
-    """Returns the objective of a search: what was asked for, or the task's own where that is None.
+def objective_of(module: ModuleType, asked: str | None) -> str:
+    """Returns the objective of a search.
+
+    Args:
+        module: The recipe's `train` module.
+        asked: The objective that the user chose. None: that of the recipe's task.
 
     Raises:
-        UsageError: A trial of this recipe has no such figure.
+        UsageError: Trials of this recipe have no such objective.
     """
     there = list(dict.fromkeys((default_objective(module), "val_loss")))
     if asked is None:
@@ -85,19 +115,21 @@ def objective_of(module, asked):
     return asked
 
 
-def parse(name, words, options_class, *, verb, description):
-    """Parses the words of a command that searches.
+def parse(
+    name: str, words: Sequence[str], options_class: type[Chosen], *, verb: str, description: str
+) -> tuple[Chosen, Config, Collection[str]]:
+    """Parses the command line of `recipes tune` or `recipes sweep`.
 
     Args:
         name: Name of the recipe.
-        words: What follows it.
-        options_class: Subclass of SearchOptions.
-        verb: The command, "tune" or "sweep".
-        description: Text of its help.
+        words: Words after the recipe's name.
+        options_class: Class of the options.
+        verb: "tune" or "sweep".
+        description: Text of the help.
 
     Returns:
-        Tuple of the options, their objective settled, the Config to start from, fitted to the user's
-        own data, and the names of the fields that the user chose.
+        The options, with their objective filled in; the Config to start from, fitted to the user's own
+        data; and the names of the Config fields that the user chose.
 
     Raises:
         UsageError: A wrong flag or value.

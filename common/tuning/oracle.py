@@ -1,15 +1,17 @@
-"""KerasTuner's Oracle with the trials in a Store: nothing is lost or repeated, whenever it is killed.
+"""A KerasTuner Oracle with its trials in a Store: a kill at any moment loses and repeats nothing.
 
-KerasTuner keeps a search in memory and writes parts of it in place at several moments; a kill
-between two of them damages it (of 100 kills, 11 left unreadable files, 10 lost trials, 22 repeated
-finished ones). Here the trial files are the only state, each written whole, and a method is a
-function of (seed, trial number, trials so far). Any number of processes may share a store.
+KerasTuner keeps a search in memory and writes parts of it at several moments. A kill between two of
+them damages it: of 100 kills, 11 left unreadable files, 10 lost trials, and 22 repeated finished ones.
+Here the trial files are the only state, and each is replaced as a whole. A search method is a function
+of the seed, the number of the trial, and the trials so far. Many processes may share a store.
 """
 
 import contextlib
 import copy
 import math
 import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -19,6 +21,7 @@ from keras_tuner.engine.trial import TrialStatus
 from common.basics.errors import StorageError
 from common.tuning import space as spaces
 from common.tuning.failures import check_hope
+from common.tuning.ranges import Point
 from common.tuning.shared_store import make_store
 from common.tuning.store import (
     COMPLETED,
@@ -26,35 +29,35 @@ from common.tuning.store import (
     PRUNED,
     RETRY,
     RUNNING,
+    Store,
     Trial,
     next_number,
 )
 
 WAIT = "wait"
 POLL_SECONDS = 0.2
-# An error may be a passing one (memory that another process held); twice in a row it is not.
+# A trial is tried again after an error, which may be temporary (another process held the memory).
 MAX_FAILURES = 2
-# A trial that takes the machine down with it leaves no error, only starts that led nowhere.
+# A trial that crashes the machine leaves no error. It fails after so many starts without progress.
 MAX_STARTS = 10
 
 
 class SweepOracle(keras_tuner.Oracle):
-    """Base of all methods; they override `propose`.
+    """Base class of all methods, which override `propose`.
 
     Args:
         objective: As for keras_tuner.Oracle: a name, or keras_tuner.Objective.
         seed: Seed of the search, 0 or more. Trial n draws from a generator seeded by (seed, n).
-        max_trials: Trials in all; None: until the budget of epochs is spent or the space is.
-        max_epochs: No trial is started once this many epochs have been trained; None: no limit.
-        trial_epochs: Epochs of a full trial, for methods that cut trials short; None where unknown.
-        hyperparameters: The space, where it is not declared by a HyperModel.
-        storage: URL of a database, for workers on several machines; None: files in the project's
-            folder.
-        study: Name of the search in the database; None: the project's.
+        max_trials: Number of trials. None: until the budget of epochs or the space is exhausted.
+        max_epochs: Budget: no trial is started once so many epochs have been trained. None: no limit.
+        trial_epochs: Epochs of a full trial, for methods that stop trials early. None: not known.
+        hyperparameters: The search space, if no HyperModel declares it.
+        storage: URL of a database, for workers on several machines. None: files in the project folder.
+        study: Name of the search in the database. None: that of the project.
     """
 
-    first_random = 0
-    """How many trials are drawn at random before the method begins."""
+    store: Store
+    """The trials; set by the tuner."""
 
     def __init__(
         self,
@@ -75,28 +78,32 @@ class SweepOracle(keras_tuner.Oracle):
         self.max_epochs = max_epochs
         self.trial_epochs = trial_epochs
         self.storage, self.study = storage, study
-        # Set by a tuner whose trials may differ in their epochs: a function of a trial's values.
+        # A function from a trial's values to its epochs, set by a tuner whose trials may differ in them.
         self.epochs_of = None
-        self.store = None
         self._space = None
 
-    def propose(self, number, trials):
+    @property
+    def first_random(self) -> int:
+        """Number of trials drawn at random before the method begins."""
+        return 0
+
+    def propose(self, number: int, trials: Sequence[Trial]) -> Point | None:
         """Returns the values of a new trial.
 
         Args:
-            number: Its number, the lowest that is not in `trials`.
-            trials: List of Trial, in order; some may be running.
+            number: Number of the new trial, the lowest that is free.
+            trials: All trials so far, in order; some may be running.
 
         Returns:
-            Dict of values, or None where the space is exhausted.
+            The values, or None where the space is exhausted.
         """
         raise NotImplementedError
 
-    def choose(self, trials):
+    def choose(self, trials: Sequence[Trial]) -> Trial | str | None:
         """Returns the trial to start next: a new one, or an earlier one to continue.
 
         Returns:
-            Trial, None where there is nothing more to try, or WAIT where it depends on trials that
+            The trial; None where there is nothing more to try; WAIT where that depends on trials that
             still run.
         """
         number = next_number(trials)
@@ -105,11 +112,12 @@ class SweepOracle(keras_tuner.Oracle):
             return None
         return Trial(number=number, values=response["values"])
 
-    def continuable(self, trials):
-        """Returns the numbers of finished trials that `choose` may yet return again."""
+    def continuable(self, trials: Sequence[Trial]) -> Collection[int]:
+        """Returns the numbers of finished trials that `choose` may still continue."""
         return ()
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns what KerasTuner asks for: the status and the values of a new trial."""
         values = self.propose(int(trial_id), self.store.read())
         if values is None:
             return {"status": TrialStatus.STOPPED}
@@ -118,40 +126,43 @@ class SweepOracle(keras_tuner.Oracle):
     # What methods use.
 
     @property
-    def space(self):
-        """The Space."""
+    def space(self) -> spaces.Space:
+        """The search space."""
         if self._space is None:
             self._space = spaces.Space(self.hyperparameters)
         return self._space
 
-    def random(self, number, *more):
-        """Returns the generator of a trial; neighbouring seeds and trials have nothing in common."""
+    def random(self, number: int, *more: int) -> np.random.Generator:
+        """Returns the random generator of a trial, independent of those of other seeds and trials."""
         return np.random.default_rng([self.seed, number, *more])
 
-    def draw(self, number, trials):
-        """Returns random values that no trial has, or None. The same in every method."""
+    def draw(self, number: int, trials: Sequence[Trial]) -> Point | None:
+        """Returns random values that no trial has, or None where the space is exhausted.
+
+        With the same seed they are the same in all methods.
+        """
         return self.space.draw(self.random(number), self.taken(trials))
 
     @staticmethod
-    def taken(trials):
-        """Returns the keys of the points of trials."""
+    def taken(trials: Sequence[Trial]) -> set[str]:
+        """Returns the keys of the points that have been tried."""
         return {spaces.key(trial.values) for trial in trials}
 
-    def own_limit(self, epochs, values):
-        """Returns the epochs of a trial that are as far as `epochs` of a full one with `trial_epochs`.
+    def own_limit(self, epochs: int | None, values: Point) -> int | None:
+        """Returns a limit of epochs, converted for a trial that trains for more or fewer epochs.
 
-        Methods that cut trials short compare them at equal shares of their trainings.
+        Methods that stop trials early compare them at equal shares of their trainings.
 
         Args:
-            epochs: Of `trial_epochs`; None: all of them.
-            values: Of the trial.
+            epochs: Limit for a trial of `trial_epochs`. None: no limit.
+            values: Values of the trial.
         """
         if epochs is None or self.trial_epochs is None or self.epochs_of is None:
             return epochs
         return math.ceil(epochs * self.epochs_of(values) / self.trial_epochs)
 
-    def loss(self, trial):
-        """Returns the score of a finished trial, lower is better; infinite if it failed."""
+    def loss(self, trial: Trial) -> float:
+        """Returns the score of a finished trial such that lower is better; infinity if it failed."""
         if trial.status == FAILED or trial.score is None:
             return math.inf
         return -trial.score if self.objective.direction == "max" else trial.score
@@ -162,8 +173,15 @@ class SweepOracle(keras_tuner.Oracle):
         super()._set_project_dir(directory, project_name)
         self.store = make_store(self._project_dir, self.storage, self.study or project_name)
 
-    def create_trial(self, tuner_id):
-        """Starts a trial: one whose process died, one to be tried again, or a new one."""
+    def create_trial(self, tuner_id: str) -> TunerTrial:
+        """Starts a trial: one whose process died, one to try again after an error, or a new one.
+
+        Args:
+            tuner_id: Name of the process that will run it.
+
+        Raises:
+            RecipeError: The first trials have all failed.
+        """
         with self.store.lock():
             trial = self._start(tuner_id)
         if isinstance(trial, Trial):
@@ -190,12 +208,12 @@ class SweepOracle(keras_tuner.Oracle):
         check_hope(trials)
         trial = None if self._over(trials) else self.choose(trials)
         if trial is None and any(trial.status == RUNNING for trial in trials):
-            # Their processes may yet die; somebody has to be there then.
+            # The processes of running trials may still die. Then this one has to take over.
             return WAIT
         if isinstance(trial, Trial):
             if not self.store.claim(trial):
                 return WAIT
-            # It may be one that ended before and is continued.
+            # An earlier trial that is continued begins to count anew.
             trial.starts = 0
             return self._started(trial, tuner_id)
         return trial
@@ -207,19 +225,28 @@ class SweepOracle(keras_tuner.Oracle):
         self.store.write(trial)
         return trial
 
-    def spent(self, trials):
-        """Returns how much of the budget is spent: epochs where it counts epochs, else trials."""
+    def spent(self, trials: Sequence[Trial]) -> int:
+        """Returns how much of the budget is spent: epochs if it is in epochs, else trials."""
         if self.max_epochs is None:
             return len(trials)
-        # A failure before the first epoch costs one: where nearly everything fails there is an end.
+        # A failure before the first epoch costs one epoch, so that a search in which nearly all trials
+        # fail comes to an end.
         return sum(max(trial.epochs, 1 if trial.status == FAILED else 0) for trial in trials)
 
     def _over(self, trials):
         limit = self.max_trials if self.max_epochs is None else self.max_epochs
         return limit is not None and self.spent(trials) >= limit
 
-    def update_trial(self, trial_id, metrics, step=0):
-        """Takes the objective's value from the metrics of a trial."""
+    def update_trial(
+        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
+    ) -> TunerTrial:
+        """Takes the score of a trial from its metrics.
+
+        Args:
+            trial_id: Name of the trial.
+            metrics: Has the objective by its name.
+            step: Epoch of the score, where the record has none.
+        """
         self._check_objective_found(metrics)
         trial = self.trials[trial_id]
         trial.record.score = float(metrics[self.objective.name])
@@ -227,8 +254,12 @@ class SweepOracle(keras_tuner.Oracle):
             trial.record.best_epoch = int(step)
         return trial
 
-    def end_trial(self, trial):
-        """Stores what came of a trial."""
+    def end_trial(self, trial: TunerTrial) -> None:
+        """Stores the result of a trial.
+
+        Raises:
+            StorageError: The disk or the database cannot be used; the trial is given back.
+        """
         record = trial.record
         if trial.status == TrialStatus.COMPLETED:
             if record.score is None or not math.isfinite(record.score):
@@ -253,12 +284,12 @@ class SweepOracle(keras_tuner.Oracle):
         trial.score, trial.best_step = record.score, record.best_epoch
         self._display.on_trial_end(trial) if self.verbose else None
 
-    def give_back(self, trial):
-        """Lets go of a trial that its storage ended: it is as it was, and this start was none."""
+    def give_back(self, trial: TunerTrial) -> None:
+        """Gives back a trial that could not be stored, as it was before. This start does not count."""
         record = trial.begun
-        # It may have got somewhere, which counts starts anew.
+        # Fewer, where the trial made progress: that resets its starts.
         record.starts = min(record.starts, trial.record.starts) - 1
-        # There may be no room to say so. It is run again all the same.
+        # Storing may fail again. The trial is run again all the same.
         with contextlib.suppress(StorageError):
             self.store.write(record)
         with contextlib.suppress(StorageError):
@@ -277,17 +308,22 @@ class SweepOracle(keras_tuner.Oracle):
         self.trials[record.name] = trial
         return trial
 
-    def get_best_trials(self, num_trials=1):
-        """Returns the best trials; those that failed are not among them, however few there are."""
+    def get_best_trials(self, num_trials: int = 1) -> list[TunerTrial]:
+        """Returns the best trials, best first. Failed trials are never among them.
+
+        Args:
+            num_trials: Largest number of trials.
+        """
         finished = [trial for trial in self.store.read() if self.loss(trial) < math.inf]
         return [self._wrapped(trial) for trial in sorted(finished, key=self.loss)[:num_trials]]
 
-    def update_space(self, hyperparameters):
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """As KerasTuner's; the space is made anew when it is asked for."""
         super().update_space(hyperparameters)
         self._space = None
 
-    def save(self):
+    def save(self) -> None:
         """Does nothing: the trials are the state."""
 
-    def reload(self):
+    def reload(self) -> None:
         """Does nothing: the trials are read whenever they are needed."""

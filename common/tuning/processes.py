@@ -7,10 +7,10 @@ import time
 
 from common.basics.passwords import VARIABLE, reveal
 
-# How a worker exits after an error that would meet the next one as well. Whatever else ends a process in
-# the middle of a trial (a library may call exit) is that trial's failure.
+# Exit code of a worker after an error that every other worker would meet as well. With any other code, a
+# process that ends inside a trial (a library may call exit) makes that trial fail.
 REFUSED = 70
-# And where a disk or a database cannot be used, so that no trial can be run now.
+# Exit code where a disk or a database cannot be used, so that no trial can be run now.
 NO_STORAGE = 74
 
 
@@ -19,9 +19,9 @@ class Worker:
 
     Args:
         directory: The sweep folder.
-        index: Its place, 0-based.
-        count: How many share the machine.
-        storage: Address of the database, if there is one, as `common.basics.passwords.keep` returned it.
+        index: Number of the worker, 0-based.
+        count: Number of workers that share the machine.
+        storage: Address of the database as `common.basics.passwords.keep` returned it. None: no database.
     """
 
     def __init__(self, directory, index, count, storage=None):
@@ -39,10 +39,10 @@ class Worker:
             for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
                 environment.setdefault(name, threads)
         if storage is not None:
-            # Neither in the command line, which all users of the machine can read, nor in a file.
+            # Not in the command line, which all users of the machine can read, and not in a file.
             environment[VARIABLE] = reveal(storage)
         read, words = os.pipe()
-        # A process that the worker left behind may have the other end open.
+        # Reading must not block: a process that the worker left behind may hold the other end open.
         os.set_blocking(read, False)
         self._words = os.fdopen(read, "rb", buffering=0)
         command = [sys.executable, "-m", "common.tuning.worker", str(directory), self.name]
@@ -54,13 +54,13 @@ class Worker:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                # A Ctrl-C is the sweep's to handle: it ends its workers by closing their pipes.
+                # The worker gets no Ctrl-C: the sweep does, and ends its workers by closing their pipes.
                 start_new_session=True,
             )
         os.close(words)
 
-    def stop(self):
-        """Ends it at once; finished epochs of its trial are on disk."""
+    def stop(self) -> None:
+        """Ends the worker at once. Finished epochs of its trial are on disk."""
         self.process.stdin.close()
         self._words.close()
         try:
@@ -68,8 +68,8 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-    def last_words(self):
-        """Returns what ended it, once it has: as it said, else the last line of its log."""
+    def last_words(self) -> str:
+        """Returns why a worker has ended: its own words, else the last line of its log."""
         text = (self._words.read() or b"").decode(errors="replace")
         if not text:
             lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -1,29 +1,38 @@
-"""sweep.html: what a search found, how it got there, and what matters, in one file without scripts."""
+"""sweep.html: what a search found, how, and which hyperparameters matter; one file without scripts."""
 
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_text_atomic
 from common.report.rendering import data_uri, render
-from common.tuning import figures, measures
+from common.tuning import figures, measures, ranges
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
 from common.tuning.failures import reason
 from common.tuning.score import direction, extreme, spread
 from common.tuning.score import shown as score_text
 from common.tuning.shared_store import make_store
-from common.tuning.store import FAILED, PRUNED, best_trial, history
+from common.tuning.store import FAILED, PRUNED, Trial, best_trial, history
 from common.tuning.verdict import ROLES, commands, score_digits, sentences, trained_for, values
+
+if TYPE_CHECKING:
+    from keras_tuner.engine.hyperparameters import HyperParameter
+
 
 SHOWN = 10
 NAMES = {"retrained": "the winner", "start": "what the search started from"}
-# A forest on fewer trials sees patterns in noise.
+# With fewer trials, a random forest fits noise.
 ENOUGH_TRIALS = 12
 
 
-def write_report(directory):
+def write_report(directory: Path | str) -> Path:
     """Writes sweep.html into a sweep folder and returns its path.
 
     Raises:
@@ -33,17 +42,18 @@ def write_report(directory):
     definition = Definition.read(directory)
     store = make_store(directory, definition.storage, definition.study(directory))
     trials = [trial for trial in store.read() if trial.finished]
-    scored = [trial for trial in trials if trial.status != FAILED]
+    scored = [trial for trial in trials if trial.score is not None and trial.status != FAILED]
     if not scored:
         raise RecipeError(f"{directory} has no finished trial to report")
     entries = spaces.Space.from_list(definition.space).entries
     maximise = direction(definition.objective) == "max"
     summary_file = directory / "summary.json"
     summary = read_json(summary_file) if summary_file.exists() else {"retrained": [], "start": []}
-    # Not in those of before searches had a verdict.
+    # Older summaries lack it.
     summary.setdefault("objective", definition.objective)
-    ranked = sorted(scored, key=lambda trial: -trial.score if maximise else trial.score)
+    ranked = sorted(scored, key=operator.attrgetter("score"), reverse=maximise)
     best = best_trial(trials, definition.objective)
+    assert best is not None  # Some trial is scored.
     pictures = {
         "progress": figures.progress(
             trials, definition.objective, maximise, _progress_title(trials, best, definition)
@@ -75,7 +85,7 @@ def write_report(directory):
         "definition": definition,
         "environment": read_json(directory / "environment.json"),
         "best": best,
-        "values": [(name, spaces.show(value)) for name, value in best.values.items()],
+        "values": [(name, ranges.show(value)) for name, value in best.values.items()],
         "summary": summary,
         "verdict": sentences(summary),
         "again": _again(summary),
@@ -100,13 +110,13 @@ def write_report(directory):
         "pictures": {name: data_uri(content) for name, content in pictures.items()},
     }
     write_text_atomic(
-        directory / "sweep.html", render("sweep.html", page, show=spaces.show, score=score_text)
+        directory / "sweep.html", render("sweep.html", page, show=ranges.show, score=score_text)
     )
     return directory / "sweep.html"
 
 
 def _again(summary):
-    """Returns what winner and start came to with new seeds, as text; None for what was not trained."""
+    """Returns the scores of winner and start with new seeds, as text; None for what was not trained."""
     return {
         role: spread(values(summary, role), score_digits(summary)) if summary[role] else None
         for role in ROLES
@@ -121,15 +131,21 @@ def _progress_title(trials, best, definition):
     return f"The best {definition.objective}, {score}, came after {spent} of {total} epochs"
 
 
-def importances(trials, entries):
-    """Returns how much each hyperparameter matters in these trials.
+def importances(
+    trials: Sequence[Trial], entries: Sequence[HyperParameter]
+) -> tuple[list[str], list[float], float] | None:
+    """Returns how much each hyperparameter matters: its permutation importance in a random forest.
 
-    Permutation importance of a random forest: what the forest's explained variance loses when the
-    values of one hyperparameter are shuffled.
+    That is how much explained variance the forest loses when the values of the hyperparameter are
+    shuffled.
+
+    Args:
+        trials: Trials with a score.
+        entries: The hyperparameters.
 
     Returns:
-        Tuple of names, values, and the forest's out-of-bag R2, or None where there are too few
-        trials or the forest explains nothing.
+        Names, importances, and the out-of-bag R2 of the forest. None where there are fewer than
+        ENOUGH_TRIALS trials or the forest explains nothing.
     """
     if len(trials) < ENOUGH_TRIALS:
         return None
@@ -139,7 +155,7 @@ def importances(trials, entries):
     columns = [
         [
             figures.height(entry, trial.values[entry.name])
-            if spaces.present(entry, trial.values)
+            if ranges.present(entry, trial.values)
             else -1.0
             for entry in entries
         ]
@@ -151,4 +167,4 @@ def importances(trials, entries):
     if forest.oob_score_ <= 0:
         return None
     found = permutation_importance(forest, columns, scores, n_repeats=20, random_state=0)
-    return spaces.titles(entries), list(found.importances_mean), forest.oob_score_
+    return ranges.titles(entries), list(found.importances_mean), forest.oob_score_

@@ -1,42 +1,50 @@
-"""What a search gained: its winner trained with new seeds, beside the configuration it started from.
+"""What a search gained: its winner and the configuration it started from, trained with new seeds.
 
-The score of a winner is a maximum over noisy trials, often of short trainings. What it is worth shows
-only in trainings that the search has not seen, and in what the start is worth in the same ones.
+The score of a winner is a maximum over noisy trials, often of short trainings, so it flatters. How good
+the winner is shows only in new trainings, beside trainings of the start with the same seeds.
 """
 
 import dataclasses
+from typing import Any
 
 from common.basics import child
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_json_atomic
 from common.basics.flags import flags
 from common.runs import config as configuration
+from common.runs.types import Config
 from common.tuning import measures
+from common.tuning.store import Trial
+from common.tuning.types import Search
 
 
-def retrain(sweep, winner):
-    """Trains the winner of a sweep, and where asked the start, with the same new seeds.
+def retrain(sweep: Search, winner: Config) -> dict[str, list[measures.Row]]:
+    """Trains the winner of a sweep, and the start if asked to, with the same new seeds.
+
+    A winner that equals the start is trained once and is in both results.
 
     Args:
-        sweep: The Sweep; its options say how often and how long.
-        winner: Config found.
+        sweep: Its options say how often and how long to train.
+        winner: Config of the best trial.
 
     Returns:
-        Dict of "retrained" and "start": lists of a row for each seed (common.tuning.measures). A winner
-        that is the start stands in both.
+        A row for each seed (common.tuning.measures): "retrained" of the winner, "start" of the start.
+
+    Raises:
+        RecipeError: A training failed.
     """
     options, base = sweep.options, sweep.base
     seeds = [base.seed + 1 + index for index in range(options.retrain)]
     planned = [("retrained", winner, seed) for seed in seeds]
     if options.retrain_start:
         planned += [("start", start_config(sweep), seed) for seed in seeds]
-    rows = {"retrained": [], "start": []}
+    rows: dict[str, list[measures.Row]] = {"retrained": [], "start": []}
     for index, (role, config, seed) in enumerate(planned):
         config = dataclasses.replace(config, seed=seed)
         words = "the winner" if role == "retrained" else "what the search started from"
         line = f"Training {words}, seed {seed} ({index + 1} of {len(planned)})"
         metrics = _train(sweep, config, line)
-        rows[role].append(measures.row(seed, metrics, options.objective))
+        rows[role].append(measures.row(seed, metrics, sweep.definition.objective))
     return rows
 
 
@@ -46,15 +54,15 @@ def _long(config, options):
     return dataclasses.replace(config, epochs=options.retrain_epochs)
 
 
-def start_config(sweep):
-    """Returns the Config that a search started from, with the epochs of the trainings at the end."""
+def start_config(sweep: Search) -> Config:
+    """Returns the Config that a search started from, with the epochs for the trainings at the end."""
     return _long(sweep.base, sweep.options)
 
 
-def winner_config(sweep, trial):
-    """Returns the Config of a trial, with the epochs of the trainings at the end.
+def winner_config(sweep: Search, trial: Trial) -> Config:
+    """Returns the Config of a trial, with the epochs for the trainings at the end.
 
-    Those are its own, where nothing else was asked for: a search may have chosen them.
+    Without `--retrain-epochs` these are the trial's own: a search may have chosen them.
     """
     import keras_tuner
 
@@ -64,9 +72,9 @@ def winner_config(sweep, trial):
 
 
 def _train(sweep, config, line):
-    """Trains a Config in a process of its own, unless that was done; returns its metrics."""
+    """Trains a Config in a process of its own, unless it has been trained; returns its metrics."""
     values = configuration.to_dict(config)
-    # Named by what it trains: a longer or another winner is another run, an equal one is reused.
+    # The folder is named by the Config: a finished run of an equal Config is reused.
     directory = sweep.directory / "retrain" / configuration.short_hash(values)
     if not (directory / "metrics.json").exists():
         print(line)
@@ -84,13 +92,15 @@ def _train(sweep, config, line):
     return read_json(directory / "metrics.json", "metrics")
 
 
-def write_config(sweep, name, config, **more):
-    """Writes a Config into the sweep folder, for `recipes train --config`, with the search's data.
+def write_config(sweep: Search, name: str, config: Config, **more: Any) -> None:
+    """Writes a Config file into the sweep folder, for `recipes train --config`.
+
+    The file names the data of the search as well.
 
     Args:
-        sweep: The Sweep.
-        name: Of the file.
-        config: Config.
+        sweep: The search.
+        name: Name of the file.
+        config: The Config.
         **more: What else the file is to hold.
     """
     definition = sweep.definition
@@ -100,7 +110,7 @@ def write_config(sweep, name, config, **more):
         {
             "recipe": sweep.recipe,
             "config": configuration.to_dict(config),
-            # What common.runs.recorded reads.
+            # common.runs.recorded reads these.
             **{key: getattr(definition, key) for key in ("data", "data_dir", "reading")},
             **{key: data.get(key) for key in ("label", "fingerprint")},
             **more,

@@ -1,58 +1,66 @@
-"""What a trial is judged by: the best epoch of its averaged fold curves, and the median rule."""
+"""How trials are judged: by the best epoch of their averaged fold curves, and by the median rule."""
 
 import math
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
 from common.runs.headline import higher_is_better
 
-# Trials that must have been trained fully before the median means anything.
+# Number of fully trained trials without which the median rule stops nothing.
 STARTUP_TRIALS = 5
-# Share of its epochs that no trial is stopped in: a schedule of the learning rate warms up there. Of
-# four epochs of cifar10_resnet the first gave 0.16, 0.18 and 0.24, the last of the same trials 0.72,
-# 0.73 and 0.69.
+# Share of its epochs in which no trial is stopped, because a learning rate may warm up there: of four
+# epochs of cifar10_resnet, the first gave 0.16, 0.18 and 0.24 in three trials, the last 0.72, 0.73 and
+# 0.69.
 WARMUP = 1 / 3
 
 
-def direction(objective):
-    """Returns "max" or "min", KerasTuner's words for which way a column of the history is better."""
+def direction(objective: str) -> str:
+    """Returns "max" where higher values of a column of history.csv are better, else "min"."""
     return "max" if higher_is_better(objective) else "min"
 
 
-def extreme(objective):
-    """Returns what the best of many scores is: "maximum" or "minimum"."""
+def extreme(objective: str) -> str:
+    """Returns whether the best of many scores is their "maximum" or their "minimum"."""
     return f"{direction(objective)}imum"
 
 
-def digits(value):
-    """Returns how many digits after the point tell a score: four, or four that are not leading zeros."""
+def digits(value: float) -> int:
+    """Returns how many digits after the point a score is written with: four significant ones if small."""
     if value == 0 or abs(value) >= 0.01:
         return 4
     return 3 - math.floor(math.log10(abs(value)))
 
 
-def shown(value):
+def shown(value: float) -> str:
     """Returns a score as text."""
     return f"{value:.{digits(value)}f}"
 
 
-def spread(values, digits=4):
-    """Returns `0.8552 ± 0.0012`: mean and sample deviation, which one value does not have."""
+def spread(values: Sequence[float], digits: int = 4) -> str:
+    """Returns mean and sample deviation, e.g. `0.8552 ± 0.0012`; of a single value only the mean.
+
+    Args:
+        values: One or more.
+        digits: Digits after the point.
+    """
     deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.{digits}f}{deviation}"
 
 
-def best_of_curves(curves, objective, direction):
-    """Averages the curves of the folds epoch by epoch, then picks the epoch.
+def best_of_curves(
+    curves: Sequence[Mapping[str, Sequence[float]]], objective: str, direction: str
+) -> tuple[float, int]:
+    """Averages the curves of the folds epoch by epoch, then picks the best epoch.
 
-    Averaging each fold's own best epoch instead would flatter: no single number of epochs gives it.
+    The mean of each fold's own best value would be too good: no single number of epochs reaches it.
 
     Args:
-        curves: A dict of lists over epochs for each fold. Epochs that not all have are left out.
-        objective: Name of the list.
+        curves: For each fold the columns of its history. Epochs that a fold lacks are left out.
+        objective: Name of the column.
         direction: "max" or "min".
 
     Returns:
-        Tuple of the best mean value and its 1-based epoch (the earliest of equals).
+        The best mean value and its epoch, 1-based; of equal values the earliest.
     """
     folds = [curve[objective] for curve in curves]
     means = [statistics.fmean(values) for values in zip(*folds, strict=False)]
@@ -60,14 +68,19 @@ def best_of_curves(curves, objective, direction):
     return best, means.index(best) + 1
 
 
-def below_median(values, others, direction, epochs):
-    """The median rule: whether to stop a trial whose best so far is worse than the others here.
+def below_median(
+    values: Sequence[float], others: Iterable[Sequence[float]], direction: str, epochs: int
+) -> bool:
+    """The median rule: returns whether a trial should stop.
+
+    It should if its best value so far is worse than the median of the others at the same epoch.
 
     Args:
         values: The objective after each epoch so far.
         others: The same for each fully trained trial.
         direction: "max" or "min".
-        epochs: Of the whole training. Nothing is stopped in its first third, nor after the last one.
+        epochs: Epochs of the whole training. The rule stops nothing in the first third of them, and
+            nothing after the last one.
     """
     epoch = len(values)
     reached = [other[epoch - 1] for other in others if len(other) >= epoch]
@@ -78,16 +91,16 @@ def below_median(values, others, direction, epochs):
     return min(values) > statistics.median(reached)
 
 
-def at_equal_shares(values, own, epochs):
-    """Returns another trial's values where this one's epochs end, as shares of the two trainings.
+def at_equal_shares(values: Sequence[float], own: int, epochs: int) -> list[float]:
+    """Returns the values of another trial at the same shares of its training as this trial's epochs.
 
-    A search may vary the epochs. The learning rate of a schedule falls over the whole training, so that
-    of two trainings the longer one is behind at equal epochs and yet ends higher.
+    A search may vary the epochs. The learning rate falls over the whole training, so that a longer
+    training is behind at equal epochs and still ends better. At equal shares they can be compared.
 
     Args:
-        values: Of the other trial, after each of its epochs; it may have ended early.
-        own: Epochs of its configuration.
-        epochs: Epochs of the configuration of the trial that is judged.
+        values: Values of the other trial after each of its epochs; it may have ended early.
+        own: Epochs of the other trial's configuration.
+        epochs: Epochs of this trial's configuration.
     """
     places = [max(epoch * own // epochs, 1) for epoch in range(1, epochs + 1)]
     return [values[place - 1] for place in places if place <= len(values)]

@@ -1,24 +1,26 @@
-"""The middle of `recipes tune`: workers that run trials, watched and replaced until nothing is left."""
+"""The search itself: starts workers that run the trials, watches them, and replaces those that die."""
 
 import contextlib
 import time
+from collections.abc import Iterable
 
 from common.basics.errors import RecipeError, StorageError
 from common.tuning.processes import NO_STORAGE, REFUSED, Worker
 from common.tuning.status import Status
-from common.tuning.store import FAILED, RUNNING
+from common.tuning.store import FAILED, RUNNING, Store, Trial
+from common.tuning.types import Search
 
 POLL_SECONDS = 0.25
-# Workers that died on their own are replaced this often; then the machine is the problem.
+# After so many replaced workers, the search stops: the machine is the problem then.
 MAX_REPLACEMENTS = 20
 
 
-def search(sweep):
-    """Runs the workers of a Sweep until they say that nothing is left.
+def search(sweep: Search) -> None:
+    """Runs the workers of a search until no trial is left.
 
     Raises:
         StorageError: A disk or a database cannot be used.
-        RecipeError: A worker met what every other one would meet as well.
+        RecipeError: A worker met an error that every other worker would meet as well, or too many died.
     """
     status = Status(sweep)
     workers = []
@@ -28,13 +30,13 @@ def search(sweep):
         _watch(sweep, status, workers)
     except BaseException:
         _end(status, workers)
-        # Whoever interrupts does not want to wait for a database that is away.
+        # A user who interrupts does not want to wait for a database that is away.
         sweep.store.hurry()
         with contextlib.suppress(RecipeError, OSError):
             sweep.tuner.tidy()
         raise
     _end(status, workers)
-    # Workers that died have not done it.
+    # Workers that died have not tidied up.
     sweep.tuner.tidy()
 
 
@@ -75,8 +77,14 @@ def _end(status, workers):
         worker.stop()
 
 
-def died(store, worker, code):
-    """Notes against a trial that its process ended in it, which an error could not tell."""
+def died(store: Store, worker: Worker, code: int) -> None:
+    """Notes in the trial of a worker that the worker has died; at last that the trial has failed.
+
+    Args:
+        store: The trials.
+        worker: The worker that has ended.
+        code: Its exit code; negative: the number of the signal that killed it.
+    """
     from common.tuning.oracle import MAX_FAILURES
 
     end = f"was killed by signal {-code} (9: out of memory?)"
@@ -94,6 +102,6 @@ def died(store, worker, code):
             print(f"trial {trial.number}: {trial.message}")
 
 
-def held_by(worker, trials):
-    """Returns the trials that a worker works on, or did when it ended: one or none."""
+def held_by(worker: Worker, trials: Iterable[Trial]) -> list[Trial]:
+    """Returns the trials that a worker runs, or ran when it ended: one or none."""
     return [each for each in trials if each.status == RUNNING and each.worker == worker.name]

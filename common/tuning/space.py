@@ -1,20 +1,41 @@
 """A search space: its size, its points in order, random points, neighbours, and points as vectors.
 
-Wraps KerasTuner's HyperParameters, whose own sampling has defects that a search inherits: seeds 1 and
-2 share 19 of 20 points, `seed=0` is not used, a small space is not exhausted, `Float` with a linear
-step loses its last value to rounding (0 to 0.5 by 0.1 ends at 0.4), and a log `Int` without a step
-has nine values.
+It wraps KerasTuner's HyperParameters, but samples itself, because KerasTuner's sampling has faults. Seeds
+1 and 2 share 19 of 20 points. `seed=0` is ignored. A small space is not exhausted. A `Float` with a
+linear step loses its last value by rounding (0 to 0.5 by 0.1 ends at 0.4). A log `Int` without a step has
+only nine values.
 """
+
+from __future__ import annotations
 
 import functools
 import json
 import math
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.basics.errors import UsageError
+from common.tuning.ranges import (
+    Point,
+    active,
+    conditions,
+    contains,
+    domain,
+    neighbour,
+    ordered,
+    present,
+    sample,
+    show,
+    unit,
+)
 
-# Random points that are drawn before what is left of a small space is listed instead.
+if TYPE_CHECKING:
+    pass
+
+
+# Number of random points that are drawn before the free points of a small space are listed instead.
 ATTEMPTS = 200
 
 
@@ -22,7 +43,7 @@ class Space:
     """The hyperparameters of a search, with their conditions.
 
     Args:
-        hyperparameters: keras_tuner.HyperParameters in which everything is registered.
+        hyperparameters: A keras_tuner.HyperParameters in which all hyperparameters are registered.
     """
 
     def __init__(self, hyperparameters):
@@ -30,15 +51,15 @@ class Space:
         self.parents = {condition.name for entry in self.entries for condition in entry.conditions}
 
     @classmethod
-    def from_list(cls, entries):
-        """Returns the Space that `to_list` described."""
+    def from_list(cls, entries: Sequence[dict[str, Any]]) -> Space:
+        """Returns the space that `to_list` has described."""
         import keras_tuner
 
         config = {"space": entries, "values": {}}
         return cls(keras_tuner.HyperParameters.from_config(config))
 
-    def to_list(self):
-        """Returns a dict for each hyperparameter, as JSON gives it back."""
+    def to_list(self) -> list[dict[str, Any]]:
+        """Returns a description of each hyperparameter, as it is read back from JSON."""
         found = [
             {"class_name": type(entry).__name__, "config": entry.get_config()}
             for entry in self.entries
@@ -46,13 +67,13 @@ class Space:
         return json.loads(json.dumps(found))
 
     @property
-    def names(self):
-        """Names of the hyperparameters, in order; one that has several conditions appears once."""
+    def names(self) -> list[str]:
+        """Names of the hyperparameters, in order, each of them once."""
         return list(dict.fromkeys(entry.name for entry in self.entries))
 
     @functools.cached_property
-    def size(self):
-        """Number of different points; infinite where a Float has no step."""
+    def size(self) -> float:
+        """Number of different points; infinity if a Float has no step."""
         if any(domain(entry) is None for entry in self.entries):
             return math.inf
         return sum(math.prod(len(values) for _, values in branch) for branch in self._branches)
@@ -78,12 +99,19 @@ class Space:
         walk(0, {}, [])
         return branches
 
-    def point(self, index):
-        """Returns the values of point `index` (0 to size - 1) of a finite space."""
+    def point(self, index: int) -> Point:
+        """Returns a point of a finite space.
+
+        Args:
+            index: 0 to size - 1.
+
+        Raises:
+            IndexError: There is no such point.
+        """
         for branch in self._branches:
             count = math.prod(len(values) for _, values in branch)
             if index < count:
-                point = {}
+                point: Point = {}
                 for entry, values in reversed(branch):
                     index, position = divmod(index, len(values))
                     point[entry.name] = values[position]
@@ -91,8 +119,12 @@ class Space:
             index -= count
         raise IndexError(index)
 
-    def require_finite(self):
-        """Raises a UsageError that names the fix where a Float has no step."""
+    def require_finite(self) -> None:
+        """Checks that the space is finite.
+
+        Raises:
+            UsageError: A Float has no step; the message says what to do.
+        """
         for entry in self.entries:
             if domain(entry) is None:
                 step = "step=10**0.5" if entry.sampling == "log" else "step=0.1"
@@ -102,21 +134,24 @@ class Space:
                     "--method random"
                 )
 
-    def complete(self, values, random):
-        """Returns `values` with what is active but absent drawn at random, and the rest dropped."""
-        point = {}
+    def complete(self, values: Point, random: np.random.Generator) -> Point:
+        """Returns a point made from `values`.
+
+        Values that an active hyperparameter lacks are drawn at random, and others are dropped.
+        """
+        point: Point = {}
         for entry in self.entries:
             if active(entry, point) and entry.name not in point:
                 known = entry.name in values and contains(entry, values[entry.name])
                 point[entry.name] = values[entry.name] if known else sample(entry, random)
         return point
 
-    def draw(self, random, taken):
+    def draw(self, random: np.random.Generator, taken: Collection[str]) -> Point | None:
         """Returns a random point that is not taken, or None where the space is exhausted.
 
         Args:
-            random: NumPy Generator.
-            taken: Set of keys (`key`) of points.
+            random: Source of random numbers.
+            taken: Keys of the points that are taken, as `key` returns them.
         """
         if len(taken) >= self.size:
             return None
@@ -126,15 +161,18 @@ class Space:
                 return point
         if self.size == math.inf:
             return None
-        free = [point for point in map(self.point, range(self.size)) if key(point) not in taken]
-        return free[random.integers(len(free))] if free else None
+        free = [
+            point for point in map(self.point, range(int(self.size))) if key(point) not in taken
+        ]
+        return free[int(random.integers(len(free)))] if free else None
 
-    def mutate(self, point, random, changes=1):
-        """Returns the point with `changes` hyperparameters changed, and its conditions mended."""
+    def mutate(self, point: Point, random: np.random.Generator, changes: int = 1) -> Point:
+        """Returns a point with `changes` values changed at random. It is valid as `complete` makes it."""
         free = [
             entry
             for entry in self.entries
-            if active(entry, point) and (domain(entry) is None or len(domain(entry)) > 1)
+            # Not where there is one value only; a Float without a step has no list of values.
+            if active(entry, point) and len(domain(entry) or ()) != 1
         ]
         changed = dict(point)
         for index in random.permutation(len(free))[:changes]:
@@ -142,19 +180,23 @@ class Space:
             changed[entry.name] = neighbour(entry, point[entry.name], random)
         return self.complete(changed, random)
 
-    def vector(self, point):
-        """Returns the point as float64 in [0, 1]: numbers scaled as sampled, categories one-hot."""
+    def vector(self, point: Point) -> np.ndarray:
+        """Returns a point as a vector for models, float64 `(n,)` in [0, 1].
+
+        Numbers are scaled as they are sampled; categories are one-hot. An absent number is 0.5.
+        """
         columns = []
         for entry in self.entries:
             here = present(entry, point)
             if ordered(entry):
                 columns.append(unit(entry, point[entry.name]) if here else 0.5)
             else:
-                columns += [float(here and point[entry.name] == value) for value in domain(entry)]
+                values = domain(entry) or ()
+                columns += [float(here and point[entry.name] == value) for value in values]
         return np.array(columns)
 
-    def describe(self):
-        """Returns a line per hyperparameter, and the size."""
+    def describe(self) -> str:
+        """Returns text for a person: a line for each hyperparameter, and the size."""
         lines = []
         for entry in self.entries:
             values = domain(entry)
@@ -171,128 +213,22 @@ class Space:
         return "\n".join([*lines, f"  {size} configurations in all"])
 
 
-def multiples(number, factors=(0.5, 1, 2)):
-    """Returns what a search tries around a whole number of the configuration it starts from.
+def multiples(number: int, factors: Sequence[float] = (0.5, 1, 2)) -> list[int]:
+    """Returns the values that a search tries around a whole number of its starting configuration.
 
-    An absolute list fits one size of data: batches of 64 to 256 are right for 50,000 images and
-    senseless for 300.
+    A fixed list would fit only one size of data: batches of 64 to 256 are right for 50,000 images and
+    wrong for 300.
 
     Args:
         number: 1 or more.
-        factors: Multiples of it; 1 should be among them.
+        factors: What to multiply it by; 1 should be among them.
 
     Returns:
-        Sorted whole numbers, at least 1, none twice.
+        Whole numbers, 1 or more, sorted, none of them twice.
     """
     return sorted({max(1, round(number * factor)) for factor in factors})
 
 
-def key(point):
+def key(point: Point) -> str:
     """Returns a string that is equal for equal points."""
     return json.dumps(point, sort_keys=True)
-
-
-def active(entry, values):
-    """Returns whether the conditions of an entry hold."""
-    return all(condition.is_active(values) for condition in entry.conditions)
-
-
-def present(entry, point):
-    """Returns whether a point has a value of this entry, not of another one of the same name."""
-    return active(entry, point) and entry.name in point
-
-
-def conditions(entry):
-    """Returns the conditions of an entry as text, a list."""
-    return [
-        f"{condition.name} is {' or '.join(map(show, condition.values))}"
-        for condition in entry.conditions
-    ]
-
-
-def titles(entries):
-    """Returns a title for each entry: its name, and where it shares that with another, its conditions."""
-    names = [entry.name for entry in entries]
-    return [
-        f"{entry.name}, {', '.join(conditions(entry))}"
-        if names.count(entry.name) > 1
-        else entry.name
-        for entry in entries
-    ]
-
-
-def domain(entry):
-    """Returns the values an entry can take, as a sequence, or None for a Float without a step."""
-    kind = type(entry).__name__
-    if kind == "Fixed":
-        return [entry.value]
-    if kind == "Boolean":
-        return [False, True]
-    if kind == "Choice":
-        return list(entry.values)
-    if entry.step is None:
-        return range(entry.min_value, entry.max_value + 1) if kind == "Int" else None
-    low, high, step = entry.min_value, entry.max_value, entry.step
-    # A little more than exact, so that rounding does not lose the last value.
-    if entry.sampling == "linear":
-        count = math.floor((high - low) / step + 1e-8) + 1
-        values = [low + index * step for index in range(count)]
-    else:
-        count = math.floor(math.log(high / low, step) + 1e-8) + 1
-        values = [low * step**index for index in range(count)]
-        if entry.sampling == "reverse_log":
-            values = [high + low - value for value in reversed(values)]
-    if kind == "Int":
-        return list(dict.fromkeys(round(value) for value in values))
-    # Twelve digits: what 0.1 + 2 * 0.1 has beyond them is noise, and points are told apart by value.
-    return [float(f"{value:.12g}") for value in values]
-
-
-def ordered(entry):
-    """Returns whether the values of an entry have an order that a model may use."""
-    kind = type(entry).__name__
-    return kind in ("Int", "Float", "Boolean") or (kind == "Choice" and entry.ordered)
-
-
-def contains(entry, value):
-    """Returns whether an entry can take a value."""
-    values = domain(entry)
-    return entry.min_value <= value <= entry.max_value if values is None else value in values
-
-
-def sample(entry, random):
-    """Returns a random value: uniform over the values, or over the range as it is sampled."""
-    values = domain(entry)
-    if values is None or isinstance(values, range):
-        return entry.prob_to_value(random.random())
-    return values[random.integers(len(values))]
-
-
-def unit(entry, value):
-    """Returns the place of a value in its order, 0 to 1."""
-    values = domain(entry)
-    if values is None or isinstance(values, range):
-        return float(entry.value_to_prob(value))
-    return values.index(value) / max(len(values) - 1, 1)
-
-
-def neighbour(entry, value, random):
-    """Returns another value: a near one or any one, by turns, where there is an order."""
-    values = domain(entry)
-    near = ordered(entry) and random.random() < 0.5
-    if values is None or isinstance(values, range):
-        place = unit(entry, value)
-        place = random.normal(place, 0.15) if near else random.random()
-        other = entry.prob_to_value(min(max(place, 0.0), 1.0 - 1e-9))
-        return sample(entry, random) if other == value else other
-    index = values.index(value)
-    if near:
-        places = [place for place in (index - 1, index + 1) if 0 <= place < len(values)]
-    else:
-        places = [place for place in range(len(values)) if place != index]
-    return values[places[random.integers(len(places))]]
-
-
-def show(value):
-    """Returns a value as a person writes it: six digits of a float."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

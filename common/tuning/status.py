@@ -4,21 +4,22 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from common.basics.wording import duration
 from common.tuning.failures import reason
 from common.tuning.score import shown
-from common.tuning.store import FAILED, PRUNED, RUNNING, best_trial
+from common.tuning.store import FAILED, PRUNED, RUNNING, Trial, best_trial
 
-# How often it is asked whether the processes that hold trials answer.
+# Seconds between two checks whether the processes that hold trials answer.
 LOOK_SECONDS = 5
 
 
 class Status:
-    """A line per finished trial and, on a terminal, one that is rewritten.
+    """Prints a line for each finished trial and, on a terminal, a last line that is rewritten.
 
     Args:
-        sweep: Sweep.
+        sweep: The search.
     """
 
     def __init__(self, sweep):
@@ -30,8 +31,8 @@ class Status:
         self.terminal = sys.stdout.isatty()
         self._silent, self._next_look = set(), 0.0
 
-    def show(self, trials):
-        """Prints what is new."""
+    def show(self, trials: Sequence[Trial]) -> None:
+        """Prints what is new since the last call."""
         for trial in trials:
             if trial.finished and self.seen.get(trial.number) != trial.epochs:
                 self.seen[trial.number] = trial.epochs
@@ -46,10 +47,10 @@ class Status:
             print(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
 
     def _tell_silent(self, silent):
-        """Says once of a trial that its process does not answer: the end of the search waits for it."""
+        """Reports once for each trial that its process does not answer. The search waits for it."""
         for number in sorted(silent - self._silent):
             self._print(
-                f"trial {number}: the process that has its folder does not answer; waiting for it. If "
+                f"trial {number}: the process that holds its folder does not answer; waiting for it. If "
                 "it was stopped, continue it (kill -CONT) or end it (kill -9)"
             )
         self._silent = silent
@@ -83,7 +84,7 @@ class Status:
         return done + 1
 
     def _left(self, trials):
-        """Returns the time left, by the epochs trained so far in this session."""
+        """Returns about how much time is left, from the epochs trained since this process began."""
         definition = self.sweep.definition
         done = sum(trial.epochs for trial in trials if trial.finished)
         finished = [trial for trial in trials if trial.finished]
@@ -92,15 +93,13 @@ class Status:
         if new <= 0:
             return "time left not known yet"
         if definition.budget:
-            left = definition.trials * definition.trial_epochs - self.sweep.tuner.oracle.spent(
-                trials
-            )
+            left = definition.budget_epochs - self.sweep.tuner.oracle.spent(trials)
         else:
             count = min(definition.trials, self.sweep.space.size) - len(finished)
             left = count * done / max(len(finished), 1)
         return f"{duration(max(left, 0) * elapsed / new)} left"
 
-    def close(self):
-        """Ends the rewritten line."""
+    def close(self) -> None:
+        """Clears the line that is rewritten."""
         if self.terminal:
             print("\r\033[K", end="", flush=True)

@@ -1,10 +1,10 @@
-"""`recipes tune NAME`: plans a sweep, starts workers, shows how they get on, retrains the winner."""
+"""`recipes tune NAME`: prepares a sweep, runs its workers, trains the winner again, and reports."""
 
 import dataclasses
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from common.basics import streams
 from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
@@ -12,12 +12,11 @@ from common.basics.files import write_json_atomic
 from common.basics.wording import printable
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.bounds import NonNegativeInt, PositiveInt
 from common.tuning import begun, fixed, measures
-from common.tuning.choice import METHODS, check_method
+from common.tuning.choice import check_method
 from common.tuning.definition import FILE, Definition, make_tuner, search_space_of
 from common.tuning.folder import LOCK, alone_at_the_end, joined
-from common.tuning.options import SearchOptions, parse
+from common.tuning.options import TuneOptions, parse
 from common.tuning.retraining import retrain, start_config, winner_config, write_config
 from common.tuning.searching import search
 from common.tuning.shared_store import make_store
@@ -25,29 +24,10 @@ from common.tuning.store import best_trial
 from common.tuning.verdict import judge, summary_text
 
 
-@dataclasses.dataclass(frozen=True)
-class Options(SearchOptions):
-    """How to search. All other flags change fields of the configuration that the search starts from."""
-
-    method: Literal[METHODS] = "bayesian"
-    """How points are chosen; tpe needs the extra [optuna]."""
-    search_seed: NonNegativeInt = 0
-    """Seed of the search. The training seed (--seed) is the same in all trials."""
-    retrain_epochs: PositiveInt | None = None
-    """Epochs of the trainings at the end, where trials are shorter; best.json gets them, too, in place of
-    those that were searched. None: as in the trials."""
-    retrain_start: bool = True
-    """Train the configuration that the search started from with the same new seeds, so that what the
-    search gained is known."""
-    storage: str | None = None
-    """Database that several machines share, e.g. postgresql://user:password@host/name (extra [optuna]):
-    the same command on each joins the sweep. None: files in the sweep folder."""
-
-
-def command(name, words):
+def command(name: str, words: Sequence[str]) -> int:
     """Runs `recipes tune NAME WORDS...`; returns the exit code."""
     what = f"Searches hyperparameters of {name}: recipes/{name}/tune.py."
-    options, config, given = parse(name, words, Options, verb="tune", description=what)
+    options, config, given = parse(name, words, TuneOptions, verb="tune", description=what)
     return Sweep(name, options, config, given).run()
 
 
@@ -56,11 +36,11 @@ class Sweep:
 
     Args:
         recipe: Name of the recipe.
-        options: Options.
+        options: A TuneOptions.
         base: Config that the search starts from.
-        given: Names of its fields that the user chose; the others may be fitted to own data.
-        budget: Whether `trials` counts full trainings of epochs, which pruning may spread over more
-            trials.
+        given: Names of the Config fields that the user chose.
+        budget: Whether `trials` is a budget of epochs, counted in full trainings. Trials that are
+            stopped early leave epochs for more trials.
         show_space: Whether to print the search space first.
     """
 
@@ -99,11 +79,16 @@ class Sweep:
             name += f"-{self.options.folds}folds"
         return Path("runs") / self.recipe / "sweeps" / f"{name}-seed{self.options.search_seed}"
 
-    def run(self):
-        """Searches, reports and retrains the winner; returns the exit code.
+    def run(self) -> int:
+        """Searches, trains the winner again, and reports.
+
+        Returns:
+            The exit code: 0, or 130 where it was interrupted.
 
         Raises:
-            StorageError: A disk or a database cannot be used. No trial has failed by that.
+            UsageError: The folder or the search space cannot be used, or holds another search.
+            RecipeError: All trials failed, or a training with new seeds did.
+            StorageError: A disk or a database cannot be used. No trial counts as failed because of it.
         """
         if printable(str(self.directory)) != str(self.directory):
             raise UsageError(
@@ -135,11 +120,11 @@ class Sweep:
         return 0
 
     def _clear(self):
-        """Deletes what an earlier search left: first in the database, where others may be at it."""
+        """Deletes an earlier search, first in the database, where others may work on it."""
         if self.definition.storage:
             study = self.definition.study(self.directory)
             make_store(self.directory, self.definition.storage, study).drop()
-        # What says that this is a sweep goes last, so that --fresh can be killed, too.
+        # sweep.json goes last: with it the folder still counts as a sweep if --fresh is killed.
         for path in sorted(self.directory.iterdir(), key=lambda path: path.name == FILE):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -147,9 +132,9 @@ class Sweep:
                 path.unlink()
 
     def _prepare(self):
-        """Checks data, space and what the folder holds, before anything is trained."""
+        """Checks the data, the search space and the folder before anything is trained."""
         held = None
-        # One look: another process may begin the same search just now.
+        # The folder is listed once: another process may begin the same search at this time.
         names = {path.name for path in self.directory.iterdir()}
         if FILE in names and not self.options.fresh:
             held = Definition.read(self.directory)
@@ -196,7 +181,7 @@ class Sweep:
             print(f"{self._done(self.found)} found, continuing.")
 
     def _check_flags(self):
-        """Refuses flags that the search space overrides: they would change nothing."""
+        """Refuses flags of fields that every trial replaces: they would have no effect."""
         start = self.module.PRESETS[self.options.preset]
         if self.options.config:
             start = configuration.read_config_file(
@@ -211,12 +196,12 @@ class Sweep:
         if ignored:
             flags = ", ".join("--" + name.replace("_", "-") for name in ignored)
             raise UsageError(
-                f"{flags}: what recipes/{self.recipe}/tune.py searches for replaces it in every trial; "
-                "leave it out, and hold hyperparameters of the search by --fix NAME=VALUE"
+                f"{flags}: recipes/{self.recipe}/tune.py searches it, so every trial replaces it; leave "
+                "it out, and hold hyperparameters of the search by --fix NAME=VALUE"
             )
 
-    def search_space(self):
-        """Returns the function `search_space(hp, base)`, with what is held."""
+    def search_space(self) -> fixed.FixedSpace:
+        """Returns the search space, with the hyperparameters that are held."""
         return search_space_of(self.recipe, self.definition.fixed)
 
     def _plan(self):
@@ -238,7 +223,7 @@ class Sweep:
         return self.options.trials * self.definition.trial_epochs
 
     def _done(self, trials):
-        """Returns how much of the search has been done: `12 of 30 trials`."""
+        """Returns how much of the search is done, e.g. `12 of 30 trials`."""
         if self.definition.budget:
             return f"{self.tuner.oracle.spent(trials)} of {self._epochs} epochs"
         done = sum(trial.finished for trial in trials)

@@ -1,20 +1,23 @@
-"""trials.csv: a row for every trial of a sweep, written anew after each."""
+"""trials.csv: a row for every trial of a sweep. It is written again after each trial."""
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from common.basics.files import write_text_atomic
+from common.tuning.store import Trial
 
 COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
 
 
-def write_csv(path, trials, names):
-    """Writes the trials.
+def write_csv(path: Path, trials: Iterable[Trial], names: Sequence[str]) -> None:
+    """Writes a row for each trial.
 
     Args:
         path: The file.
-        trials: List of Trial.
-        names: Names of all hyperparameters; those that are not active in a trial stay empty.
+        trials: In the order of the rows.
+        names: Names of all hyperparameters. The cell of one that is not active in a trial is empty.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

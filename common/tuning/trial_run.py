@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
+from common.data.types import DataInfo
 from common.runs.run import Options, Run
 from common.tuning.score import below_median, direction
 
@@ -14,9 +16,9 @@ class TrialRun(Run):
     Args:
         recipe: Name of the recipe.
         config: Config of the trial.
-        directory: Its folder.
-        splits: What it trains and validates on.
-        stops: Function of the history that says when to stop.
+        directory: The run folder.
+        splits: Data to train and validate on.
+        stops: Function of the history that returns whether to stop.
     """
 
     is_trial = True
@@ -27,12 +29,12 @@ class TrialRun(Run):
         self._stops = stops
         self.directory.mkdir(parents=True, exist_ok=True)
 
-    def stops(self, history):
-        """Returns what the stopping rule says."""
+    def stops(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Returns whether the stopping rule ends the training."""
         return self._stops(history)
 
-    def record_environment(self, info):
-        """Does nothing: the sweep has recorded it once for all trials."""
+    def record_environment(self, info: DataInfo) -> None:
+        """Does nothing: the sweep has recorded the environment once for all trials."""
 
 
 @dataclasses.dataclass
@@ -40,10 +42,10 @@ class StoppingRule:
     """When a trial stops before its last epoch: at its limit, or by the median rule.
 
     Args:
-        objective: What is judged.
-        limit: Epochs it may train for now, or None.
-        epochs: Epochs of its configuration.
-        others: The objective's curves that the median is taken of.
+        objective: Column of history.csv that is judged.
+        limit: Largest number of epochs for now. None: no limit.
+        epochs: Epochs of the trial's configuration.
+        others: Curves of the objective in other trials, whose median is taken.
     """
 
     objective: str
@@ -52,7 +54,7 @@ class StoppingRule:
     others: list
 
     @property
-    def direction(self):
+    def direction(self) -> str:
         """ "max" or "min"."""
         return direction(self.objective)
 
@@ -61,15 +63,15 @@ class StoppingRule:
             return True
         return self.by_median([row[self.objective] for row in history])
 
-    def by_median(self, values):
-        """Returns whether the median rule ends the training after these epochs."""
+    def by_median(self, values: Sequence[float]) -> bool:
+        """Returns whether the median rule ends the training; `values` is the objective by epoch."""
         return below_median(values, self.others, self.direction, self.epochs)
 
 
-def read_history(run):
-    """Returns history.csv of a run as a dict of lists over epochs; empty where there is none.
+def read_history(run: Run) -> dict[str, list[float]]:
+    """Returns the columns of a run's history.csv, lists over epochs; empty where there is no file.
 
-    A column that is no number in one of the epochs is left out: not finite, it would be no JSON.
+    A column with a value that is not a finite number is left out: JSON could not hold it.
     """
     if not run.path("history.csv").exists():
         return {}
@@ -86,6 +88,6 @@ def _number(text):
         return math.nan
 
 
-def epochs_in(curve):
-    """Returns the epochs of what `read_history` returns."""
+def epochs_in(curve: Mapping[str, Sequence[float]]) -> int:
+    """Returns the number of epochs in a history as `read_history` returns it."""
     return max(map(len, curve.values()), default=0)

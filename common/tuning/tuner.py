@@ -1,6 +1,6 @@
-"""A trial is a call of the recipe's own `train`, in a run folder of its own; its result is its history.
+"""RecipeTuner: a trial calls the recipe's own `train`, in a run folder of its own.
 
-The test split is out of reach: a trial gets Splits whose test split raises.
+The result of a trial is its history. The test split cannot be read: in a trial it raises an error.
 """
 
 import dataclasses
@@ -9,9 +9,12 @@ import math
 import shutil
 import time
 import traceback
+from collections.abc import Callable, Collection, Sequence
 
+import keras
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
@@ -23,11 +26,11 @@ from common.tuning.begun import OtherDataError
 from common.tuning.folds import DataCache
 from common.tuning.point import Declared, UndeclaredError, check_declared, make_config
 from common.tuning.score import at_equal_shares, best_of_curves
-from common.tuning.store import COMPLETED, PRUNED, RUNNING
+from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial
 from common.tuning.table import write_csv
 from common.tuning.trial_run import StoppingRule, TrialRun, epochs_in, read_history
 
-# The models of the best few stay; the winner is trained again anyway.
+# Number of best trials whose models are kept. The winner is trained again anyway.
 KEEP_MODELS = 3
 
 
@@ -35,13 +38,13 @@ class RecipeTuner(BaseTuner):
     """KerasTuner's loop over trials that train a recipe.
 
     Args:
-        oracle: SweepOracle.
+        oracle: A SweepOracle.
         recipe: Name of the recipe.
         module: Its `train` module.
         search_space: Function `(hp, base) -> Config`.
-        base: Config that the space starts from.
-        source: common.data.Source.
-        fingerprint: Of the data that the search was begun with; None: whatever is read will do.
+        base: Config that the search starts from.
+        source: A common.data.source.Source.
+        fingerprint: Fingerprint of the data that the search began with. None: any data will do.
         directory: The sweep folder.
         folds: Folds of the cross-validation; 1: the recipe's own validation split.
         prune: Whether the median rule stops trials.
@@ -78,8 +81,15 @@ class RecipeTuner(BaseTuner):
         self.oracle.verbose = 0
         self.oracle.epochs_of = self._epochs_of
 
-    def run_trial(self, trial):
-        """Trains one point of the space; the record takes its curves and its score."""
+    def run_trial(self, trial: TunerTrial) -> dict[str, float]:
+        """Trains one point of the space, and writes its curves and its score into its record.
+
+        Returns:
+            The score, by the name of the objective.
+
+        Raises:
+            FailedTrialError: The recipe refuses the point, or its history has no finite objective.
+        """
         record = trial.record
         check_declared(self.search_space, self.base, self.oracle.space, [record.values])
         config = make_config(self.search_space, trial.hyperparameters, self.base)
@@ -93,7 +103,7 @@ class RecipeTuner(BaseTuner):
             try:
                 self._train(run, record)
             finally:
-                # The epochs before an error were spent as well.
+                # Epochs before an error count as well.
                 curves.append(read_history(run))
                 record.curves = curves
                 record.epochs = sum(map(epochs_in, curves))
@@ -113,26 +123,26 @@ class RecipeTuner(BaseTuner):
         return {rule.objective: score}
 
     def _train(self, run, record):
-        """Trains a fold as far as this trial may go now, unless that has been done."""
+        """Trains a fold up to the trial's limit, unless that has been done."""
         done = {"epoch_limit": record.epoch_limit}
         if run.path("done.json").exists() and read_json(run.path("done.json")) == done:
             return
         try:
             self.module.train(run.config, run)
         except RecipeError as error:
-            # A diverged loss or a value that the recipe refuses: the same again next time.
+            # A diverged loss, or a value that the recipe refuses. It would happen again.
             raise FailedTrialError(str(error)) from error
         finally:
             backend.clear()
         if not self._frozen:
-            # The next collection of garbage need not look at all of TensorFlow again, nor at what else
-            # the first training imported: that would take longer than everything here.
+            # Later garbage collections need not look at TensorFlow and all else that the first training
+            # imported. That would take longer than the rest of a trial's overhead.
             gc.freeze()
             self._frozen = True
         write_json_atomic(run.path("done.json"), done)
 
     def _noting(self, record, rule):
-        """Returns the rule; asking it after an epoch also notes that this start got somewhere."""
+        """Returns the rule as a function that also notes when this start has made progress."""
         asked = []
 
         def stops(history):
@@ -159,7 +169,7 @@ class RecipeTuner(BaseTuner):
         return StoppingRule(objective, limit, epochs, others)
 
     def _epochs_of(self, values):
-        """Returns the epochs of the Config of a point, which the search may vary."""
+        """Returns the epochs of a point's Config: the search may vary them."""
         hyperparameters = keras_tuner.HyperParameters()
         hyperparameters.values = dict(values)
         return make_config(self.search_space, hyperparameters, self.base).epochs
@@ -171,11 +181,12 @@ class RecipeTuner(BaseTuner):
         except (FatalError, UndeclaredError):
             raise
         except OtherDataError:
-            # Nor does this say anything of a trial.
+            # This is not the trial's fault either.
             self.oracle.give_back(trial)
             raise
         except (Exception, SystemExit) as error:
-            # A full disk or a database that is away says nothing of a trial, and meets the next as well.
+            # A full disk or a database that is away is not the trial's fault: the next trial would meet
+            # it as well.
             storage = storage_error(error)
             if storage is not None:
                 self.oracle.give_back(trial)
@@ -183,35 +194,40 @@ class RecipeTuner(BaseTuner):
             if isinstance(error, FailedTrialError):
                 trial.status, message = TrialStatus.FAILED, str(error)
             else:
-                # What calls sys.exit() inside a trial ends that trial, not the worker.
+                # A sys.exit() inside a trial ends that trial, not the worker.
                 trial.status, message = TrialStatus.INVALID, traceback.format_exc().strip()
             trial.message = hide(message)
 
-    def on_search_begin(self):
-        # The process before may have died between the end of a trial and this.
+    def on_search_begin(self) -> None:
+        """Tidies up: an earlier process may have died before it did."""
         self.tidy()
 
-    def on_search_end(self):
-        # The last trial may have been another machine's.
+    def on_search_end(self) -> None:
+        """Tidies up: another machine may have ended the last trial."""
         self.tidy()
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: TunerTrial) -> None:
+        """Stores the result of a trial, and tidies up."""
         self.oracle.end_trial(trial)
         self.tidy()
 
-    def tidy(self):
-        """Deletes what finished trials leave behind, and writes trials.csv from the store."""
+    def tidy(self) -> None:
+        """Deletes files of finished trials that are not needed any more, and writes trials.csv."""
         with self.oracle.store.lock():
             trials = self.oracle.store.read()
             continuable = self.oracle.continuable(trials)
             clean(self.oracle.store, trials, self.oracle.loss, continuable)
             write_csv(self.oracle.store.directory / "trials.csv", trials, self.oracle.space.names)
 
-    def save(self):
+    def save(self) -> None:
         """Does nothing: the trials are the state."""
 
-    def load_model(self, trial):
-        """Returns the model of one of the best trials (the last fold's)."""
+    def load_model(self, trial: TunerTrial) -> keras.Model:
+        """Returns the model of one of the best trials, of its last fold.
+
+        Raises:
+            RecipeError: The model was not kept.
+        """
         from common.training.loading import load_model
 
         folders = sorted(self.oracle.store.folder(trial.record).glob("fold-*/best.keras"))
@@ -220,19 +236,24 @@ class RecipeTuner(BaseTuner):
         return load_model(folders[-1])
 
 
-def clean(store, trials, loss, continuable=()):
-    """Deletes what finished trials leave behind, but for the models of the best few.
+def clean(
+    store: Store,
+    trials: Sequence[Trial],
+    loss: Callable[[Trial], float],
+    continuable: Collection[int] = (),
+) -> None:
+    """Deletes the run folders of finished trials, except for the models of the best KEEP_MODELS.
 
     Args:
-        store: Store.
-        trials: All of its trials.
-        loss: Function of a trial, lower is better.
-        continuable: Numbers of trials that the method may yet continue; theirs stays.
+        store: Where the trials are.
+        trials: All trials.
+        loss: Score of a trial such that lower is better.
+        continuable: Numbers of trials that the method may still continue; their folders stay.
     """
     best = sorted((trial for trial in trials if loss(trial) < math.inf), key=loss)[:KEEP_MODELS]
     for trial in trials:
         if not trial.finished or trial.number in continuable:
             continue
         for folder in store.folder(trial).glob("fold-*"):
-            # What stays of the best few is their model.
+            # Of the best trials only the backups are deleted.
             shutil.rmtree(folder / "backup" if trial in best else folder, ignore_errors=True)

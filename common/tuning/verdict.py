@@ -1,66 +1,74 @@
-"""What a search gained, in words: whether its winner is better than its start, and what to do then."""
+"""What a search gained, in words: whether its winner is better than its start, and what to do."""
 
 import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from common.basics.flags import flags
-from common.studies.differences import BETTER, NONE_SHOWN, WORSE, paired
+from common.studies.differences import BETTER, NONE_SHOWN, WORSE, Difference, paired
 from common.tuning import measures
+from common.tuning.definition import Definition
+from common.tuning.ranges import show
 from common.tuning.score import digits, direction, extreme, shown, spread
-from common.tuning.space import show
 
-# Where there are no new seeds of both, or one each.
+# The case where winner and start were not both trained with new seeds, or with one seed only.
 NOT_TESTED = "not tested"
 ROLES = ("retrained", "start")
 
+Summary = Mapping[str, Any]
+"""What summary.json or an entry of tuning.json holds."""
 
-def values(summary, role, read=None):
-    """Returns a measure of the winner's or the start's runs, a list over seeds.
+
+def values(
+    summary: Summary, role: str, read: Callable[[measures.Row], float] | None = None
+) -> list[float]:
+    """Returns a figure of the runs of winner or start, one value for each seed.
 
     Args:
-        summary: What summary.json or an entry of tuning.json holds.
-        role: "retrained" or "start".
-        read: Function of a row; None: what the search judged by.
+        summary: The result of the search.
+        role: "retrained" for the winner, or "start".
+        read: Takes the figure from a row. None: the objective of the search.
     """
     read = read or (lambda row: measures.judged(row, summary["objective"]))
     return [read(row) for row in summary[role]]
 
 
-def gains(summary, read=None):
-    """Returns how much larger a measure is for the winner than for the start, a list over seeds."""
+def gains(summary: Summary, read: Callable[[measures.Row], float] | None = None) -> list[float]:
+    """Returns how much larger a figure is for the winner than for the start, for each seed."""
     pairs = zip(values(summary, "retrained", read), values(summary, "start", read), strict=True)
     return [winner - start for winner, start in pairs]
 
 
-def score_digits(summary):
-    """Returns how many digits the scores of winner and start are written with."""
+def score_digits(summary: Summary) -> int:
+    """Returns with how many digits after the point the scores of winner and start are written."""
     scores = [abs(score) for role in ROLES for score in values(summary, role)]
     return digits(max(scores, default=0))
 
 
-def difference(summary):
-    """Returns the Difference, winner minus start, in what the search judged by; None without both.
+def difference(summary: Summary) -> Difference | None:
+    """Returns the difference between winner and start in the objective of the search; None without both.
 
-    That is a validation score. The test scores are told beside it: a choice by them would be made on the
-    test set.
+    The objective is a validation score. Test scores are only reported: a choice by them would be a choice
+    on the test set.
     """
     if not summary["retrained"] or not summary["start"]:
         return None
-    return paired(*(values(summary, role) for role in ROLES))
+    return paired(values(summary, "retrained"), values(summary, "start"))
 
 
-def judge(summary):
+def judge(summary: Summary) -> dict[str, Any]:
     """Returns the verdict on a winner.
 
     Args:
-        summary: Dict with "objective", and for "retrained" and "start" a list of dicts, one for each
-            seed, as in common.tuning.measures.
+        summary: Used are "objective", and the rows (common.tuning.measures) in "retrained" and "start".
 
     Returns:
-        Dict of "case" (BETTER, WORSE, NONE_SHOWN or NOT_TESTED), "n", and as far as they are known
-        "difference" (winner minus start), its "interval" (95 %, of a paired t test) and "p".
+        "case" (BETTER, WORSE, NONE_SHOWN or NOT_TESTED), the number of seeds "n", and if they are known
+        "difference" (winner minus start), its 95 % "interval" and "p", both of a paired t test.
     """
     found = difference(summary)
-    verdict = {"case": NOT_TESTED, "n": len(summary["retrained"])}
+    verdict: dict[str, Any] = {"case": NOT_TESTED, "n": len(summary["retrained"])}
     if found is None:
         return verdict
     if verdict["n"] > 1:
@@ -68,11 +76,12 @@ def judge(summary):
     return verdict | {"difference": found.mean, "interval": found.interval, "p": found.p}
 
 
-def sentences(summary):
-    """Returns the verdict as a sentence, and what to do as another."""
+def sentences(summary: Summary) -> tuple[str, str]:
+    """Returns the verdict in one sentence, and what to do in another."""
     verdict, objective = judge(summary), summary["objective"]
+    found = difference(summary)
     more = max(5, 2 * verdict["n"])
-    if verdict["case"] == NOT_TESTED:
+    if verdict["case"] == NOT_TESTED or found is None:
         why = "one seed tells nothing of chance"
         if not summary["retrained"] or not summary["start"]:
             why = "both have to be trained with new seeds"
@@ -91,20 +100,20 @@ def sentences(summary):
         NONE_SHOWN: "Keep what you started from, or look closer: the same search command with "
         f"--retrain {more}; no trial is repeated.",
     }[verdict["case"]]
-    told = difference(summary).describe(digits=score_digits(summary))
+    told = found.describe(digits=score_digits(summary))
     return f"{words}: {objective} {told}.", advice
 
 
-def keeps_start(summary):
+def keeps_start(summary: Summary) -> bool:
     """Returns whether the verdict is to keep what the search started from."""
     return judge(summary)["case"] in (WORSE, NONE_SHOWN)
 
 
-def train_command(definition, file):
-    """Returns the command that trains a configuration file of a search, on the search's data.
+def train_command(definition: Definition, file: Path) -> str:
+    """Returns the command that trains a configuration file of a search on the data of the search.
 
     Args:
-        definition: Definition of the search.
+        definition: The search.
         file: Its best.json or start.json.
     """
     words = ["recipes", "train", definition.recipe, "--config", file, "--data", definition.data]
@@ -114,22 +123,22 @@ def train_command(definition, file):
     return shlex.join(map(str, words))
 
 
-def commands(summary, definition, directory):
-    """Returns what to train, a dict from what it is to its command; what the verdict advises first."""
+def commands(summary: Summary, definition: Definition, directory: Path) -> dict[str, str]:
+    """Returns the commands that train winner and start, by what they train. The advised one is first."""
     found = {"the winner": train_command(definition, directory / "best.json")}
     start = {"what you started from": train_command(definition, directory / "start.json")}
     return start | found if keeps_start(summary) else found | start
 
 
-def epochs_of(summary):
-    """Returns the epochs that the winner and the start were trained for with new seeds."""
+def epochs_of(summary: Summary) -> dict[str, int]:
+    """Returns the epochs of the trainings with new seeds, of "retrained" and of "start"."""
     start = summary["retrain_epochs"]
-    # Searches of before the epochs were searched, too, trained both for as many.
+    # Older searches did not vary the epochs: winner and start have the same.
     return {"retrained": summary.get("winner_epochs", start), "start": start}
 
 
-def trained_for(summary):
-    """Returns `3 new seeds, 8 epochs`, and where they differ both epochs."""
+def trained_for(summary: Summary) -> str:
+    """Returns e.g. `3 new seeds, 8 epochs`; with both numbers of epochs where they differ."""
     seeds = len(summary["retrained"])
     epochs = epochs_of(summary)
     text = f"{epochs['retrained']} epoch{'s' * (epochs['retrained'] > 1)}"
@@ -138,14 +147,16 @@ def trained_for(summary):
     return f"{seeds} new seed{'s' * (seeds > 1)}, {text}"
 
 
-def summary_text(summary, definition, directory, compared=True):
-    """Returns what a sweep prints at its end.
+def summary_text(
+    summary: Summary, definition: Definition, directory: Path, compared: bool = True
+) -> str:
+    """Returns the text that a search prints at its end.
 
     Args:
-        summary: What summary.json holds.
-        definition: Definition of the search.
+        summary: The result of the search.
+        definition: What was searched.
         directory: The sweep folder.
-        compared: Whether winner and start were to be compared: in a contest of methods they are not.
+        compared: Whether to give a verdict. A comparison of methods gives none.
     """
     objective = summary["objective"]
     point = ", ".join(f"{name} {show(value)}" for name, value in summary["values"].items())

@@ -1,9 +1,9 @@
 """A process that runs trials of a sweep until none is left: python -m common.tuning.worker DIR NAME.
 
-Workers are equal. They share nothing but the sweep folder, may join and leave at any time, and take
-over what a dead one left. One that was started with a pipe as standard input ends with the process
-at its other end, so that a killed sweep leaves nothing running. What ended it, it writes into a pipe,
-too, where it was given one: there may be no room in its log.
+Workers are equal. They share only the sweep folder (or a database), may join and leave at any time, and
+take over the trials of dead ones. Where a worker's standard input is a pipe, it ends with the process at
+the other end, so that a killed sweep leaves nothing running. A worker that ends with an error also writes
+it into a second pipe, if it was given one, because its log may lie on a full disk.
 """
 
 import contextlib
@@ -12,13 +12,16 @@ import sys
 from pathlib import Path
 
 
-def main(directory, name, words=None):
-    """Runs trials; returns the exit code.
+def main(directory: Path, name: str, words: int | None = None) -> int:
+    """Runs trials until none is left.
 
     Args:
         directory: The sweep folder.
         name: Name of this process.
-        words: File descriptor for what ended it, if something did.
+        words: File descriptor to write an error to.
+
+    Returns:
+        The exit code: 0, 130 after an interrupt, or REFUSED or NO_STORAGE of common.tuning.processes.
     """
     from common.basics import streams
     from common.basics.child import follow_parent
@@ -56,5 +59,5 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
-    # Frameworks may take seconds to tear down what the system frees at once.
+    # A normal exit can take seconds, in which frameworks free what the system frees at once.
     os._exit(code)
