@@ -442,7 +442,9 @@ def test_16_bit_colour_is_read_by_its_upper_bits_and_darkness_is_said(tmp_path):
     splits = load(tmp_path / "set")
     assert "16 bits for each colour: 20; only the upper 8 bits are read" in text(splits)
     assert "nearly black: the brightest pixel of all pictures is 19 of 255" in text(splits)
-    with pytest.raises(RecipeError, match="the upper 8 are read, so --value-range cannot be applied"):
+    with pytest.raises(
+        RecipeError, match="the upper 8 are read, so --value-range cannot be applied"
+    ):
         load(tmp_path / "set", value_range=(0.0, 4095.0))
 
 

@@ -13,6 +13,9 @@ if typing.TYPE_CHECKING:
 
     import numpy as np
 
+Arrays: typing.TypeAlias = "np.ndarray | tuple | dict"
+"""One array, or a tuple or dict of arrays, which may be nested."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -27,8 +30,8 @@ class Split:
             cut. None: there are no groups.
     """
 
-    x: np.ndarray | tuple | dict
-    y: np.ndarray | tuple | dict
+    x: Arrays
+    y: Arrays
     groups: np.ndarray | None = None
 
     def __len__(self) -> int:
