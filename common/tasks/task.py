@@ -78,7 +78,7 @@ class Task:
 
         from common.training.outputs import inference_batches, outputs_of
 
-        found = {}
+        found: dict[str, Any] = {}
         for name, split in (("val", splits.val), ("test", splits.test)):
             found[f"{name}_outputs"] = outputs_of(model, inference_batches(encode(split.x)))
             found[f"{name}_truth"] = np.asarray(split.y)
@@ -119,7 +119,8 @@ class Task:
         """Returns a judgement of a run against its baselines, a sentence without a full stop."""
         from common.runs import headline
 
-        found = headline.of(metrics)
+        found: Headline = headline.of(metrics)
+        assert found.value is not None  # A finished run has one.
         shown = f"{found.name} {found.shown(found.value)} on the test split"
         rows = [headline.baseline(row) for row in metrics["baselines"]]
         if not rows:
