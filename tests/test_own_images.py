@@ -130,7 +130,7 @@ def test_unequal_and_many_classes_are_said():
     assert lines == [
         "400 examples in 2 classes: ok 380, fault 20",
         "training and validation: 390, test: 10 (given)",
-        "unequal classes: the rarest, fault, has 20 examples where equal shares were 200; the most "
+        "unequal classes: the rarest, fault, has 20 examples (equal shares would be 200); the most "
         "frequent, ok, is 95.0% of all",
     ]
     # Just at half of an equal share: nothing to say.
@@ -246,7 +246,7 @@ def test_a_link_to_a_folder_that_it_lies_in_is_refused(tmp_path, target):
     save(root / "ant" / "inner" / "deeper" / "a.png", noise(1))
     folder = root / "ant" / ("inner/deeper" if target == "inner" else "")
     (folder / "loop").symlink_to(root / "ant" / target)
-    with pytest.raises(RecipeError, match=r"loop is a link to .* lies in itself"):
+    with pytest.raises(RecipeError, match=r"loop is a link to .* contains it"):
         load(root)
 
 
@@ -386,7 +386,7 @@ def test_deep_pixels_of_two_types_or_below_0_need_a_range(tmp_path):
         load(root)
     assert load(root, value_range=(-100.0, 1000.0)).info.counts["test"] == 3
     save(root / "ant" / "a.tif", flat(0.5, np.float32))
-    with pytest.raises(RecipeError, match="whole numbers and others that are floating-point"):
+    with pytest.raises(RecipeError, match="of two kinds, whole numbers and floating-point"):
         load(root)
 
 
@@ -396,7 +396,7 @@ def test_8_bit_pictures_beside_deep_ones_are_taken_as_they_are_and_it_is_said(tm
     splits = load(root)
     assert (everything(splits)[0] == 200).all(axis=(1, 2, 3)).sum() == 1
     assert "deeper than 8 bits: 20 of 21" in text(splits)
-    assert "those of 8 bits are taken as they are" in text(splits)
+    assert "those of 8 bits are not changed" in text(splits)
 
 
 def test_a_value_range_without_deep_pixels_changes_nothing_and_that_is_said(tmp_path):
@@ -411,7 +411,7 @@ def test_a_deep_picture_where_the_run_knows_of_none_is_an_error(tmp_path):
     save(tmp_path / "deep.png", flat(300, np.uint16))
     with pytest.raises(RecipeError, match=r"deep\.png is deeper than 8 bits .*300.*save it with 8"):
         images.read_image(tmp_path / "deep.png", (8, 8), 1)
-    with pytest.raises(RecipeError, match="whole numbers up to 300, where the value range is that"):
+    with pytest.raises(RecipeError, match="whole numbers up to 300, but the value range is for"):
         images.read_image(tmp_path / "deep.png", (8, 8), 1, (0.0, 1.0))
 
 
@@ -440,9 +440,11 @@ def test_16_bit_colour_is_read_by_its_upper_bits_and_darkness_is_said(tmp_path):
         for label, name in enumerate(("ant", "bee")):
             png_16_bit_colour(tmp_path / "set" / name / f"{index}.png", 256 * (2 * index + label))
     splits = load(tmp_path / "set")
-    assert "16 bits for each colour: 20, of which the upper 8 bits are read" in text(splits)
+    assert "16 bits for each colour: 20; only the upper 8 bits are read" in text(splits)
     assert "nearly black: the brightest pixel of all pictures is 19 of 255" in text(splits)
-    with pytest.raises(RecipeError, match="the upper 8, so --value-range cannot be applied"):
+    with pytest.raises(
+        RecipeError, match="the upper 8 are read, so --value-range cannot be applied"
+    ):
         load(tmp_path / "set", value_range=(0.0, 4095.0))
 
 
@@ -586,7 +588,7 @@ def test_group_folders_need_folders_and_shared_groups_of_a_test_split_are_said(t
                 seed = 100 * label + 10 * site + (part == "test")
                 save(split / part / name / f"site{site}" / "0.png", noise(seed))
     splits = load(split, group_folders=True)
-    assert "2 of its 4 examples are of groups that the training data holds" in text(splits)
+    assert "2 of its 4 examples belong to groups that are also in" in text(splits)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_damaged_file_loses_no_other_answer(predict, image_run, photos, tmp_pa
     lines = err.strip().splitlines()
     assert lines[0] == "note: 2 other files were skipped"
     assert "broken.png" in lines[1]
-    assert lines[2].startswith("error: 1 of 6 could not be read")
+    assert lines[2].startswith("error: 1 of 6 inputs could not be read")
     rows = {row["name"]: row for row in rows_of(output)}
     assert len(rows) == 6
     assert list(rows["4.bmp"]) == ["name", "class", *(f"probability_{i}" for i in range(3))]

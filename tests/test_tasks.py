@@ -174,7 +174,7 @@ def test_predict_reads_arrays(trained, tmp_path, capsys):
     assert (tmp_path / "out.csv").read_text().startswith("name,output\n")
     (tmp_path / "y.npy").write_text("no array")
     assert main([*words, str(tmp_path / "y.npy")]) == 1
-    assert "is none" in capsys.readouterr().err
+    assert "expected an .npy file" in capsys.readouterr().err
     assert main(["predict", str(trained("tagging")), str(tmp_path)]) == 2
 
 

@@ -57,7 +57,7 @@ def test_a_gap_that_few_examples_may_make_by_luck_is_none():
 def test_level_with_the_linear_model(accuracy, p):
     said = line(linear=(accuracy, p))
     assert said.startswith("no difference shown from logistic regression")
-    assert ("100 test examples cannot tell" in said) == (accuracy < 0.9)
+    assert ("100 test examples are too few to tell" in said) == (accuracy < 0.9)
 
 
 def test_better_than_the_best_of_the_others():
@@ -77,7 +77,7 @@ def test_metrics_of_before_have_a_verdict_too():
 def test_remarks_say_what_makes_figures_uncertain():
     assert verdict.remarks(metrics()) == []
     (few,) = verdict.remarks(metrics(count=13))
-    assert few.startswith("Validation holds 13 examples: one is 7.7 points.")
+    assert few.startswith("Validation holds 13 examples: each is 7.7 points.")
     assert "--folds 5" in few
     (imbalanced,) = verdict.remarks(metrics(balanced_accuracy=0.5, macro_f1=0.49))
     assert "balanced accuracy" in imbalanced

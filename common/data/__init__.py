@@ -8,8 +8,8 @@ declares, `full.py`, `sample.py` and `own.py` are the three places that data com
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
 Images are uint8 `(n, height, width, channels)`, texts are Python strings, labels int32.
-Validation is cut from train by a seed of its own; the test split is whole and is only read when
-somebody asks for it. NumPy is imported when data is loaded: recipes declare theirs at their top.
+The validation split is cut from the training split by a seed of its own. The test split stays whole
+and is read only on request. NumPy is imported when data is loaded, not when a recipe declares its set.
 """
 
 from common.basics.errors import UsageError
@@ -32,23 +32,29 @@ __all__ = [
 
 
 def load_images(
-    data_set, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0
-):
+    data_set: ImageSet,
+    source: Source,
+    *,
+    validation_fraction: float,
+    split_seed: int = 0,
+    train_examples: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
     """Loads a data set of images.
 
     Args:
-        data_set: ImageSet: the real data set, the sample that stands in for it, and the size and
-            channels that images of all sources are given.
-        source: Source. Where the data comes from.
+        data_set: The real data set, the sample that stands in for it, and the size and channels that
+            images of all sources are converted to.
+        source: Where the data comes from.
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1. It is not the training seed, so
             that runs with different seeds are compared on the same images.
-        train_examples: Training examples to keep of those that validation leaves, stratified and
-            nested (`stratified_subset`); 0: all. Validation and test stay the same.
+        train_examples: Examples to keep of the training split after the validation cut, stratified
+            and nested (`stratified_subset`); 0: all. Validation and test stay the same.
         subset_seed: Seed of that choice, 0 to 2**32 - 1; not the training seed either.
 
     Returns:
-        Splits, with `x` uint8 `(n, height, width, channels)` and `y` int32 `(n,)`.
+        `x` is uint8 `(n, height, width, channels)`, `y` int32 `(n,)`.
 
     Raises:
         UsageError: A value above is out of its range.
@@ -78,19 +84,25 @@ def load_images(
 
 
 def load_texts(
-    data_set, source, *, validation_fraction, split_seed=0, train_examples=0, subset_seed=0
-):
+    data_set: TextSet,
+    source: Source,
+    *,
+    validation_fraction: float,
+    split_seed: int = 0,
+    train_examples: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
     """Loads a data set of texts.
 
     Args:
-        data_set: TextSet: the real data set, and the sample that stands in for it.
-        source: Source. Where the data comes from.
+        data_set: The real data set, and the sample that stands in for it.
+        source: Where the data comes from.
         validation_fraction: Share of the training split to validate on, in (0, 1).
         split_seed: Seed of the validation cut, 0 to 2**32 - 1.
         train_examples, subset_seed: As of `load_images`.
 
     Returns:
-        Splits, with `x` an object array of str `(n,)` and `y` int32 `(n,)`.
+        `x` is an object array of str `(n,)`, `y` int32 `(n,)`.
 
     Raises:
         UsageError: A value above is out of its range.

@@ -1,44 +1,58 @@
 """Image augmentation in NumPy, so that it runs the same on every backend, with or without TensorFlow.
 
-Each `random_...` function takes a batch of uint8 images `(n, height, width, channels)` and a NumPy
-Generator, and returns a new batch of the same shape and dtype. `mixup` changes the targets as well.
+Each `random_...` function takes a batch of uint8 images `(n, height, width, channels)` and a generator
+of random numbers, and returns a new batch of the same shape and dtype. `mixup` changes the targets too.
 """
+
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from common.basics.errors import UsageError
 
 
-def random_flip(images, random):
+def random_flip(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Mirrors each image left to right with probability 1/2."""
     flipped = random.random(len(images)) < 0.5
     return np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
 
 
-def random_shift(images, random, pixels, mode="reflect"):
+def random_shift(
+    images: np.ndarray,
+    random: np.random.Generator,
+    pixels: int,
+    mode: Literal["reflect", "constant"] = "reflect",
+) -> np.ndarray:
     """Shifts each image by up to `pixels` in both directions.
 
     Args:
         pixels: Largest shift, in pixels; offsets are uniform integers.
-        mode: What fills the border: "reflect" (natural images) or "constant" (0; digits, and the
-            padding of He et al. 2015).
+        mode: What fills the border: "reflect" (for natural images) or "constant" (0; for digits, and
+            the padding of He et al. 2015).
     """
     count, height, width, _ = images.shape
     margin = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
     padded = np.pad(images, margin, mode=mode)
     top, left = random.integers(0, 2 * pixels + 1, size=(2, count))
-    # A view of every crop of every image; indexing it copies only the one crop chosen of each.
+    # A view of every crop of every image. Indexing it copies only the chosen crop of each image.
     crops = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     return crops[np.arange(count), top, left].transpose(0, 2, 3, 1)
 
 
-def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
-    """Rotates, scales and shifts each image with bilinear sampling; outside is 0.
+def random_affine(
+    images: np.ndarray,
+    random: np.random.Generator,
+    degrees: float = 0.0,
+    scale: float = 0.0,
+    pixels: float = 0.0,
+) -> np.ndarray:
+    """Rotates, scales and shifts each image with bilinear sampling. Pixels from outside are 0.
 
     Args:
         degrees: Largest rotation either way, in degrees.
         scale: Largest relative change of size, e.g. 0.1 for 0.9 to 1.1.
-        pixels: Largest shift in either direction, in pixels (not whole ones).
+        pixels: Largest shift in either direction, in pixels; shifts are fractions of pixels.
     """
     count, height, width, channels = images.shape
     angle = np.deg2rad(random.uniform(-degrees, degrees, count))
@@ -48,9 +62,9 @@ def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
     sine = (zoom * np.sin(angle)).astype("float32")[:, None]
     rows = np.arange(height, dtype="float32") - np.float32((height - 1) / 2)
     columns = np.arange(width, dtype="float32") - np.float32((width - 1) / 2)
-    # Where each pixel comes from, `(n, height, width)`, in an image with one pixel of zeros on each side:
-    # whatever falls outside lands there and stays 0. From here on in place and in single precision:
-    # this runs for every batch.
+    # Where each pixel comes from, `(n, height, width)`, in an image with a border of one zero pixel.
+    # What falls outside is clipped to that border and so becomes 0. This runs for every batch, so the
+    # arithmetic is in place and in single precision.
     y = (cosine * rows)[:, :, None] - (sine * columns)[:, None, :]
     y += (shift_y + np.float32((height + 1) / 2))[:, :, None]
     x = (sine * rows)[:, :, None] + (cosine * columns)[:, None, :]
@@ -64,7 +78,7 @@ def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
     top += left
     index = top.astype("int64")
     index += (np.arange(count) * ((height + 2) * (width + 2)))[:, None, None]
-    # The four neighbours of each position side by side, so that one look-up fetches them all.
+    # The four neighbours of each position lie side by side, so that one look-up fetches them all.
     neighbours = np.zeros((count, height + 2, width + 2, 4), "uint8")
     result = np.empty(images.shape, "uint8")
     for channel in range(channels):
@@ -77,13 +91,13 @@ def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
         found = found.reshape(*index.shape, 4)
         above = _between(found[..., 0], found[..., 1], x)
         above += (_between(found[..., 2], found[..., 3], x) - above) * y
-        above += 0.5  # The cast cuts off: this rounds.
+        above += 0.5  # The cast truncates, so this makes it round.
         result[..., channel] = above
     return result
 
 
 def _between(first, second, share):
-    """Returns the two mixed, by the second one's share."""
+    """Returns `(1 - share) * first + share * second`, float32."""
     first, second = first.astype("float32"), second.astype("float32")
     second -= first
     second *= share
@@ -91,19 +105,22 @@ def _between(first, second, share):
     return first
 
 
-def mixup(alpha):
-    """Returns what mixes each example with another one of its batch (mixup, Zhang et al. 2018).
+def mixup(
+    alpha: float,
+) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]:
+    """Returns a function that mixes each example with another one of its batch (Zhang et al. 2018).
 
-    The first example's share is drawn from Beta(alpha, alpha), one for the whole batch; the other ones
-    are a random order of the batch. It is the `mix` of `common.training.batches.ArrayBatches`.
+    The share of the first example is drawn from Beta(alpha, alpha), once for the whole batch. The
+    partners are the same batch in random order. Pass the result as `mix` to
+    `common.training.batches.ArrayBatches`.
 
     Args:
-        alpha: Positive; near 0 hardly anything is mixed, with 1 every share is as likely.
+        alpha: Positive. Near 0 hardly anything is mixed; with 1 all shares are equally likely.
 
     Returns:
-        Function of (x, targets, numpy Generator): an array `(n, ...)`, and float targets `(n, ...)`, e.g.
-        one-hot. It returns both mixed, float32; uint8 images stay in [0, 255]. A network whose input
-        has the dtype uint8 would cut their fractions off: its `keras.Input` has to be float32.
+        Function of `(x, targets, random)`: an array `(n, ...)` and float targets `(n, ...)`, e.g.
+        one-hot. It returns both mixed, float32; uint8 images stay in [0, 255]. The `keras.Input` of the
+        network must be float32: a uint8 input would cut the fractions off.
 
     Raises:
         UsageError: alpha is not positive, or (when called) the targets are class numbers.
@@ -111,7 +128,9 @@ def mixup(alpha):
     if not alpha > 0:
         raise UsageError(f"mixup needs an alpha above 0, got {alpha}; leave it out for no mixing")
 
-    def mix(x, targets, random):
+    def mix(
+        x: np.ndarray, targets: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         if targets.dtype.kind != "f":
             raise UsageError(
                 f"mixup needs targets that can be averaged, e.g. one-hot ones, got {targets.dtype}; "

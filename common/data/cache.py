@@ -7,7 +7,7 @@
       test_...                           the same
 
 An entry is written into a temporary folder and renamed into place, so it is whole or absent. Two
-processes may write the same one at once: the first rename wins and both read it.
+processes may write the same entry at once: the first rename wins, and both read that entry.
 """
 
 import atexit
@@ -20,7 +20,9 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,14 +32,14 @@ from common.basics.files import cache_folder, make_folder, put_in_place, sync
 from common.data.types import Split
 
 FORMAT = 1
-"""Raised when the layout changes; entries of another format are written anew."""
+"""Increased when the layout changes. Entries of another format are written again."""
 
 
 class Entry:
     """An opened cache entry.
 
-    All arrays are mapped when it is opened (which reads nothing but checksums), so that a run
-    does not lose its test split when somebody clears the cache meanwhile.
+    All arrays are mapped on opening, so that a run keeps its test split even if somebody clears the
+    cache meanwhile.
 
     Args:
         folder: The entry's folder.
@@ -47,12 +49,14 @@ class Entry:
         OSError: It is absent or unreadable.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self.meta = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
+        self.meta: dict[str, Any] = json.loads(
+            (self.folder / "meta.json").read_text(encoding="utf-8")
+        )
         if not isinstance(self.meta, dict) or self.meta.get("format") != FORMAT:
             raise ValueError("another cache format")
-        self._arrays = {}
+        self._arrays: dict[str, np.ndarray] = {}
         for name, checksum in self.meta["checksums"].items():
             array = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             if _checksum(array) != checksum:
@@ -61,12 +65,12 @@ class Entry:
         if not {"train_x", "train_y", "test_x", "test_y"} <= set(self._arrays):
             raise ValueError("arrays are missing")
 
-    def count(self, split):
+    def count(self, split: str) -> int:
         """Returns the number of examples of a split."""
         return len(self._arrays[f"{split}_y"])
 
-    def split(self, name):
-        """Returns a Split: images as a memory map, texts as an object array of str."""
+    def split(self, name: str) -> Split:
+        """Returns a split: images as a memory map, texts as an object array of str."""
         x = self._arrays[f"{name}_x"]
         y = np.array(self._arrays[f"{name}_y"])
         if self.meta["kind"] == "text":
@@ -74,24 +78,23 @@ class Entry:
         return Split(x, y)
 
 
-def get(name, version, fingerprint, build):
-    """Returns the entry of a data set; builds it where it is absent or damaged.
+def get(
+    name: str, version: str, fingerprint: str, build: Callable[[Path], dict[str, Any]]
+) -> Entry:
+    """Returns the entry of a data set; builds it if it is absent or damaged.
 
     Args:
         name: Name of the data set.
         version: Its version.
         fingerprint: SHA-256 of its files, hexadecimal.
-        build: Function of a folder that writes the arrays into it and returns a dictionary with
-            `kind` and whatever else `meta.json` should hold.
-
-    Returns:
-        Entry.
+        build: Writes the arrays into the folder it is given, and returns a dictionary with `kind`
+            and whatever else `meta.json` should hold.
 
     Raises:
         RecipeError: The disk is full, or `build` raised it.
     """
     folder = cache_folder() / name / f"{version}-{fingerprint[:16]}"
-    # Also where nothing will be written: killed processes left whole data sets.
+    # Even if nothing is written now: a killed process may have left a whole data set behind.
     partial.remove_abandoned(folder.parent)
     entry = _open(folder, fingerprint)
     if entry is not None:
@@ -122,8 +125,8 @@ def get(name, version, fingerprint, build):
             ) from error
 
 
-def find(name):
-    """Returns all whole entries of a data set (list of Entry)."""
+def find(name: str) -> list[Entry]:
+    """Returns all whole entries of a data set."""
     try:
         folders = sorted(path for path in (cache_folder() / name).iterdir() if path.is_dir())
     except OSError:
@@ -132,7 +135,9 @@ def find(name):
     return [entry for entry in entries if entry is not None]
 
 
-def write_split(folder, split, x, y):
+def write_split(
+    folder: Path, split: str, x: np.ndarray | Sequence[str | bytes], y: np.ndarray | Sequence[int]
+) -> None:
     """Writes one split into the folder of an entry under construction.
 
     Args:
@@ -149,16 +154,16 @@ def write_split(folder, split, x, y):
     np.save(folder / f"{split}_y.npy", np.asarray(y, np.int32))
 
 
-def pack_texts(texts):
-    """Returns `(uint8 UTF-8 blob, int64 offsets (n + 1,))` of a sequence of str or bytes."""
+def pack_texts(texts: np.ndarray | Sequence[str | bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the texts as one uint8 blob of UTF-8, and int64 offsets `(n + 1,)` into it."""
     encoded = [text.encode("utf-8") if isinstance(text, str) else text for text in texts]
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     return np.frombuffer(b"".join(encoded), np.uint8), offsets
 
 
-def unpack_texts(blob, offsets):
-    """Returns the object array of str `(n,)` that `pack_texts` packed."""
+def unpack_texts(blob: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Returns the texts that `pack_texts` packed, as an object array of str `(n,)`."""
     data, bounds = blob.tobytes(), offsets.tolist()
     texts = np.empty(len(bounds) - 1, object)
     for row in range(len(texts)):
@@ -181,7 +186,7 @@ def _open(folder, fingerprint=None):
 
 
 def _seal(folder, meta):
-    """Writes meta.json, and makes sure that everything is on the disk before the rename."""
+    """Writes meta.json, and flushes all files to the disk before the rename."""
     paths = sorted(folder.glob("*.npy"))
     checksums = {path.stem: _checksum(np.load(path, mmap_mode="r")) for path in paths}
     text = json.dumps({"format": FORMAT, **meta, "checksums": checksums}, indent=2)
@@ -199,7 +204,7 @@ def _move_into_place(new, folder, fingerprint):
         try:
             put_in_place(new, folder)
         except FileNotFoundError:
-            pass  # Ours is in place already; another process is just exchanging it for its own.
+            pass  # Our folder is in place already, and another process is replacing it right now.
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
@@ -214,6 +219,6 @@ def _move_into_place(new, folder, fingerprint):
 
 
 def _move_aside(folder):
-    """Takes a damaged entry out of the way; another process may do so at the same moment."""
+    """Moves a damaged entry out of the way; another process may do so at the same moment."""
     with partial.folder_in(folder.parent) as aside, contextlib.suppress(FileNotFoundError):
         os.replace(folder, aside / "damaged")

@@ -1,4 +1,4 @@
-"""CSV files as people have them: spreadsheets' delimiters and encodings, columns of any name."""
+"""Reading CSV files of any usual delimiter, Unicode encoding and column names."""
 
 import codecs
 import contextlib
@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import re
 import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from common.basics.errors import RecipeError, near_match
 
@@ -24,35 +26,32 @@ _MARKS = {
 class Table:
     """The wanted columns of a CSV file."""
 
-    names: dict
-    """From what a column holds ('text', 'label', ...) to its name in the file."""
-    values: dict
-    """From what a column holds to a list of str, without spaces around labels and groups."""
-    lines: list
+    names: dict[str, str]
+    """Name in the file of each column, by its role ('text', 'label', ...)."""
+    values: dict[str, list[str]]
+    """Values of each column, by its role. Labels and groups have no spaces around them."""
+    lines: list[int]
     """Line of the file in which each row ends."""
     empty: int
-    """Rows with nothing in any field, which are not among the values."""
+    """Number of rows with nothing in any field. They are not among the values."""
     unusual: str
     """What a person may not expect of the file, e.g. '; semicolons between the columns', or ''."""
 
     def __len__(self):
         return len(self.lines)
 
-    def take(self, rows):
-        """Keeps the given rows only."""
+    def take(self, rows: Sequence[int]) -> None:
+        """Keeps only the given rows."""
         self.values = {role: [column[row] for row in rows] for role, column in self.values.items()}
         self.lines = [self.lines[row] for row in rows]
 
 
-def read_table(path, columns):
+def read_table(path: Path, columns: Mapping[str, str | None]) -> Table:
     """Reads columns of a CSV file.
 
     Args:
         path: The file, in UTF-8, or in another Unicode encoding that its first bytes name.
-        columns: Dict from what a column holds, e.g. "text", to its name; None: the same word.
-
-    Returns:
-        Table.
+        columns: Name of each wanted column, by its role, e.g. "text"; None: named as its role.
 
     Raises:
         RecipeError: The file cannot be read, is in another encoding, lacks a column, or has a row
@@ -79,7 +78,7 @@ def _encoding(start):
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name
-    # UTF-16 without its mark: a name of a column begins with a letter of ASCII and a zero.
+    # UTF-16 without its mark: an ASCII letter, which the header begins with, has one zero byte.
     zeros = [byte == 0 for byte in start]
     return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(tuple(zeros[:2]), "utf-8")
 
@@ -90,7 +89,7 @@ def _table(path, encoding, delimiter, header, places):
         reader = _reader(file, delimiter)
         next(reader)
         for row in reader:
-            # Spreadsheets end rows with delimiters for columns that are no longer there.
+            # Spreadsheets end rows with delimiters of columns that have been deleted.
             while len(row) > len(header) and not row[-1].strip():
                 row.pop()
             if not any(field.strip() for field in row):
@@ -126,7 +125,7 @@ def _other_encoding(path, encoding):
     except UnicodeDecodeError as error:
         line = held.count(b"\n", 0, error.start) + 1
     if encoding.startswith(("utf-16", "utf-32")):
-        return f"it begins as {encoding.upper()} and goes on otherwise; save it again"
+        return f"it begins as {encoding.upper()}, but the rest is not; save it again"
     looks, name = _looks_like(held)
     return (
         f"line {line} is not UTF-8; {looks}. Save it as UTF-8 (in a spreadsheet 'CSV UTF-8'), or: "
@@ -136,7 +135,8 @@ def _other_encoding(path, encoding):
 
 def _looks_like(held):
     """Returns a guess at the encoding of bytes that are not UTF-8: half a sentence, and a name."""
-    # Western European letters stand alone between those of ASCII; other scripts' stand together.
+    # Accented letters of western Europe mostly stand alone between ASCII letters. The letters of other
+    # scripts stand together.
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", held)]
     alone = sum(length == 1 for length in runs) > 0.8 * len(runs)
     if alone and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", held):
@@ -149,11 +149,11 @@ def _looks_like(held):
 
 
 def _columns(path, encoding, columns):
-    """Returns the delimiter by which the header has the wanted columns, the header, and their places."""
+    """Returns the delimiter that finds all wanted columns, the header, and the columns' positions."""
     headers = {}
     for delimiter in DELIMITERS:
         with path.open(encoding=encoding, newline="") as file, contextlib.suppress(csv.Error):
-            # By another delimiter than its own, a header in quotes is an error.
+            # A header in quotes is an error if it is read with a wrong delimiter.
             header = [name.strip() for name in next(_reader(file, delimiter), [])]
             headers[delimiter] = header
     if not headers:
@@ -181,7 +181,7 @@ def _columns(path, encoding, columns):
 
 
 def _place(header, name):
-    """Returns where a column stands: spelt as it is, or else in other capitals; None: nowhere."""
+    """Returns the position of a column: of its exact name, else ignoring case; None if it is absent."""
     if name.strip() in header:
         return header.index(name.strip())
     lower = [each.lower() for each in header]
@@ -200,7 +200,7 @@ def _missing(path, header, columns):
 
 
 def _listed(names, most=20, longest=40):
-    """Returns names with commas between; of a file without a header they may be whole texts."""
+    """Returns names joined by commas, shortened: without a header they may be whole texts."""
     short = [" ".join(name.split()) for name in names]
     short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in short[:most]]
     return ", ".join(short) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,31 +1,33 @@
 """Pixels of more than 8 bits: which of their values is black and which is white.
 
-That is a property of the data set, never of one picture: a dark exposure must stay darker than a
-bright one, and a prediction must see what training saw.
+The range belongs to the data set and not to a single picture: a dark exposure must stay darker than a
+bright one, and a prediction must be scaled as the training images were.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from common.basics.errors import RecipeError
 
 BITS = (8, 10, 12, 14, 16)
-"""What cameras and scanners deliver, mostly in files of 16 bits."""
+"""Depths that cameras and scanners deliver, mostly in files of 16 bits."""
 
 HINT = "say which values are to become black and white: --value-range LOW HIGH"
 
 
-def default_range(low, high, whole, what):
-    """Returns the `(black, white)` of pixels by their type.
+def default_range(low: float, high: float, whole: bool, what: object) -> tuple[float, float]:
+    """Returns the values of black and white for pixels of a type.
 
     Args:
         low: Least value of the training images.
-        high: Greatest value of them.
-        whole: Whether they are whole numbers: then white is the most that 8, 10, 12, 14 or 16 bits
-            hold, of which the first that suffices is taken. Floating-point pixels lie in 0 to 1.
-        what: What the message names.
+        high: Greatest value of the training images.
+        whole: Whether the values are whole numbers. If so, white is the largest value of 8, 10, 12, 14
+            or 16 bits: of the smallest depth that holds `high`. Otherwise the range is 0 to 1.
+        what: Names the images in the message.
 
     Raises:
-        RecipeError: The values do not lie there.
+        RecipeError: The values do not lie in that range.
     """
     white = next((2**bits - 1 for bits in BITS if high < 2**bits), None) if whole else 1
     if low < 0 or white is None or high > white:
@@ -37,19 +39,19 @@ def default_range(low, high, whole, what):
     return 0.0, float(white)
 
 
-def to_8_bits(values, value_range):
-    """Returns uint8 pixels: `low` becomes 0, `high` 255, and what lies outside is clipped.
+def to_8_bits(values: np.ndarray, value_range: Sequence[float]) -> np.ndarray:
+    """Returns uint8 pixels: `low` becomes 0, `high` 255, and values outside are clipped.
 
     Args:
-        values: Array of numbers.
+        values: Numbers, of any shape.
         value_range: `(low, high)`.
     """
     low, high = value_range
     return np.round(np.clip((values - low) / (high - low) * 255.0, 0, 255)).astype(np.uint8)
 
 
-def describe(low, high, value_range):
-    """Returns what was done with deep pixels, for a person."""
+def describe(low: float, high: float, value_range: Sequence[float]) -> str:
+    """Returns a phrase on how pixels with values from low to high were scaled."""
     black, white = value_range
     bits = next((f" ({bits} bits)" for bits in BITS if (black, white) == (0, 2**bits - 1)), "")
     return (

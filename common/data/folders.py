@@ -1,8 +1,8 @@
-"""The files below a folder of class folders: each is read, or counted as skipped, or refused."""
+"""The files below a folder of class folders: each one is read, counted as skipped, or refused."""
 
-import collections
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 
 from common.basics.errors import RecipeError
@@ -13,48 +13,49 @@ IMAGE_SUFFIXES = (
     *(".ppm", ".pgm", ".pbm"),
 )
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
-"""What phones store; Pillow reads them with pillow-heif, AVIF in newer versions by itself."""
+"""Formats of phones. Pillow reads them with pillow-heif; newer versions read AVIF by themselves."""
 
 COMPANIONS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx")
-"""What file managers leave beside pictures; nobody misses them. The hidden ones are the other part."""
+"""Files that file managers leave beside pictures. They are ignored, as hidden files are."""
 
 MOST_SKIPPED = 0.1
-"""Share of the files that may be left out; beyond it, something is amiss."""
+"""Largest share of files that may be left out. More than that points to a mistake."""
 
 
-def suffixes():
+def suffixes() -> tuple[str, ...]:
     """Returns the suffixes of files that are read as images, on this machine."""
     registered = pillow().registered_extensions()
     return (*IMAGE_SUFFIXES, *(suffix for suffix in HEIF_SUFFIXES if suffix in registered))
 
 
-def class_folders(path):
+def class_folders(path: Path) -> list[Path]:
     """Returns the folders in a folder, sorted by name, without the hidden ones.
 
     Raises:
-        RecipeError: It cannot be read, or holds a link that leads nowhere.
+        RecipeError: The folder cannot be read, or holds a broken link.
     """
     return [entry for entry in _entries(path) if _is_folder(entry)]
 
 
-def list_images(folder):
+def list_images(folder: Path) -> tuple[dict[str, list[Path]], Counter[str]]:
     """Lists the images of each class.
 
     Args:
         folder: Folder of class folders.
 
     Returns:
-        Tuple of a dict from the name of a class folder to its image files (those of a folder sorted by
-        name, then those of its subfolders; links are followed), and a Counter of the kinds of files
-        that are skipped.
+        The image files of each class folder by its name, and the number of skipped files of each kind.
+        The files of a folder are sorted by name and come before those of its subfolders. Links are
+        followed.
 
     Raises:
-        RecipeError: A class folder holds no images or what cannot be read, or too much is skipped.
+        RecipeError: A class folder holds no images or cannot be read, or too many files are skipped.
     """
-    read, found = suffixes(), {}
+    read = suffixes()
+    found: dict[str, list[Path]] = {}
     skipped = images_beside(folder)
     for entry in class_folders(folder):
-        left_out = collections.Counter()
+        left_out: Counter[str] = Counter()
         real = os.path.realpath(entry)
         found[entry.name] = list(_walk(entry, (real,), {real}, read, left_out))
         if not found[entry.name]:
@@ -62,7 +63,7 @@ def list_images(folder):
                 f"the class folder {entry} holds no images ({', '.join(read)}); add some or remove the "
                 f"folder{_remedy(left_out)}"
             )
-        # One readme is no loss, whatever the size of the class.
+        # A single file, such as a readme, is allowed even in a small class.
         if left_out.total() > 1:
             _check_skipped(entry, left_out, len(found[entry.name]))
         skipped += left_out
@@ -70,15 +71,15 @@ def list_images(folder):
     return found, skipped
 
 
-def images_beside(folder):
-    """Returns a Counter of the images that lie in a folder itself, where only folders are read."""
+def images_beside(folder: Path) -> Counter[str]:
+    """Counts the images that lie directly in a folder of class folders, and so are not read."""
     files = [entry for entry in _entries(folder) if not _is_folder(entry)]
     count = sum(file.suffix.lower() in (*IMAGE_SUFFIXES, *HEIF_SUFFIXES) for file in files)
-    return collections.Counter({"images outside of a class folder": count} if count else {})
+    return Counter({"images outside of a class folder": count} if count else {})
 
 
-def describe_skipped(skipped):
-    """Returns what a Counter of kinds says, e.g. '20 .heic, 3 without suffix'."""
+def describe_skipped(skipped: Counter[str]) -> str:
+    """Returns the kinds and their counts as text, e.g. '20 .heic, 3 without suffix'."""
     return ", ".join(f"{count:,} {kind}" for kind, count in skipped.most_common())
 
 
@@ -106,10 +107,10 @@ def _walk(folder, above, seen, read, skipped):
 
     Args:
         folder: The folder.
-        above: Its real path and those of the folders that it was reached through.
-        seen: Real paths of the folders read for this class; more are added.
+        above: Its real path, and those of the folders that led to it.
+        seen: Real paths of the folders read for this class; this function adds to them.
         read: Suffixes of images.
-        skipped: Counter of kinds.
+        skipped: Number of skipped files of each kind; this function adds to it.
     """
     folders = []
     for entry in _entries(folder):
@@ -119,12 +120,12 @@ def _walk(folder, above, seen, read, skipped):
             yield entry
         else:
             skipped[entry.suffix.lower() or "without suffix"] += 1
-    # Links last: what a class holds itself is not listed under the name of a link to it.
+    # Links last, so that a file is listed under its own folder and not under a link to that folder.
     for entry in sorted(folders, key=os.path.islink):
         real = os.path.realpath(entry)
         if any(Path(parent).is_relative_to(real) for parent in above):
             raise RecipeError(
-                f"{entry} is a link to {real}, a folder that it lies in itself; remove the link"
+                f"{entry} is a link to {real}, a folder that contains it; remove the link"
             )
         if real not in seen:
             seen.add(real)
@@ -145,10 +146,10 @@ def _entries(folder):
 
 
 def _is_folder(path):
-    """Returns whether a path, or what it is a link to, is a folder rather than a file.
+    """Returns whether a path, or the target of a link, is a folder rather than a file.
 
     Raises:
-        RecipeError: It is neither, or a link that leads nowhere: reading it would fail or never end.
+        RecipeError: It is neither of the two, or a broken link: reading it would fail or never end.
     """
     try:
         mode = path.stat().st_mode

@@ -1,7 +1,7 @@
 """The real data sets that recipes declare, from TensorFlow Datasets (TFDS) through the array cache.
 
-TFDS and TensorFlow run in a process of their own and only once (`tfds_worker.py`): a JAX or
-PyTorch run loads no TensorFlow, and TensorFlow cannot take a GPU's memory from it.
+TFDS and TensorFlow run only once, in a process of their own (`tfds_worker.py`). So a JAX or PyTorch
+run loads no TensorFlow, and TensorFlow cannot take the GPU's memory from it.
 """
 
 import hashlib
@@ -21,25 +21,23 @@ from pathlib import Path
 from common.basics.errors import RecipeError
 from common.basics.files import cache_folder
 from common.data import cache
+from common.data.sets import RealSet
 from common.data.tfds_worker import NO_SPACE
 from common.data.types import Dataset
 
 CONNECT_SECONDS = 3
-"""TFDS takes minutes to give up without a network; so ask first, and briefly."""
+"""Limit of the check for a network. TFDS itself takes minutes to give up without one."""
 
 
-def load(data_set, data_dir=None):
+def load(data_set: RealSet, data_dir: Path | None = None) -> Dataset:
     """Loads a real data set.
 
     Args:
-        data_set: ImageSet or TextSet.
+        data_set: Declares it.
         data_dir: TFDS folder; None: TFDS_DATA_DIR, else ~/tensorflow_datasets.
 
-    Returns:
-        Dataset.
-
     Raises:
-        RecipeError: It is neither on this machine nor to be had from the network.
+        RecipeError: It is not on this machine and cannot be downloaded.
     """
     entry = prepare(data_set, data_dir)
     meta = entry.meta
@@ -65,8 +63,8 @@ def load(data_set, data_dir=None):
     )
 
 
-def prepare(data_set, data_dir=None):
-    """Returns the cache entry of a real data set; decodes or downloads it first where needed.
+def prepare(data_set: RealSet, data_dir: Path | None = None) -> cache.Entry:
+    """Returns the cache entry of a real data set; downloads and decodes it first if needed.
 
     Args and Raises: as for `load`.
     """
@@ -74,8 +72,8 @@ def prepare(data_set, data_dir=None):
     folder, named = _tfds_folder(data_dir)
     files = _find_files(data_set, folder)
     if files is None:
-        # A machine that only has the cache folder trains all the same. A folder that was named
-        # must hold the data: anything else would train on other files than the user asked for.
+        # The cache alone is enough to train. But a folder that the user named must hold the data:
+        # otherwise the run would use other files than asked for.
         entries = [] if named else cache.find(name)
         if len(entries) == 1:
             return entries[0]
@@ -83,7 +81,7 @@ def prepare(data_set, data_dir=None):
         files = _find_files(data_set, folder)
         if files is None:
             raise RecipeError(
-                f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs its files of "
+                f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs the files of "
                 "a train split and a test split"
             )
     fingerprint = _fingerprint(files)
@@ -102,7 +100,7 @@ def prepare(data_set, data_dir=None):
 
 
 def _tfds_folder(data_dir):
-    """Returns the TFDS folder, and whether somebody named it."""
+    """Returns the TFDS folder, and whether the user named it."""
     named = data_dir or os.environ.get("TFDS_DATA_DIR")
     return Path(named or "~/tensorflow_datasets").expanduser(), bool(named)
 
@@ -133,7 +131,7 @@ def _shards(path, name, split):
 
 
 def _fingerprint(files):
-    """Returns the SHA-256 over names and bytes: what a result quotes as the data it is for."""
+    """Returns the SHA-256 over names and bytes, by which results name their data."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
@@ -166,9 +164,9 @@ def _download(data_set, folder, cached):
     _run_worker(name, "download", wanted, folder, quiet=False)
 
 
-def online(host):
+def online(host: str) -> bool:
     """Returns whether a TCP connection to a host (or the HTTPS proxy) succeeds within seconds."""
-    address = (host, 443)
+    address: tuple[str | None, int] = (host, 443)
     proxy = urllib.request.getproxies().get("https")
     if proxy and not urllib.request.proxy_bypass(host):
         parts = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -178,11 +176,11 @@ def online(host):
     def connect():
         try:
             socket.create_connection(address, timeout=CONNECT_SECONDS).close()
-        except Exception:  # Whatever stops us, we are offline.
+        except Exception:  # Any failure means offline.
             return
         reached.set()
 
-    # In a thread: looking a name up has no time limit of its own.
+    # In a thread, because looking up a host name has no time limit of its own.
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(CONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""What belongs together: copies of one example, and what the user says is of one group."""
+"""Finds the examples that must stay together: copies of one example, and groups of the user's."""
 
 import dataclasses
 import hashlib
@@ -6,34 +6,29 @@ import hashlib
 import numpy as np
 
 from common.data import remarks
+from common.data.types import OwnArrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Together:
-    """What was found."""
+    """The result of `find`."""
 
     units: np.ndarray | None
-    """Integers `(n,)` of the training examples: equal where no split may part them. None: each is by
-    itself."""
+    """An integer for each training example, `(n,)`. Examples with equal integers must stay on one side
+    of every split. None: no two examples belong together."""
     test_seen: np.ndarray | None
-    """Which examples of a given test split occur in training, bool `(n,)`."""
+    """Which examples of the test split occur in training too, bool `(n,)`. None: no test split was
+    given."""
     remarks: tuple[str, ...]
     """Lines for a person."""
 
 
-def find(arrays):
-    """Finds what belongs together in OwnArrays.
-
-    Args:
-        arrays: OwnArrays.
-
-    Returns:
-        Together.
-    """
-    known = {}
+def find(arrays: OwnArrays) -> Together:
+    """Finds the examples that must stay together."""
+    known: dict[bytes, int] = {}
     ids = _ids(arrays.train.x, known)
     names = arrays.names or [f"example {row + 1}" for row in range(len(ids))]
-    lines = remarks.copies(ids, arrays.train.y, arrays.class_names, names)
+    lines = remarks.copies(ids, np.asarray(arrays.train.y), arrays.class_names, names)
     test_seen = None
     if arrays.test is not None:
         count = len(known)
@@ -52,13 +47,13 @@ def find(arrays):
 
 
 def _ids(x, known):
-    """Returns an integer for each example, `(n,)`, equal where the examples are.
+    """Returns an integer for each example, `(n,)`. Equal examples have equal integers.
 
     Args:
         x: Images or texts.
-        known: Dict from an example's digest to its integer; new ones are added.
+        known: Integer of each digest of an example; this function adds new ones.
     """
-    # Rows of a plain array are had several times faster than those of a memory map.
+    # Reading rows of a plain array is several times faster than rows of a memory map.
     rows = (known.setdefault(_digest(example), len(known)) for example in np.asarray(x))
     return np.fromiter(rows, np.int64, len(x))
 
@@ -70,7 +65,7 @@ def _digest(example):
 
 
 def _joined(ids, groups):
-    """Returns the parts that remain connected where equal ids and equal groups are links."""
+    """Returns the connected components `(n,)` of the examples, linked by equal ids or equal groups."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -88,13 +83,13 @@ def _of_groups(arrays):
         f"groups: {len(several):,} of {several.min(initial=len(arrays.train)):,} to "
         f"{several.max(initial=0):,} training examples"
         + (f", and {alone:,} examples by themselves" if alone else "")
-        + "; no split parts one"
+        + "; each group stays on one side of every split"
     ]
     if arrays.test_groups is not None:
         shared = np.isin(arrays.test_groups, groups)
         if shared.any():
             lines.append(
-                f"test split: {shared.sum():,} of its {len(shared):,} examples are of groups that the "
-                "training data holds, too; its scores may be too good"
+                f"test split: {shared.sum():,} of its {len(shared):,} examples belong to groups that are "
+                "also in the training data; its scores may be too good"
             )
     return lines

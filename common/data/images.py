@@ -6,6 +6,10 @@ import functools
 import importlib.util
 import re
 import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,16 +17,16 @@ from common.basics.errors import RecipeError
 from common.data.depth import to_8_bits
 
 DEEP_MODES = ("I", "F")
-"""How Pillow's names of grey pixels deeper than 8 bits begin: I;16, I;16B, I and F."""
+"""Prefixes of Pillow's modes for grey pixels deeper than 8 bits: I;16, I;16B, I and F."""
 
 MEGAPIXELS = 512
-"""A picture of this size takes gigabytes while it is read."""
+"""Largest picture that is read; it takes gigabytes of memory meanwhile."""
 LARGE_MEGAPIXELS = 64
-"""Above this, one is read at a time."""
+"""Larger pictures than this are read one at a time."""
 _one_large = threading.Lock()
 
 
-def convert(images, image_size, channels):
+def convert(images: np.ndarray, image_size: Sequence[int], channels: int) -> np.ndarray:
     """Converts an array of images to a size and a number of channels.
 
     Args:
@@ -31,7 +35,7 @@ def convert(images, image_size, channels):
         channels: 1 or 3.
 
     Returns:
-        uint8 `(n, *image_size, channels)`; `images` itself where nothing is to be done, so that a
+        uint8 `(n, *image_size, channels)`. It is `images` itself if nothing has to be done, so that a
         memory map stays one.
     """
     if images.shape[3] == 3 and channels == 1:
@@ -54,7 +58,7 @@ def _resize(images, image_size):
         picture = Image.fromarray(
             np.ascontiguousarray(image.squeeze(-1) if image.shape[2] == 1 else image)
         )
-        # Pillow's bilinear filter widens with the scale, which is antialiasing.
+        # Pillow's bilinear filter widens with the scale, and so smooths what it shrinks.
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
         resized[row] = np.asarray(picture).reshape(height, width, -1)
     return resized
@@ -62,39 +66,44 @@ def _resize(images, image_size):
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a file was before it was converted."""
+    """Properties of an image file before it was converted."""
 
     size: tuple[int, int]
-    """Width and height, as a person sees it."""
+    """Width and height in pixels, after the EXIF orientation was applied."""
     mode: str
-    """Pillow's: 'L', 'RGB', 'I;16', ..."""
+    """Pillow's name of the pixel format: 'L', 'RGB', 'I;16', ..."""
     deep: bool
     """Whether its grey values have more than 8 bits."""
     wide: bool
-    """Whether its colours have 16 bits, of which Pillow reads the upper 8."""
+    """Whether its colours have 16 bits. Pillow reads only the upper 8."""
     low: float = 0.0
     """Least value of deep pixels."""
     high: float = 0.0
     """Greatest value of deep pixels."""
 
     @property
-    def whole(self):
+    def whole(self) -> bool:
         """Whether deep pixels are whole numbers."""
         return self.mode != "F"
 
 
-def read_image(path, image_size, channels, value_range=None):
+def read_image(
+    path: Path | str | BinaryIO,
+    image_size: Sequence[int],
+    channels: int,
+    value_range: Sequence[float] | None = None,
+) -> np.ndarray:
     """Reads an image file.
 
-    The EXIF orientation is applied (phones store pictures lying down), transparency is laid on
-    white, and of an animation the first frame is taken.
+    The EXIF orientation is applied (phones store pictures turned), transparent parts become white, and
+    of an animation the first frame is taken.
 
     Args:
         path: The file.
         image_size: `(height, width)` wanted.
         channels: 1 or 3.
-        value_range: Values of deeper pixels than 8 bits that become black and white, `(low, high)`: a
-            property of the data set. Pixels of 8 bits are taken as they are.
+        value_range: `(low, high)`: the values that become black and white in pixels deeper than 8 bits,
+            a property of the data set. Pixels of 8 bits are not changed.
 
     Returns:
         uint8 `(height, width, channels)`.
@@ -107,17 +116,22 @@ def read_image(path, image_size, channels, value_range=None):
     if image is None:
         raise RecipeError(
             f"the image {path} is deeper than 8 bits ({facts.mode}, values {facts.low:g} to "
-            f"{facts.high:g}), and no images like it were trained on, so nothing says which values are "
-            "black and white; save it with 8 bits"
+            f"{facts.high:g}), but the model was trained on images of 8 bits, so it is not known which "
+            "values are black and white; save it with 8 bits"
         )
     return image
 
 
-def read_with_facts(path, image_size, channels, value_range=None):
-    """Reads an image file and what it was; args and errors as of `read_image`.
+def read_with_facts(
+    path: Path | str | BinaryIO,
+    image_size: Sequence[int],
+    channels: int,
+    value_range: Sequence[float] | None = None,
+) -> tuple[np.ndarray | None, Facts]:
+    """Reads an image file and its properties; arguments and errors as for `read_image`.
 
     Returns:
-        Tuple of the image and its Facts; the image is None where it is deep and there is no range.
+        The image and its Facts. The image is None if it is deep and there is no value range.
     """
     from PIL import ImageOps
 
@@ -145,7 +159,7 @@ def read_with_facts(path, image_size, channels, value_range=None):
         raise RecipeError(f"no image at {path}") from error
     except (MemoryError, RecipeError):
         raise
-    except Exception as error:  # Pillow's plug-ins raise many kinds for damaged files.
+    except Exception as error:  # Pillow's plug-ins raise many kinds of errors for damaged files.
         raise RecipeError(
             f"cannot read the image {path}: {error}; the file is damaged or not an image. "
             "Replace or remove it"
@@ -154,11 +168,11 @@ def read_with_facts(path, image_size, channels, value_range=None):
 
 
 @functools.cache
-def pillow():
-    """Returns Pillow's Image module, made to read HEIC where pillow-heif is installed."""
+def pillow() -> ModuleType:
+    """Returns Pillow's Image module, which reads HEIC too if pillow-heif is installed."""
     from PIL import Image
 
-    # Its own limit calls sound pictures an attack; ours is checked for each file below.
+    # Pillow's own limit would refuse large but sound pictures; `_memory_for` sets another one.
     Image.MAX_IMAGE_PIXELS = None
     if importlib.util.find_spec("pillow_heif"):
         import pillow_heif
@@ -168,7 +182,7 @@ def pillow():
 
 
 def _memory_for(path, opened):
-    """Returns a context in which a picture may be decoded; large ones wait for each other.
+    """Returns a context to decode a picture in. Only one large picture is decoded at a time.
 
     Raises:
         RecipeError: It is too large.
@@ -188,13 +202,17 @@ def _has_16_bits(opened):
 
 
 def _measured(path, facts, values, value_range):
-    """Returns the Facts of a deep image with its values; refuses those that a range cannot suit."""
+    """Returns the Facts of a deep image with its least and greatest value.
+
+    Raises:
+        RecipeError: Pixels are not finite, or the value range is for floating-point pixels only.
+    """
     if not np.isfinite(values).all():
         raise RecipeError(f"the image {path} holds pixels that are NaN or infinite; repair it")
     low, high = float(values.min()), float(values.max())
     if value_range is not None and facts.whole and high > 1 >= value_range[1]:
         raise RecipeError(
-            f"the image {path} holds whole numbers up to {high:g}, where the value range is that of "
-            f"floating-point images ({value_range[0]:g} to {value_range[1]:g}); save it as those are"
+            f"the image {path} holds whole numbers up to {high:g}, but the value range is for "
+            f"floating-point images ({value_range[0]:g} to {value_range[1]:g}); save it as one of them"
         )
     return dataclasses.replace(facts, low=low, high=high)

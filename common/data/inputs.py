@@ -1,11 +1,13 @@
-"""Finds and reads what `recipes predict` is given: images, texts, folders, rows, standard input."""
+"""Finds and reads the inputs of `recipes predict`: images, texts, folders, rows, standard input."""
 
 import csv
 import io
 import os
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,32 +29,34 @@ class Row:
     """File and number of the row, e.g. "reviews.csv:12"."""
     text: str
     problem: str = ""
-    """Why it cannot be classified, if it cannot."""
+    """Why the row cannot be classified, or ''."""
 
 
 class Given:
-    """What is to be classified: found and counted, to be read while it is iterated over.
+    """The inputs to classify. They are found and counted at once, and read during iteration.
 
-    Iterating yields `(name, source)`; a source is what `read_image` or `read_text` takes.
+    Iterating yields `(name, source)`: `read_image`, `read_text` or `read_array` reads a source.
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
-            the kind, and a .csv file of a text model is its rows.
-        data: What the run's environment.json says of its data.
+            the kind. For a text model, each row of a .csv file is an input.
+        data: The part of the run's environment.json on its data.
         text_column: Column of a CSV file that holds the texts. None: as in the run's data.
 
     Raises:
-        UsageError: A CSV file where images are classified.
+        UsageError: A CSV file was given to a model of images.
         RecipeError: Something is absent or cannot be read, or holds nothing to classify.
     """
 
-    def __init__(self, files, data, text_column=None):
+    def __init__(
+        self, files: Sequence[str], data: Mapping[str, Any], text_column: str | None = None
+    ) -> None:
         kind = data["kind"]
         text_column = text_column or (data.get("reading") or {}).get("text_column") or "text"
         self.count = 0
         self.skipped = 0
-        """Files of the folders that are not of the kind."""
-        self._parts = []
+        """Number of files in the folders that are not of the kind."""
+        self._parts: list[Iterable[tuple[str, Any]]] = []
         for file in files:
             if file != "-" and Path(file).is_dir():
                 self._add_folder(file, kind, alone=len(files) == 1)
@@ -72,7 +76,7 @@ class Given:
                 self.count += sum(1 for row in _rows(file, text_column))
                 self._parts.append((row.name, row) for row in _rows(file, text_column))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
         for part in self._parts:
             yield from part
 
@@ -92,7 +96,7 @@ class Given:
             )
         self.count += len(found)
         self.skipped += others
-        # Names relative to the folder; where more is given, they say which folder it was.
+        # Names are relative to the folder if it is the only input. Otherwise they include the folder.
         self._parts.append(
             (Path(path).relative_to(folder).as_posix() if alone else path, path) for path in found
         )
@@ -107,8 +111,8 @@ def _arrays(file):
         return np.atleast_1d(np.load(file, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:
         raise RecipeError(
-            f"this model reads arrays, an .npy file whose first axis counts the examples; {file} is "
-            f"none ({error})"
+            f"this model reads arrays: expected an .npy file whose first axis counts the examples, got "
+            f"{file} ({error})"
         ) from error
 
 
@@ -117,8 +121,8 @@ def _array_rows(file):
         yield f"{file}:{index}", row
 
 
-def read_array(row):
-    """Returns one example of an .npy file, which is read by now."""
+def read_array(row: np.ndarray) -> np.ndarray:
+    """Reads one example of an .npy file, a row of a memory map."""
     return np.asarray(row)
 
 
@@ -130,7 +134,7 @@ def _files_below(folder, suffixes):
 
     found, others = [], 0
     seen = {os.path.realpath(folder)}
-    # Class folders may be links; one that leads back up must not be followed for ever.
+    # Links to folders are followed, but not for ever if one leads back up.
     for directory, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         real = {name: os.path.realpath(os.path.join(directory, name)) for name in folders}
         folders[:] = sorted(
@@ -148,8 +152,8 @@ def _files_below(folder, suffixes):
 def _rows(file, column):
     """Yields the Rows of a CSV file.
 
-    A row that is damaged by itself is yielded with its problem, so that it does not cost the others
-    their answers. What makes the whole file doubtful is raised.
+    A damaged row is yielded with its problem, so that the other rows are still answered. An error that
+    concerns the whole file is raised.
     """
     # The default limit of 131,072 characters would refuse long documents.
     csv.field_size_limit(2**31 - 1)
@@ -183,28 +187,28 @@ def _rows(file, column):
         raise RecipeError(f"{file} holds no rows below its header")
 
 
-def check_files(files):
-    """Checks that files are there, before anything slow begins.
+def check_files(files: Iterable[str]) -> None:
+    """Checks that files exist, before anything slow begins.
 
     Raises:
-        RecipeError: One is not.
+        RecipeError: One does not.
     """
     for file in files:
         if file == "-" and sys.stdin is None:
             raise RecipeError(
                 "cannot read standard input: it is closed; name a file, or pipe one in (`... - < FILE`)"
             )
-        # Not is_file: a pipe will do.
+        # Not is_file: a pipe is allowed.
         if file != "-" and (Path(file).is_dir() or not Path(file).exists()):
             found = "that is a folder" if Path(file).is_dir() else "there is no such file"
             raise RecipeError(f"cannot read {file}: {found}")
 
 
-def check_label(label, names):
-    """Checks that a class is among those that a model knows.
+def check_label(label: str, names: Sequence[str]) -> None:
+    """Checks that the model knows a class.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It does not.
     """
     if label not in names:
         raise UsageError(
@@ -212,21 +216,26 @@ def check_label(label, names):
         )
 
 
-def read_image(file, image_size, channels, value_range=None):
+def read_image(
+    file: str,
+    image_size: Sequence[int],
+    channels: int,
+    value_range: Sequence[float] | None = None,
+) -> np.ndarray:
     """Reads an image file, resized and converted as training images are.
 
     Args:
         file: Path; "-" is standard input.
         image_size: `(height, width)` wanted.
         channels: 1 or 3.
-        value_range: `(low, high)` of the values of 16-bit and float images in the training data;
-            None: they were 8-bit.
+        value_range: `(low, high)`: the values that are black and white in 16-bit and float images of
+            the training data; None: the training images had 8 bits.
 
     Returns:
         uint8 `(height, width, channels)`.
 
     Raises:
-        RecipeError: The file is absent or no image.
+        RecipeError: The file is absent or not an image.
     """
     from common.data import images
 
@@ -234,17 +243,14 @@ def read_image(file, image_size, channels, value_range=None):
     return images.read_image(opened, image_size, channels, value_range)
 
 
-def read_text(source):
+def read_text(source: str | Row) -> str:
     """Reads a text.
 
     Args:
         source: Path of a UTF-8 file, "-" for standard input, or a Row.
 
-    Returns:
-        str.
-
     Raises:
-        RecipeError: The source is absent, damaged, empty or no text.
+        RecipeError: The source is absent, damaged, empty or not text.
     """
     if isinstance(source, Row):
         if source.problem:
@@ -264,8 +270,8 @@ def read_text(source):
     return text
 
 
-def read_texts(sources):
-    """Reads texts; as `read_text`, an object array of str `(n,)`."""
+def read_texts(sources: Sequence[str | Row]) -> np.ndarray:
+    """Reads texts as `read_text` does, into an object array of str `(n,)`."""
     texts = np.empty(len(sources), dtype=object)
     texts[:] = [read_text(source) for source in sources]
     return texts

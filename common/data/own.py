@@ -4,12 +4,13 @@
     PATH.csv with columns text and label      or PATH/train.csv and PATH/test.csv
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
-Where there is no test split, 15 % are cut off, stratified, by a fixed seed. Copies of one example, and
-what a group holds, stay on one side.
+If there is no test split, 15 % of the examples become one, stratified, by a fixed seed. Copies of one
+example, and the examples of a group, stay on one side of every split.
 """
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from common.basics.flags import flag
 from common.basics.wording import printable
 from common.data import groups, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
-from common.data.source import AS_IT_COMES
+from common.data.source import AS_IT_COMES, Reading
 from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
 
@@ -31,20 +32,23 @@ COLUMNS = ("text_column", "label_column", "group_column")
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 
 
-def load_images(path, image_size, channels, reading=AS_IT_COMES):
-    """Loads images of the user's own.
+def load_images(
+    path: str | Path, image_size: Sequence[int], channels: int, reading: Reading = AS_IT_COMES
+) -> Dataset:
+    """Loads the user's own images.
 
     Args:
         path: Folder of class folders, or .npz file.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
-        reading: Reading.
+        reading: How the data is read.
 
     Returns:
-        Dataset. Its arrays have the size and channels asked for when it comes from a folder.
+        Images of a folder have the wanted size and channels, those of an .npz file their own.
 
     Raises:
-        RecipeError: What is there cannot be used; the message names the file and what to do.
+        UsageError: The path does not exist, or `reading` has a value that is wrong or of no use here.
+        RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
     _check_value_range(reading.value_range)
@@ -62,18 +66,16 @@ def load_images(path, image_size, channels, reading=AS_IT_COMES):
     raise RecipeError(f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}")
 
 
-def load_texts(path, reading=AS_IT_COMES):
-    """Loads texts of the user's own.
+def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
+    """Loads the user's own texts.
 
     Args:
         path: CSV file, folder with train.csv (and test.csv), or .npz file.
-        reading: Reading.
-
-    Returns:
-        Dataset.
+        reading: How the data is read.
 
     Raises:
-        RecipeError: What is there cannot be used; the message names the file and what to do.
+        UsageError: The path does not exist, or `reading` has a value that is of no use here.
+        RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
     _refuse(reading, ["value_range", "group_folders"], "images", path)
@@ -89,7 +91,7 @@ def load_texts(path, reading=AS_IT_COMES):
     raise RecipeError(f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path} ({what})")
 
 
-def _existing(path):
+def _existing(path: str | Path) -> Path:
     written = str(path)
     path = Path(path).expanduser()
     if not written or not path.exists():
@@ -107,7 +109,7 @@ def _check_value_range(value_range):
     low, high = value_range
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(
-            f"--value-range takes the value of black and a greater one of white, got {low:g} {high:g}"
+            f"--value-range takes the value of black, then a greater one for white, got {low:g} {high:g}"
         )
 
 
@@ -119,7 +121,7 @@ def _refuse(reading, names, what, path):
     """
     given = [flag(name) for name in names if name in reading.to_dict()]
     if given:
-        raise UsageError(f"{given[0]} is for {what}, and {path} is none of them; leave it out")
+        raise UsageError(f"{given[0]} is for {what}, and {path} is not one; leave it out")
 
 
 def _dataset(path, arrays, kind):
@@ -141,15 +143,15 @@ def _dataset(path, arrays, kind):
         )
     if test is not None and len(test) == 0:
         raise RecipeError(
-            f"{path}: the test split is empty; fill it, or leave it out to have "
-            f"{TEST_FRACTION:.0%} of the rest cut off"
+            f"{path}: the test split is empty; fill it, or leave it out: then {TEST_FRACTION:.0%} of "
+            "the training examples become the test split"
         )
     together = groups.find(arrays)
     train = Split(train.x, train.y, together.units)
     _check_units(path, train, class_names, 3 if test is None else 2)
     fingerprint = arrays.fingerprint
     if together.units is not None:
-        # The same files, and another split of them than where each example is by itself.
+        # The files are the same, but the split is another one than without groups.
         held = f"{fingerprint} {together.units.tolist()}"
         fingerprint = hashlib.sha256(held.encode()).hexdigest()
     given = test is not None
@@ -163,7 +165,7 @@ def _dataset(path, arrays, kind):
         source="own",
         fingerprint=fingerprint,
         kind=kind,
-        # Fonts draw text only, and a class may have the name of a folder.
+        # A class may be named after a folder, whose name may hold characters that no font draws.
         class_names=[printable(name) for name in class_names],
         label=printable(path.resolve().name),
         note="",
@@ -181,10 +183,10 @@ def _dataset(path, arrays, kind):
 
 
 def _check_units(path, train, class_names, needed):
-    """Checks that each class holds enough that can be parted.
+    """Checks that each class has enough groups to put into different splits.
 
     Raises:
-        RecipeError: One does not.
+        RecipeError: One has too few.
     """
     if train.groups is None:
         return
@@ -193,6 +195,7 @@ def _check_units(path, train, class_names, needed):
         if units < needed:
             raise RecipeError(
                 f"{path}: the {np.sum(train.y == label)} training examples of class '{name}' fall into "
-                f"{units} groups, which no split may part (copies of one example, as it is read, are a "
-                f"group); at least {needed} are needed. Add others, or drop the class"
+                f"{units} groups, and a group stays on one side of every split (copies of one example, "
+                f"as it is read, are a group); at least {needed} are needed. Add others, or drop the "
+                "class"
             )

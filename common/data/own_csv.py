@@ -3,6 +3,8 @@
 import collections
 import statistics
 import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -10,33 +12,31 @@ from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
 from common.data.csv_table import read_table
+from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
 
 SKIPPED_AT_MOST = 0.1
-"""Share of rows without a text or a label above which something is wrong with the file."""
+"""Largest share of rows without a text or a label. More of them point to a mistake."""
 TOO_FEW = 3
-"""A class with fewer rows than this cannot be trained on; the loader refuses it."""
+"""The loader refuses classes with fewer rows than this: they cannot be split."""
 
 
-def find(path):
-    """Returns the CSV files of a folder by split; nothing where there is no train.csv."""
+def find(path: Path) -> dict[str, Path]:
+    """Returns the CSV files of a folder by split; nothing if there is no train.csv."""
     files = {part: path / f"{part}.csv" for part in ("train", "test")}
     files = {part: file for part, file in files.items() if file.is_file()}
     return files if "train" in files else {}
 
 
-def read(files, reading):
+def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
     """Reads texts and their labels.
 
     Args:
-        files: Dict from "train", and perhaps "test", to a CSV file.
-        reading: common.data.source.Reading.
-
-    Returns:
-        OwnArrays.
+        files: The CSV file of "train", and perhaps of "test".
+        reading: Names of the columns.
 
     Raises:
-        RecipeError: What is there cannot be used.
+        RecipeError: A file cannot be used; the message says why.
     """
     columns = {"text": reading.text_column, "label": reading.label_column}
     if reading.group_column:
@@ -105,19 +105,19 @@ def _keep(path, table):
 
 
 def _check_labels(path, table):
-    """Refuses a column in which most rows have a label of their own, or nearly so."""
+    """Refuses a column of labels in which most rows have a label that hardly any other row has."""
     counts = collections.Counter(table.values["label"])
     single = sum(count for count in counts.values() if count < TOO_FEW)
     if len(counts) > 2 * TOO_FEW and single > len(table) / 2:
         raise RecipeError(
             f"{path}: nearly every row has its own label: the label column "
             f"'{table.names['label']}' holds {len(counts)} values in {len(table)} rows (columns "
-            "swapped? a number to predict?); name others by --text-column and --label-column"
+            "swapped? a number to predict?); name other columns by --text-column and --label-column"
         )
 
 
 def _class_names(labels):
-    """Returns the names in order; numbers in the order of numbers: class 10 not before class 2."""
+    """Returns the names sorted; whole numbers by value, so that class 2 comes before class 10."""
     names = set(labels)
     numeric = all(name.isdecimal() for name in names)
     return sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
@@ -130,15 +130,15 @@ def _alike(class_names):
         plain = unicodedata.normalize("NFKC", name).casefold()
         spellings["".join(plain.split())].append(f"'{name}'")
     return [
-        f"The classes {' and '.join(names)} differ by capitals, spaces or the way that characters are "
-        "stored only: one class, misspelt?"
+        f"The classes {' and '.join(names)} differ only by capitals, spaces or the encoding of "
+        "characters: are they one class?"
         for names in spellings.values()
         if len(names) > 1
     ]
 
 
 def _groups(path, table):
-    """Returns what the rows belong to, or None; one without a group belongs to no other."""
+    """Returns the group of each row, or None without groups. A row with no group forms its own."""
     if "group" not in table.values:
         return None
     rows = zip(table.values["group"], table.lines, strict=True)

@@ -3,7 +3,10 @@
 import collections
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,29 +16,28 @@ from common.data import cache, depth, remarks
 from common.data.folders import class_folders, describe_skipped, images_beside, list_images
 from common.data.images import read_with_facts
 from common.data.progress import progress
+from common.data.source import Reading
 from common.data.types import OwnArrays, fingerprint_of
 
 GREY_MODES = ("1", "L", "LA", "La")
 NEARLY_BLACK = 32
 
 KEPT = 2
-"""Raised when entries of the cache keep more, or something else; older ones are written anew."""
+"""Increased when the content of a cache entry changes. Older entries are written again."""
 
 
-def read(path, image_size, channels, reading):
-    """Reads a folder of class folders, or the cache of one with the same files.
+def read(path: Path, image_size: Sequence[int], channels: int, reading: Reading) -> OwnArrays:
+    """Reads a folder of class folders, from the cache if that holds the same files.
 
     Args:
         path: The folder, which may hold train/ and test/.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
-        reading: common.data.source.Reading.
-
-    Returns:
-        OwnArrays.
+        reading: How the images are read and grouped.
 
     Raises:
-        RecipeError: What is there cannot be used.
+        UsageError: Folders of groups were announced, and there are none.
+        RecipeError: A file cannot be used; the message says why.
     """
     classes, roots, files, skipped = _list(path)
     labels = {
@@ -59,7 +61,7 @@ def read(path, image_size, channels, reading):
         lines = _remarks(pictures, image_size, channels, value_range)
         return {"kind": "image", "value_range": value_range, "remarks": lines}
 
-    # Decoding photographs takes minutes where hashing them takes seconds, so the result is kept.
+    # Decoding photographs takes minutes, hashing them takes seconds: so the decoded images are kept.
     size = f"{image_size[0]}x{image_size[1]}x{channels}"
     if reading.value_range is not None:
         size += "-{:g}-{:g}".format(*reading.value_range)
@@ -71,9 +73,9 @@ def read(path, image_size, channels, reading):
     if skipped:
         lines.append(f"skipped: {describe_skipped(skipped)}")
     if value_range is not None:
-        # Other values are black and white than before: not the same data.
+        # With another value range the pixels differ, so it is other data.
         fingerprint = hashlib.sha256(f"{fingerprint} {value_range}".encode()).hexdigest()
-    groups = dict.fromkeys(files)
+    groups: dict[str, Any] = dict.fromkeys(files)
     if reading.group_folders:
         groups = _groups(path, roots, files)
     return OwnArrays(
@@ -91,12 +93,12 @@ def read(path, image_size, channels, reading):
 
 
 def _list(path):
-    """Returns what is there.
+    """Lists the image files of a folder.
 
     Returns:
         Tuple of the names of the class folders; a dict from each part, "train" and perhaps "test", to
-        the folder that holds its class folders; one from each part to a list of `(file, label)`; and a
-        Counter of the kinds of files that are skipped.
+        the folder that holds its class folders; a dict from each part to a list of `(file, label)`; and
+        the number of skipped files of each kind.
     """
     folders = {folder.name: folder for folder in class_folders(path)}
     parts, skipped = {"train": path}, collections.Counter()
@@ -124,14 +126,14 @@ def _list(path):
 
 
 def _groups(path, roots, files):
-    """Returns what each file belongs to, by part: its folder within the class folder.
+    """Returns the group of each file, by part: its folder within the class folder.
 
-    A file directly in its class folder belongs to nothing but itself.
+    A file directly in its class folder is a group of its own.
     """
     groups = {}
     for part, rows in files.items():
         inner = [file.relative_to(roots[part]).parts[1:-1] for file, _ in rows]
-        # No folder's name begins so.
+        # No name of a folder can begin with this character.
         alone = [f"\0{part} {row}" for row in range(len(rows))]
         names = ["/".join(folders) or own for folders, own in zip(inner, alone, strict=True)]
         groups[part] = np.array(names)
@@ -146,7 +148,8 @@ def _groups(path, roots, files):
 class _Pictures:
     """The decoded pictures of a part.
 
-    Deep ones whose value range is not known yet are read again once it is: it rests on all of them.
+    Without a given value range, deep pictures are read twice: first to find the range of all of them,
+    then to scale them by it.
 
     Args:
         files: Paths.
@@ -169,7 +172,7 @@ class _Pictures:
     def _read(self, rows, value_range):
         """Reads the files of some rows, and returns the rows that need a value range first."""
         waiting = []
-        # Threads help: Pillow lets go of the interpreter lock while it decodes and resizes.
+        # Threads help, because Pillow releases the interpreter lock while it decodes and resizes.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             read = pool.map(
                 lambda row: read_with_facts(
@@ -186,14 +189,14 @@ class _Pictures:
                     else:
                         self.images[row] = image
             except BaseException:
-                # An interrupt would wait for all that is queued otherwise.
+                # Otherwise an interrupt would wait until the whole queue is done.
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return waiting
 
 
 def _value_range(path, pictures, given):
-    """Returns the `[black, white]` of deep pixels, or None where all have 8 bits."""
+    """Returns the `[black, white]` of deep pixels, or None if all pixels have 8 bits."""
     deep = [fact for fact in _facts(pictures) if fact.deep]
     if given is not None:
         wide = [
@@ -204,7 +207,7 @@ def _value_range(path, pictures, given):
         ]
         if wide and not deep:
             raise RecipeError(
-                f"{wide[0]} has 16 bits for each colour, of which Pillow reads the upper 8, so "
+                f"{wide[0]} has 16 bits for each colour, of which only the upper 8 are read, so "
                 "--value-range cannot be applied; save it in grey or scaled to 8 bits"
             )
         return [float(value) for value in given] if deep else None
@@ -212,10 +215,10 @@ def _value_range(path, pictures, given):
         return None
     if len({fact.whole for fact in deep}) > 1:
         raise RecipeError(
-            f"{path} holds deep pixels that are whole numbers and others that are floating-point; "
+            f"{path} holds images deeper than 8 bits of two kinds, whole numbers and floating-point; "
             f"{depth.HINT}"
         )
-    # The range is the training images': what a test split holds is not known when a model is used.
+    # The range comes from the training images only: a model in use knows no test split.
     train = [fact for fact in pictures["train"].facts if fact.deep] or deep
     whole = train[0].whole
     checked = train if whole else deep
@@ -243,11 +246,11 @@ def _remarks(pictures, image_size, channels, value_range):
         count = "all" if len(deep) == len(facts) else f"{len(deep):,} of {len(facts):,}"
         lines.append(
             f"deeper than 8 bits: {count}, {depth.describe(low, high, value_range)}"
-            + ("" if len(deep) == len(facts) else "; those of 8 bits are taken as they are")
+            + ("" if len(deep) == len(facts) else "; those of 8 bits are not changed")
         )
     wide = sum(fact.wide for fact in facts)
     if wide:
-        lines.append(f"16 bits for each colour: {wide:,}, of which the upper 8 bits are read")
+        lines.append(f"16 bits for each colour: {wide:,}; only the upper 8 bits are read")
     brightest = max(int(held.images.max(initial=0)) for held in pictures.values())
     if brightest < NEARLY_BLACK:
         lines.append(f"nearly black: the brightest pixel of all pictures is {brightest} of 255")

@@ -1,7 +1,10 @@
-"""The user's own .npz files: arrays of images or texts, checked before they are believed."""
+"""The user's own .npz files: arrays of images or texts, checked before they are used."""
 
 import collections
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,20 +17,24 @@ KEYS_EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and class_name
 _KEYS = ("x", "y", "x_train", "y_train", "x_test", "y_test", "class_names")
 
 
-def read(path, image_size=None, value_range=None):
+def read(
+    path: Path,
+    image_size: Sequence[int] | None = None,
+    value_range: Sequence[float] | None = None,
+) -> OwnArrays:
     """Reads and checks an .npz file.
 
     Args:
         path: The file.
-        image_size: `(height, width)` that images will be resized to; told to the person.
-        value_range: Values of images that become black and white, where they are no uint8; None:
-            those of their type.
+        image_size: `(height, width)` that images will be resized to, named in a remark.
+        value_range: `(low, high)`: the values that become black and white, for images that are not
+            uint8; None: the range of their type.
 
     Returns:
-        OwnArrays, with images as uint8 `(n, h, w, c)` in their own size, texts as str.
+        Images are uint8 `(n, h, w, c)` in their own size, texts are str.
 
     Raises:
-        RecipeError: It is damaged, holds pickled objects, lacks keys, or its arrays do not fit.
+        RecipeError: The file is damaged, holds pickled objects, lacks keys, or its arrays do not fit.
     """
     found, held = _load(path)
     pairs = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
@@ -39,7 +46,9 @@ def read(path, image_size=None, value_range=None):
             f"{path}: expected {KEYS_EXPECTED}; {missing[0]} is missing, found "
             f"{', '.join(found) or 'nothing'}"
         )
-    kinds, inputs, labels = {}, {}, {}
+    kinds: dict[str, str] = {}
+    inputs: dict[str, np.ndarray] = {}
+    labels: dict[str, np.ndarray] = {}
     for part, (x_key, y_key) in pairs.items():
         kinds[part], inputs[part] = _inputs(path, x_key, held[x_key])
         labels[part] = _labels(path, y_key, held[y_key], len(inputs[part]), x_key)
@@ -47,13 +56,14 @@ def read(path, image_size=None, value_range=None):
         raise RecipeError(f"{path}: x_train holds {kinds['train']}s and x_test {kinds['test']}s")
     class_names, labels = _classes(path, held.get("class_names"), labels)
     fingerprint = fingerprint_of([(path.suffix, path)])
-    reading, lines = {}, []
+    reading: dict[str, Any] = {}
+    lines: list[str] = []
     if kinds["train"] == "image":
         inputs, range_used, lines = _to_8_bits(path, inputs, pairs, image_size, value_range)
         if range_used is not None:
             reading = {"value_range": list(range_used)}
             if range_used != (0, 1):
-                # Another reading of the same file.
+                # The same file, but read into other pixels.
                 fingerprint = hashlib.sha256(f"{fingerprint} {range_used}".encode()).hexdigest()
     splits = {part: Split(inputs[part], labels[part]) for part in pairs}
     return OwnArrays(
@@ -82,7 +92,7 @@ def _load(path):
                 "np.array(list_of_str)"
             ) from error
         raise RecipeError(
-            f"{path} cannot be read as .npz: {error}; it is damaged, cut short or something else, "
+            f"{path} cannot be read as .npz: {error}; it is damaged, cut short or of another format, "
             "so save it again"
         ) from error
 
@@ -123,7 +133,7 @@ def _to_8_bits(path, inputs, pairs, image_size, value_range):
         sizes[x.shape[2], x.shape[1]] += len(x)
     lines = [remarks.sizes(sizes, image_size)] if image_size else []
     used, scaled = {}, {}
-    for part, x in inputs.items():  # Train comes first: its values say how many bits there are.
+    for part, x in inputs.items():  # Train comes first: its values determine the number of bits.
         if x.dtype == np.uint8 or not x.size:
             scaled[part] = x.astype(np.uint8)
             continue
@@ -136,7 +146,7 @@ def _to_8_bits(path, inputs, pairs, image_size, value_range):
         used.setdefault(whole, tuple(found))
         scaled[part] = depth.to_8_bits(x, found)
         if whole and found == (0, 255) and value_range is None:
-            continue  # Bytes, in another type.
+            continue  # Values of 8 bits in a larger type.
         lines.append(
             f"pixels of {pairs[part][0]}: {x.dtype}, {depth.describe(x.min(), x.max(), found)}"
         )
@@ -148,7 +158,7 @@ def _to_8_bits(path, inputs, pairs, image_size, value_range):
 
 def _labels(path, key, y, count, x_key):
     if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]  # Keras' own CIFAR-10 arrays have this shape.
+        y = y[:, 0]  # The CIFAR-10 arrays of Keras have this shape.
     if y.dtype.kind not in "iu":
         raise RecipeError(
             f"{path}: labels in {key} must be integers, got dtype {y.dtype}; names of the classes "

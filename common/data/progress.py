@@ -1,23 +1,26 @@
-"""Says how far a long reading has come: a bar on a terminal, a line now and then elsewhere."""
+"""Shows how far a long reading has come: as a bar on a terminal, elsewhere as a line now and then."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+Item = TypeVar("Item")
 EVERY_SECONDS = 10
 
 
-def progress(items, total, what):
-    """Yields the items, and says on stderr how many there have been.
+def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Yields the items, and reports on stderr how many have been yielded.
 
     Args:
-        items: Iterable.
-        total: How many it yields.
-        what: What they are, e.g. "reading images".
+        items: Any items.
+        total: Their number.
+        what: What is done with them, e.g. "reading images".
     """
     if sys.stderr is not None and sys.stderr.isatty():
         from tqdm import tqdm
 
-        # What is done within a second needs no bar.
+        # A reading of less than a second needs no bar.
         yield from tqdm(items, desc=what, total=total, delay=1, leave=False, file=sys.stderr)
         return
     said = time.monotonic()

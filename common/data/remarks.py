@@ -1,29 +1,32 @@
-"""Lines that tell a person what was read of their data, and what is odd about it."""
+"""Lines that tell users what was read of their data, and what is unusual about it."""
+
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
+from common.data.types import DataInfo
+
 SHOWN = 10
-"""Classes that are named with their counts."""
+"""Largest number of classes that are named with their counts."""
 
 
-def show(info):
-    """Prints what was read of a person's own data; the built-in data sets need no words.
-
-    Args:
-        info: DataInfo.
-    """
+def show(info: DataInfo) -> None:
+    """Prints what was read of the user's own data; prints nothing for other data."""
     if info.source == "own":
         print("\n  ".join([f"Data: {info.label}", *info.remarks]), flush=True)
 
 
-def classes(class_names, train_counts, test_counts, given):
+def classes(
+    class_names: Sequence[str], train_counts: np.ndarray, test_counts: np.ndarray, given: bool
+) -> list[str]:
     """Returns lines on how many examples there are of each class.
 
     Args:
-        class_names: List of str.
-        train_counts: Examples of each class to train and validate on.
-        test_counts: Examples of each class in the test split.
-        given: Whether the test split was given; otherwise it was cut off.
+        class_names: Names of the k classes.
+        train_counts: Examples of each class for training and validation, integers `(k,)`.
+        test_counts: Examples of each class in the test split, integers `(k,)`.
+        given: Whether the test split was given; otherwise it was cut from the same data.
     """
     total = train_counts + test_counts
     order = range(len(class_names))
@@ -39,33 +42,35 @@ def classes(class_names, train_counts, test_counts, given):
     share = total.sum() / len(class_names)
     if total[rarest] < 0.5 * share:
         lines.append(
-            f"unequal classes: the rarest, {class_names[rarest]}, has {total[rarest]:,} examples where "
-            f"equal shares were {share:,.0f}; the most frequent, {class_names[int(total.argmax())]}, "
+            f"unequal classes: the rarest, {class_names[rarest]}, has {total[rarest]:,} examples (equal "
+            f"shares would be {share:,.0f}); the most frequent, {class_names[int(total.argmax())]}, "
             f"is {total.max() / total.sum():.1%} of all"
         )
     return lines
 
 
-def subset(count, left, wanted):
+def subset(count: int, left: int, wanted: int) -> str:
     """Returns a line on a subset of the training examples.
 
     Args:
-        count: Examples in it.
-        left: Examples there were to choose from.
-        wanted: Examples asked for; another number where groups are kept whole.
+        count: Examples in the subset.
+        left: Examples to choose from.
+        wanted: Examples asked for. It may differ from `count` because groups are kept whole.
     """
     line = f"trained on {count:,} of the {left:,} training examples"
     return line if count == wanted else f"{line}: whole groups, {wanted:,} were asked for"
 
 
-def copies(ids, labels, class_names, names):
+def copies(
+    ids: np.ndarray, labels: np.ndarray, class_names: Sequence[str], names: Sequence[str]
+) -> list[str]:
     """Returns lines on examples that occur more than once.
 
     Args:
-        ids: Integers `(n,)`, equal where the examples are.
+        ids: Integers `(n,)`. Equal examples have equal integers.
         labels: Integers `(n,)`.
-        class_names: List of str.
-        names: What to call each example, a list of str.
+        class_names: Names of the classes.
+        names: Name of each example in a message.
     """
     _, first, counts = np.unique(ids, return_index=True, return_counts=True)
     repeated = int((counts > 1).sum())
@@ -75,7 +80,7 @@ def copies(ids, labels, class_names, names):
         f"duplicates: {len(ids) - len(first):,} of {len(ids):,} examples are copies of others "
         f"({repeated:,} occur more than once); copies stay on one side of every split"
     ]
-    # An example whose label is not the one of its first copy.
+    # Examples whose label differs from that of their first copy.
     first_of = first[np.unique(ids, return_inverse=True)[1]]
     differing = np.flatnonzero(labels != labels[first_of])
     if len(differing):
@@ -89,12 +94,12 @@ def copies(ids, labels, class_names, names):
     return lines
 
 
-def sizes(counter, image_size):
+def sizes(counter: Counter[tuple[int, int]], image_size: Sequence[int]) -> str:
     """Returns a line on the sizes of pictures.
 
     Args:
-        counter: Counter of `(width, height)`.
-        image_size: `(height, width)` that they are read in.
+        counter: Number of pictures of each `(width, height)`.
+        image_size: `(height, width)` that they are resized to.
     """
     height, width = image_size
     (commonest, count), total = counter.most_common(1)[0], counter.total()

@@ -1,11 +1,12 @@
 """Built-in samples, for a first run without a network: small, real where possible, not trivial.
 
-They stand in for a data set in form (size, channels, texts), never in name: results on them are
-labelled SAMPLE DATA everywhere. Everything is drawn from RandomState, whose stream NumPy keeps
-fixed for ever.
+They have the form of the data set that they stand in for (size, channels, texts) but never its name:
+results on them are labelled SAMPLE DATA everywhere. All random numbers come from RandomState, whose
+stream NumPy keeps fixed for ever.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
 
 VERSION = "1"
-"""Raised when a generator changes, so that results of two versions are told apart."""
+"""Increased when a generator changes, so that results of two versions can be told apart."""
 
 NOTE = "Built-in sample data: scores say that the program works, not how good the recipe is."
 
@@ -32,8 +33,8 @@ SHAPES = (
 )
 
 
-def load_images(name, image_size, channels):
-    """Returns a built-in Dataset of images.
+def load_images(name: str, image_size: Sequence[int], channels: int) -> Dataset:
+    """Returns a built-in data set of images.
 
     Args:
         name: `"digits"` or `"shapes"`.
@@ -57,8 +58,8 @@ def load_images(name, image_size, channels):
     return _dataset(short, label, "image", class_names, train, test)
 
 
-def load_texts(name):
-    """Returns a built-in Dataset of texts.
+def load_texts(name: str) -> Dataset:
+    """Returns a built-in data set of texts.
 
     Args:
         name: `"reviews"`.
@@ -97,7 +98,7 @@ def _digits():
     import importlib.util
     from pathlib import Path
 
-    # The file itself where it is: importing scikit-learn takes longer than all else together.
+    # The file is read directly if it is found: importing scikit-learn takes longer than all the rest.
     package = importlib.util.find_spec("sklearn")
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package else None
     if path is not None and path.exists():
@@ -125,9 +126,8 @@ def _frame(images, image_size):
 def _shapes(count, seed):
     """Draws `count` 32x32 RGB images of the classes in SHAPES, equally many of each.
 
-    Foreground and background colour, position, scale, angle, phase, noise, shading and a covering
-    patch are random and the same for all classes: neither the colours nor a single pixel tell the
-    class, only the form does.
+    Colours, position, scale, angle, phase, noise, shading and a covering patch are random and have the
+    same distribution for all classes. So only the form tells the class, not a colour or a pixel.
     """
     random = np.random.RandomState(seed)
     labels = random.permutation(np.arange(count) % len(SHAPES)).astype(np.int32)

@@ -1,8 +1,8 @@
 """Generated film reviews: a small stand-in for IMDB in which the order of words matters.
 
-A review holds some opinions and some neutral sentences. Most opinions, not all, agree with the
-label, and some are negated ("not good", "far from awful"): counting words gives a fair guess,
-reading the negations a better one.
+A review holds some opinions and some neutral sentences. Most opinions agree with the label, and some
+are negated ("not good", "far from awful"). So counting words gives a fair guess, and reading the
+negations gives a better one.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ PEOPLE = _listed("my brother|a friend|two colleagues|my wife|an old teacher|our 
 DAYS = _listed("Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday")
 
 
-def generate(count, seed):
+def generate(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Generates reviews.
 
     Args:
@@ -57,13 +57,13 @@ def generate(count, seed):
         seed: Seed of the generator.
 
     Returns:
-        Tuple of an object array of str `(count,)` and int32 labels `(count,)`, 1 for positive.
+        The reviews, an object array of str `(count,)`, and int32 labels `(count,)`, 1 for positive.
     """
     random = np.random.RandomState(seed)
     labels = random.permutation(np.arange(count) % 2).astype(np.int32)
     texts = np.empty(count, object)
     for row, label in enumerate(labels):
-        # One block of uniform numbers per review: far quicker than a call per choice.
+        # One block of uniform numbers per review is far quicker than one call per choice.
         texts[row] = _review(int(label), iter(random.random_sample(160).tolist()))
     return texts, labels
 
@@ -91,7 +91,7 @@ def _review(label, draws):
     keyed = sorted((next(draws), sentence) for sentence in sentences)
     ordered = [sentence for _, sentence in keyed]
     if len(ordered) > 6:
-        # Paragraphs as IMDB marks them, so that tags have to be dealt with.
+        # Long reviews have paragraphs as in IMDB, so that their tags occur here too.
         ordered[len(ordered) // 2] = "<br /><br />" + ordered[len(ordered) // 2]
     return " ".join(ordered)
 

@@ -1,8 +1,8 @@
-"""Which real data set a recipe is about: what it declares beside `load_data` in its train.py.
+"""Declarations of the real data set of a recipe, which stand beside `load_data` in its train.py.
 
     DATA = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
 
-A declaration is light: it imports no NumPy and looks for no file.
+A declaration imports no NumPy and reads no file.
 """
 
 import dataclasses
@@ -34,9 +34,10 @@ class RealSet:
     config: str = ""
     """Its configuration in TFDS, where it has several."""
     host: str = "storage.googleapis.com"
-    """The server its first download comes from, asked briefly before TFDS asks for minutes."""
+    """The server of the first download. A short check finds out whether it can be reached, because TFDS
+    would try for minutes."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         known = SAMPLES[self.kind]
         if self.sample not in known:
             raise UsageError(
@@ -47,10 +48,10 @@ class RealSet:
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet(RealSet):
-    """A real data set of images (TFDS feature `image`), and the form a recipe wants them in.
+    """A real data set of images (TFDS feature `image`), and the form that a recipe needs them in.
 
     Raises:
-        UsageError: Channels or sizes are not what `load_images` can make, or the sample is unknown.
+        UsageError: `load_images` cannot make such channels or sizes, or the sample is unknown.
     """
 
     kind = "image"
@@ -62,7 +63,7 @@ class ImageSet(RealSet):
     channels: int
     """1 (grey) or 3 (RGB). Other images are converted."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.channels not in (1, 3):
             raise UsageError(f"{self.name}: channels must be 1 or 3, got {self.channels!r}")

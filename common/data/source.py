@@ -1,12 +1,17 @@
-"""Where the data comes from and how the user's own is read. No NumPy: the command line is made of it."""
+"""Where the data comes from, and how the user's own data is read.
+
+The command line is built from these classes, so this file imports no NumPy.
+"""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How the user's own data is read; the built-in sets need none of it."""
+    """How the user's own data is read; it has no effect on the real and the built-in data."""
 
     value_range: tuple[float, float] | None = None
     """Of images deeper than 8 bits: the values that become black and white (default: 0 and the most that
@@ -20,8 +25,8 @@ class Reading:
     group_folders: bool = False
     """Images in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
 
-    def to_dict(self):
-        """Returns what is set, as a dictionary that JSON can hold; `from_dict` reads it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields that are set, as values that JSON can hold; `from_dict` reads them."""
         values = dataclasses.asdict(self)
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -30,9 +35,13 @@ class Reading:
         }
 
     @classmethod
-    def from_dict(cls, values):
-        """Returns the Reading that `to_dict` made the dictionary of."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    def from_dict(cls, values: Mapping[str, Any]) -> "Reading":
+        """Returns the Reading of which `to_dict` returned these values."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fields)
 
 
 AS_IT_COMES = Reading()
@@ -50,6 +59,6 @@ class Source:
     """How the user's own data is read."""
 
     @property
-    def built_in(self):
-        """Whether a recipe's presets are made for this data."""
+    def built_in(self) -> bool:
+        """Whether a recipe's presets are made for this data: it is not the user's own."""
         return self.data in ("full", "sample")

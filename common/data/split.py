@@ -1,14 +1,16 @@
-"""Stratified cuts: every class is held out in proportion, and by one seed alone."""
+"""Stratified cuts: each class is held out in proportion, and the choice depends on one seed only."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 
 ORDERS = 20
-"""In which groups are tried; what a small data set can come to is found by then."""
+"""Number of random orders in which groups are tried. More hardly improve the cut of a small set."""
 
 
-def check_fraction(fraction):
+def check_fraction(fraction: float) -> float:
     """Returns the fraction if it lies in (0, 1).
 
     Raises:
@@ -21,8 +23,12 @@ def check_fraction(fraction):
     return fraction
 
 
-def check_seed(seed, name="split_seed"):
-    """Returns the seed, called `name` in a message, if NumPy's frozen generator takes it.
+def check_seed(seed: int, name: str = "split_seed") -> int:
+    """Returns the seed if it is one of RandomState: 0 to 2**32 - 1.
+
+    Args:
+        seed: The seed.
+        name: Its name in the message.
 
     Raises:
         UsageError: It is negative or does not fit 32 bits.
@@ -32,8 +38,13 @@ def check_seed(seed, name="split_seed"):
     return seed
 
 
-def stratified_cut(labels, fraction, seed, groups=None):
-    """Cuts a share of the examples off, class by class.
+def stratified_cut(
+    labels: np.ndarray | Sequence[int],
+    fraction: float,
+    seed: int,
+    groups: np.ndarray | Sequence | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out a share of the examples, class by class.
 
     Args:
         labels: Integer labels `(n,)`.
@@ -41,11 +52,11 @@ def stratified_cut(labels, fraction, seed, groups=None):
             classes share it by largest remainder, and each keeps at least one example on both
             sides.
         seed: Seed of the choice.
-        groups: What each example belongs to, `(n,)`; examples of equal value stay on one side. The
-            shares are then met as nearly as whole groups can. None: each is by itself.
+        groups: Group of each example, `(n,)`; examples of one group stay on one side. The shares are
+            then met as nearly as whole groups allow. None: there are no groups.
 
     Returns:
-        Tuple of two sorted index arrays, `(kept, held out)`; together they are all examples.
+        Two sorted index arrays, `(kept, held out)`; together they are all examples.
 
     Raises:
         RecipeError: A class has fewer than two examples, or fewer than two groups.
@@ -56,8 +67,8 @@ def stratified_cut(labels, fraction, seed, groups=None):
         rare = classes[counts.argmin()]
         raise RecipeError(f"class {rare} has one example: too few to cut validation from")
     sizes = _sizes(counts, fraction)
-    # RandomState, not default_rng: NumPy guarantees its stream for ever, so the split of a
-    # published result can be cut again by any later version.
+    # RandomState, not default_rng: NumPy guarantees its stream for ever, so any later version can cut
+    # the split of a published result again.
     random = np.random.RandomState(seed)
     mask = np.zeros(len(labels), bool)
     if groups is not None and len(np.unique(groups)) < len(labels):
@@ -81,8 +92,8 @@ def _sizes(counts, fraction):
 def _whole_groups(labels, groups, sizes, random):
     """Returns the rows of the groups to hold out.
 
-    Groups are taken in random order, each where it brings the classes nearer to their sizes. Which one
-    comes first matters where groups are few and large, so several orders are tried.
+    Groups are tried in random order, and one is taken if it brings the classes nearer to their sizes.
+    The order matters if groups are few and large, so several orders are tried.
 
     Args:
         labels: Integers `(n,)`.
@@ -93,7 +104,7 @@ def _whole_groups(labels, groups, sizes, random):
     _, labels = np.unique(labels, return_inverse=True)
     _, groups = np.unique(groups, return_inverse=True)
     pairs, counts = np.unique(np.stack([groups, labels]), axis=1, return_counts=True)
-    # Of each group: a list of (class, examples of it).
+    # For each group, a list of (class, number of its examples).
     held_by = [[] for _ in range(groups.max() + 1)]
     for group, label, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
         held_by[group].append((label, count))
@@ -112,21 +123,21 @@ def _whole_groups(labels, groups, sizes, random):
             break
     if best is None:
         raise RecipeError(
-            "no choice of whole groups leaves every class on both sides of the split: groups that "
-            "hold several classes are too few; make them smaller, or add examples"
+            "no choice of whole groups leaves every class on both sides of the split: too few groups "
+            "hold several classes; make the groups smaller, or add examples"
         )
     return np.flatnonzero(np.isin(groups, best))
 
 
 def _choose(held_by, in_class, sizes, random):
-    """Returns groups to hold out, and how far off the sizes they are (infinite: a class has none)."""
+    """Returns groups to hold out, and their distance from the sizes (infinite: a class has none)."""
     held = [0] * len(sizes)
-    # What stays must bear another cut, where the class has enough for that.
+    # The rest will be cut again, so two groups of each class stay there, if it has as many.
     spare = [groups - min(2, groups - 1) for groups in in_class.tolist()]
     chosen = []
 
     def gain(group):
-        # Squares, relative to the size: what is far off counts most, and so do rare classes.
+        # Squares relative to the size: large deviations and rare classes count most.
         return sum(
             ((sizes[label] - held[label]) ** 2 - (sizes[label] - held[label] - count) ** 2)
             / sizes[label]
@@ -148,7 +159,7 @@ def _choose(held_by, in_class, sizes, random):
             take(group)
     for label in range(len(sizes)):
         if held[label] == 0:
-            # Every group of the class is larger than what was asked for: the nearest one, then.
+            # Every group of the class is larger than the size asked for, so the nearest one is taken.
             able = [
                 group
                 for group in order

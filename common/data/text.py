@@ -1,7 +1,10 @@
-"""Words to integers: a vocabulary by frequency, fixed-length rows of ids, plain NumPy."""
+"""Turns words into integers: a vocabulary by frequency, rows of ids of a fixed length, plain NumPy."""
 
 import re
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,14 +20,14 @@ SPECIAL = 2
 
 UNKNOWN_WORD = "[UNK]"
 MANY_UNKNOWN = 0.2
-"""Share of unknown words above which a model misses much of what it is to judge."""
+"""Share of unknown words above which a warning is printed."""
 
 
-def tell_unknown(share):
-    """Prints what share of the words of the validation texts is unknown, and warns where it is large.
+def tell_unknown(share: float) -> None:
+    """Prints the share of unknown words in the validation texts, and warns if it is large.
 
     Args:
-        share: What `TextEncoder.unknown_share` returned of them.
+        share: The result of `TextEncoder.unknown_share` for these texts.
     """
     print(
         f"{share:.1%} of the words of the validation texts are not in the vocabulary.", flush=True
@@ -55,7 +58,14 @@ class TextEncoder:
         patterns: Patterns that split a text into words.
     """
 
-    def __init__(self, words, vocabulary_size, max_tokens, keep="last", patterns=PATTERNS):
+    def __init__(
+        self,
+        words: Iterable[str],
+        vocabulary_size: int,
+        max_tokens: int,
+        keep: Literal["last", "first"] = "last",
+        patterns: Patterns = PATTERNS,
+    ) -> None:
         if vocabulary_size < SPECIAL + 1:
             raise UsageError(f"vocabulary_size must be at least 3, got {vocabulary_size}")
         if max_tokens < 1:
@@ -70,18 +80,24 @@ class TextEncoder:
         self._ids = {word: index for index, word in enumerate(self.words, SPECIAL)}
 
     @classmethod
-    def fit(cls, texts, vocabulary_size, max_tokens, keep="last"):
+    def fit(
+        cls,
+        texts: np.ndarray | Sequence[str],
+        vocabulary_size: int,
+        max_tokens: int,
+        keep: Literal["last", "first"] = "last",
+    ) -> "TextEncoder":
         """Makes an encoder of the most frequent words of the training texts.
 
         Args:
-            texts: Sequence of str. Training texts only: words of the others are unknown to it.
-            vocabulary_size: As above.
-            max_tokens: As above.
-            keep: As above.
+            texts: Training texts only, so that words of other texts stay unknown.
+            vocabulary_size: As of the class.
+            max_tokens: As of the class.
+            keep: As of the class.
         """
         tokens = Tokens.of(texts)
         counts = np.bincount(tokens.ids, minlength=len(tokens.words))
-        # Most words are rare: only those that may be among the wanted ones are sorted.
+        # Most words are rare. Sorting only the words that may be frequent enough saves time.
         rare = len(counts) - (vocabulary_size - SPECIAL)
         least = np.partition(counts, rare)[rare] if 0 < rare < len(counts) else 0
         candidates = np.flatnonzero(counts >= least).tolist()
@@ -89,19 +105,16 @@ class TextEncoder:
         words = [tokens.words[index] for index in candidates]
         return cls(words, vocabulary_size, max_tokens, keep)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of ids in use: padding, unknown, and the words."""
         return SPECIAL + len(self.words)
 
-    def encode(self, texts):
-        """Encodes texts.
-
-        Args:
-            texts: Sequence of str `(n,)`.
+    def encode(self, texts: np.ndarray | Sequence[str]) -> np.ndarray:
+        """Encodes n texts.
 
         Returns:
-            int32 `(n, max_tokens)`. A text without any word becomes a single unknown one, so that
-            no row is empty for a mask.
+            int32 `(n, max_tokens)`. A text without words becomes one unknown word, so that a mask
+            covers no row completely.
         """
         tokens = Tokens.of(texts, self.patterns)
         ids_here = np.array([self._ids.get(word, UNKNOWN) for word in tokens.words], np.int32)
@@ -109,52 +122,54 @@ class TextEncoder:
         kept = np.minimum(np.diff(tokens.offsets), self.max_tokens)
         starts = tokens.offsets[1:] - kept if self.keep == "last" else tokens.offsets[:-1]
         ids = np.full((len(texts), self.max_tokens), PADDING, np.int32)
-        # One copy a row is faster than one fancy index of all places.
+        # One copy per row is faster than one fancy index for all places.
         for row, start, count in zip(ids, starts.tolist(), kept.tolist(), strict=True):
             row[:count] = found[start : start + count]
         ids[kept == 0, 0] = UNKNOWN
         return ids
 
     @staticmethod
-    def lengths(ids):
+    def lengths(ids: np.ndarray) -> np.ndarray:
         """Returns the number of tokens of each row, without padding: int32 `(n,)`."""
         return np.count_nonzero(np.asarray(ids), axis=1).astype(np.int32)
 
     @staticmethod
-    def unknown_share(ids):
+    def unknown_share(ids: np.ndarray) -> float:
         """Returns the share of words that are not in the vocabulary, 0 to 1.
 
         Args:
-            ids: What `encode` returned. A text without any word counts as one that is unknown.
+            ids: The result of `encode`. A text without words counts as one unknown word.
         """
-        words = np.count_nonzero(np.asarray(ids) != PADDING)
-        return float(np.count_nonzero(np.asarray(ids) == UNKNOWN) / max(words, 1))
+        words = int(np.count_nonzero(np.asarray(ids) != PADDING))
+        return int(np.count_nonzero(np.asarray(ids) == UNKNOWN)) / max(words, 1)
 
-    def decode(self, ids):
-        """Returns the words of a row of ids as one str, or a list of str for many rows."""
+    def decode(self, ids: np.ndarray | Sequence[int]) -> str | list[str]:
+        """Returns the words of a row of ids as one str, or a list of str for several rows."""
         ids = np.asarray(ids)
-        if ids.ndim > 1:
-            return [self.decode(row) for row in ids]
         known = [UNKNOWN_WORD, *self.words]
-        return " ".join(known[index - UNKNOWN] for index in ids.tolist() if index != PADDING)
+        rows = [
+            " ".join(known[index - UNKNOWN] for index in row if index != PADDING)
+            for row in np.atleast_2d(ids).tolist()
+        ]
+        return rows if ids.ndim > 1 else rows[0]
 
-    def save(self, path):
-        """Writes `vocabulary.json`."""
+    def save(self, path: Path) -> None:
+        """Writes the encoder as JSON, usually `vocabulary.json`."""
         write_json_atomic(
             path,
             {
                 "vocabulary_size": self.vocabulary_size,
                 "max_tokens": self.max_tokens,
                 "keep": self.keep,
-                # As data, so that a reader without this package splits texts the same way.
+                # The patterns are stored, so that a reader without this package splits texts alike.
                 "patterns": {"tag": self.patterns.tag, "word": self.patterns.word},
                 "words": self.words,
             },
         )
 
     @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote.
+    def load(cls, path: Path) -> "TextEncoder":
+        """Reads an encoder that `save` wrote.
 
         Raises:
             RecipeError: The file is absent or not a vocabulary.

@@ -1,4 +1,6 @@
-"""The only module that imports TFDS: run by `full.py` in a process of its own.
+"""Decodes and downloads data sets with TFDS; `full.py` runs it in a process of its own.
+
+No other module imports TFDS.
 
 python -m common.data.tfds_worker decode FOLDER OUT KIND
 python -m common.data.tfds_worker download NAME DATA_DIR
@@ -9,6 +11,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +21,19 @@ from common.data import cache
 BATCH = 1000
 
 NO_SPACE = 3
-"""Exit code for a disk that is full: the data is sound and must not be blamed."""
+"""Exit code for a full disk, so that the message does not blame the data."""
 
 
-def decode(folder, out, kind):
+def decode(folder: str, out: str, kind: str) -> None:
     """Decodes the train and test splits of a prepared data set to .npy files.
 
     Args:
         folder: A TFDS version folder.
         out: Folder to write the arrays and `decoded.json` to.
         kind: `"image"` or `"text"`.
+
+    Raises:
+        ValueError: A feature is absent, or a split has not the number of examples it claims.
     """
     import tensorflow_datasets as tfds
 
@@ -39,14 +45,14 @@ def decode(folder, out, kind):
             f"it has no feature '{min(absent)}', which recipes read (it has: "
             f"{', '.join(sorted(builder.info.features))})"
         )
-    out = Path(out)
+    target = Path(out)
     meta = {"kind": kind, "class_names": list(builder.info.features["label"].names)}
     if kind == "image":
         meta.update(_encoding(builder, tfds))
     for split in ("train", "test"):
         count = builder.info.splits[split].num_examples
         batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH))
-        # In memory first: a full disk then is an error, where a memory map would be a crash.
+        # In memory first: writing a memory map to a full disk would crash instead of raising an error.
         shape = (count, *builder.info.features["image"].shape) if kind == "image" else count
         x = np.empty(shape, np.uint8 if kind == "image" else object)
         y = np.empty(count, np.int32)
@@ -58,14 +64,14 @@ def decode(folder, out, kind):
             start = stop
         if start != count:
             raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
-        cache.write_split(out, split, x, y)
-    (out / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+        cache.write_split(target, split, x, y)
+    (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _encoding(builder, tfds):
-    """Returns how the images are stored, looked up in the bytes of the first one.
+    """Returns how the images are stored, found in the bytes of the first image.
 
-    `features.json` does not say it: TFDS decodes PNG and JPEG alike.
+    `features.json` does not tell it: TFDS decodes PNG and JPEG alike.
     """
     dataset = builder.as_dataset(split="train[:1]", decoders={"image": tfds.decode.SkipDecoding()})
     encoded = next(iter(tfds.as_numpy(dataset)))["image"]
@@ -86,24 +92,28 @@ def _encoding(builder, tfds):
     return {"encoding": "jpeg", "encoding_detail": ", ".join(details) or "quality unknown"}
 
 
-def download(name, data_dir):
+def download(name: str, data_dir: str) -> None:
     """Downloads and prepares a data set with TFDS; shows its progress."""
     import tensorflow_datasets as tfds
 
     tfds.builder(name, data_dir=data_dir).download_and_prepare()
 
 
-def main(arguments):
-    """Runs one of the two; an error is one line on standard output, which `full.py` reads."""
+def main(arguments: Sequence[str]) -> int:
+    """Runs `decode` or `download`, and returns the exit code.
+
+    An error is printed as one line on standard output, which `full.py` reads.
+    """
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
-        {"decode": decode, "download": download}[arguments[0]](*arguments[1:])
+        commands: dict[str, Callable[..., None]] = {"decode": decode, "download": download}
+        commands[arguments[0]](*arguments[1:])
     except OSError as error:
         print(f"error: {error}", flush=True)
         # NumPy reports a short write without a number: "1000 requested and 10 written".
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         return NO_SPACE if full or str(error).endswith(" written") else 1
-    except Exception as error:  # TFDS raises many kinds; the caller needs one line.
+    except Exception as error:  # TFDS raises many kinds of errors; the caller needs one line.
         reason = " ".join(str(error).split())[:500] or type(error).__name__
         print(f"error: {reason}", flush=True)
         return 1

@@ -1,4 +1,4 @@
-"""Texts to words, once: a later start of the same data finds them in the cache.
+"""Splits texts into words and caches the result for later starts on the same data.
 
 Splitting 25,000 reviews takes seconds, and training, tuning and evaluation all begin with it.
 """
@@ -7,24 +7,25 @@ import contextlib
 import hashlib
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.files import atomic_path, cache_folder
-from common.basics.patterns import PATTERNS
+from common.basics.patterns import PATTERNS, Patterns
 
 WORTH_KEEPING = 1000
-"""Fewer texts than these are split again each time."""
+"""Fewer texts than this are not cached."""
 FILES_KEPT = 8
-"""Newest files left in the cache folder `tokens`; IMDB's training split takes 25 MB."""
-_memory = {}
-"""The last two, by key: a run encodes what it has just counted."""
+"""Number of the newest files that stay in the cache folder `tokens`; one of IMDB takes 25 MB."""
+_memory: dict[str, "Tokens"] = {}
+"""The last two results, by key: a run first counts the words of its texts and then encodes them."""
 
 
-def tokenise(text, patterns=PATTERNS):
-    """Returns the words of a text (list of str): lower case, `!` and `?` among them, no tags."""
+def tokenise(text: str, patterns: Patterns = PATTERNS) -> list[str]:
+    """Returns the words of a text in lower case. `!` and `?` are words; tags are left out."""
     return patterns.split(text)
 
 
@@ -32,16 +33,16 @@ def tokenise(text, patterns=PATTERNS):
 class Tokens:
     """The words of n texts, one after the other."""
 
-    words: list
-    """Distinct words (str), in the order of their first appearance."""
+    words: list[str]
+    """Distinct words, in the order of their first appearance."""
     ids: np.ndarray
     """int32, position in `words` of each word of each text."""
     offsets: np.ndarray
     """int64 `(n + 1,)`: text i is `ids[offsets[i] : offsets[i + 1]]`."""
 
     @classmethod
-    def of(cls, texts, patterns=PATTERNS):
-        """Splits texts (sequence of str) by Patterns, or finds them in memory or in the cache."""
+    def of(cls, texts: np.ndarray | Sequence[str], patterns: Patterns = PATTERNS) -> "Tokens":
+        """Returns the words of texts, from memory or the cache if they were split before."""
         if len(texts) < WORTH_KEEPING:
             return cls._split(texts, patterns)
         key = _key(texts, patterns)
@@ -90,7 +91,7 @@ class Tokens:
 
 
 def _key(texts, patterns=PATTERNS):
-    # The number is raised when `tokenise` changes in more than its patterns.
+    # The number is increased when `tokenise` changes in anything but its patterns.
     digest = hashlib.blake2b(f"1 {patterns.tag} {patterns.word}".encode(), digest_size=16)
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")

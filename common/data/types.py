@@ -1,4 +1,4 @@
-"""What a data set is made of. No NumPy before there is data: recipes declare theirs without."""
+"""The parts of a data set. NumPy is not imported here, so that declaring a data set stays fast."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import dataclasses
 import functools
 import hashlib
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 if typing.TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
+
+Arrays: typing.TypeAlias = "np.ndarray | tuple | dict"
+"""One array, or a tuple or dict of arrays, which may be nested."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,23 +26,22 @@ class Split:
             `(n, ...)`, or a tuple or dict of arrays with one row per example each.
         y: int32 `(n,)`, indices into the class names; of tasks without classes any array `(n, ...)`, or
             a tuple or dict of arrays.
-        groups: Integers `(n,)`: examples of equal value belong together, and no cut parts them; None:
-            each example is by itself.
+        groups: Group of each example, integers `(n,)`: the examples of a group stay on one side of every
+            cut. None: there are no groups.
     """
 
-    x: np.ndarray | tuple | dict
-    y: np.ndarray | tuple | dict
+    x: Arrays
+    y: Arrays
     groups: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         part = self.y
         while isinstance(part, tuple | dict):
             part = next(iter(part.values() if isinstance(part, dict) else part))
         return len(part)
 
-    def take(self, rows):
-        """Returns the Split of the given rows (integer indices), in their order."""
-
+    def take(self, rows: np.ndarray) -> Split:
+        """Returns the examples at the given integer indices, in that order."""
         groups = None if self.groups is None else self.groups[rows]
         return Split(_take(self.x, rows), _take(self.y, rows), groups)
 
@@ -55,7 +59,7 @@ def _take(part, rows):
 
 @dataclasses.dataclass(frozen=True)
 class DataInfo:
-    """What was trained on, as it is recorded beside every result."""
+    """Description of the data of a run, recorded with every result."""
 
     name: str
     """Short name, e.g. 'cifar10'; samples are 'sample-...'."""
@@ -73,15 +77,15 @@ class DataInfo:
     """Name for tables and titles, e.g. 'CIFAR-10, JPEG copy'."""
     note: str
     """A sentence on why figures differ from published ones, or ''."""
-    counts: dict
+    counts: dict[str, int]
     """Examples in 'train', 'validation' and 'test'."""
-    reading: dict = dataclasses.field(default_factory=dict)
-    """How own data was read, as far as predictions must be made alike: `value_range`, ..."""
+    reading: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    """How the user's data was read, as far as predictions must do the same: `value_range`, ..."""
     remarks: tuple[str, ...] = ()
-    """Lines for a person: what was read, and what is odd about it."""
+    """Lines for a person: what was read, and what is unusual about it."""
 
-    def to_dict(self):
-        """Returns a dictionary that JSON can hold."""
+    def to_dict(self) -> dict[str, typing.Any]:
+        """Returns the fields as values that JSON can hold."""
         lists = {"class_names": list(self.class_names), "remarks": list(self.remarks)}
         return {**dataclasses.asdict(self), **lists}
 
@@ -90,16 +94,23 @@ class Splits:
     """The three splits of a data set.
 
     Args:
-        train: Split.
-        val: Split, cut from the training data.
-        test: Split, or a function that returns it. It is called when `.test` is first read: a
-            hyperparameter search never does.
-        info: DataInfo.
-        test_seen: Which examples of a test split that the user gave occur in the training data as well,
-            bool `(n,)`; None: none can, as the test split was cut from the same data.
+        train: Examples to train on.
+        val: Examples to validate on, cut from the training data.
+        test: The test split, or a function that returns it. The function is called when `.test` is
+            first read; a hyperparameter search never reads it.
+        info: Description of the data.
+        test_seen: Which examples of a given test split occur in the training data too, bool `(n,)`.
+            None: none does, because the test split was cut from the same data.
     """
 
-    def __init__(self, train, val, test, info, test_seen=None):
+    def __init__(
+        self,
+        train: Split,
+        val: Split,
+        test: Split | Callable[[], Split],
+        info: DataInfo,
+        test_seen: np.ndarray | None = None,
+    ) -> None:
         self.train = train
         self.val = val
         self.info = info
@@ -107,27 +118,27 @@ class Splits:
         self._test = test
 
     @functools.cached_property
-    def test(self):
+    def test(self) -> Split:
         """The test split, loaded on first use."""
         return self._test() if callable(self._test) else self._test
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set before validation is cut; what each source hands to `common.data`."""
+    """A data set before the validation split is cut from it. Each source of data returns one."""
 
     name: str
     version: str
     source: str
     fingerprint: str
     kind: str
-    class_names: list
+    class_names: list[str]
     label: str
     note: str
     train: Split
     load_test: Callable[[], Split]
     test_count: int
-    reading: dict = dataclasses.field(default_factory=dict)
+    reading: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     """As of DataInfo."""
     remarks: tuple[str, ...] = ()
     """As of DataInfo."""
@@ -137,36 +148,35 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OwnArrays:
-    """What was read of the user's own data; `test` is None where it has no test split."""
+    """The user's own data as it was read. `test` is None if there is no test split."""
 
     kind: str
     fingerprint: str
-    class_names: list
+    class_names: list[str]
     train: Split
     test: Split | None
-    reading: dict = dataclasses.field(default_factory=dict)
+    reading: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     """As of DataInfo."""
     remarks: tuple[str, ...] = ()
-    """Of what this kind of data has only: sizes, what was skipped. Classes and copies are told of
-    all kinds alike."""
+    """Lines on what only this kind of data has: sizes of images, skipped files. Classes and copies are
+    described for all kinds elsewhere."""
     groups: np.ndarray | None = None
-    """What the training examples belong to, `(n,)` of any values that NumPy sorts (strings, integers);
-    equal values belong together."""
+    """Group of each training example, `(n,)`, of any type that NumPy sorts (strings, integers)."""
     test_groups: np.ndarray | None = None
-    """The same of the test examples, where there is a test split."""
-    names: list | None = None
-    """What to call a training example in a message, e.g. 'cat/1.png' or 'line 12'; None: its number."""
+    """Group of each test example, if there is a test split."""
+    names: list[str] | None = None
+    """Name of each training example in a message, e.g. 'cat/1.png' or 'line 12'; None: its number."""
 
 
-def fingerprint_of(named_files):
+def fingerprint_of(named_files: Iterable[tuple[str, Path]]) -> str:
     """Returns the SHA-256, hexadecimal, of the names and the content of files.
 
     Args:
-        named_files: Iterable of (name to count, path).
+        named_files: The name that counts, and the path of each file.
     """
     digest = hashlib.sha256()
     for name, path in named_files:
-        # A file name need not be UTF-8; Python carries the bytes that are not as surrogates.
+        # A file name need not be UTF-8; Python keeps the other bytes as surrogates.
         digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):

@@ -1,17 +1,25 @@
 """The figures of a run report, as PNG bytes.
 
-Drawn with matplotlib's object interface (no pyplot), so a report can be written in any thread or
-notebook without touching the figures of others. Every figure stays readable when printed in grey:
-series differ in lightness and line style, colour scales are monotone in lightness.
+They are drawn with matplotlib's object interface (no pyplot), so that a report can be written in any
+thread or notebook without an effect on other figures. Every figure stays readable when printed in grey:
+series differ in lightness and line style, and colour scales are monotone in lightness.
 """
+
+from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.basics import wording
 from common.report import lettering
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#1c2733"
 MUTED = "#66717d"
@@ -25,8 +33,10 @@ NUMBERS_UP_TO_CLASSES = 20
 TITLE_LINES = 4
 
 
-def new_axes(width, height, xlabel, ylabel, title):
-    """Returns a figure and its one axes in the house look; sizes in inches."""
+def new_axes(
+    width: float, height: float, xlabel: str, ylabel: str, title: str
+) -> tuple[Figure, Axes]:
+    """Returns a figure of this size, in inches, and its only axes, in the style of the reports."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=PIXELS_PER_INCH, layout="constrained")
@@ -36,14 +46,15 @@ def new_axes(width, height, xlabel, ylabel, title):
     return figure, axes
 
 
-def set_title(figure, title):
-    """Sets the title over the whole width; layout engines make room for its height only."""
+def set_title(figure: Figure, title: str) -> None:
+    """Sets the title over the whole width, wrapped here: layout engines adapt to its height only."""
     characters = int(figure.get_figwidth() * 11.5)
     wrapped = textwrap.fill(title, characters, max_lines=TITLE_LINES, placeholder=" …")
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=9.5, fontweight="bold", color=INK)
 
 
-def dress(axes, xlabel, ylabel):
+def dress(axes: Axes, xlabel: str, ylabel: str) -> None:
+    """Gives axes their labels and the style of the reports."""
     axes.set_xlabel(short(xlabel, 100), color=INK, fontsize=9)
     axes.set_ylabel(short(ylabel, 60), color=INK, fontsize=9)
     axes.tick_params(labelsize=8, colors=MUTED, length=3)
@@ -53,7 +64,7 @@ def dress(axes, xlabel, ylabel):
         axes.spines[side].set_color(MUTED)
 
 
-def to_png(figure):
+def to_png(figure: Figure) -> bytes:
     """Renders to PNG bytes without matplotlib's version stamp, so equal figures are equal files."""
     lettering.prepare(figure)
     buffer = io.BytesIO()
@@ -61,30 +72,37 @@ def to_png(figure):
     return buffer.getvalue()
 
 
-def short(name, length=16):
-    """Returns a name as a picture can show it: one line of `length` characters at most."""
+def short(name: str, length: int = 16) -> str:
+    """Returns a name that can be drawn: one line of at most `length` characters."""
     return lettering.drawable(wording.shorten(name, length))
 
 
-def learning_curve(epochs, train, validation, best_epoch, *, title, ylabel, percent=False):
+def learning_curve(
+    epochs: np.ndarray,
+    train: np.ndarray | None,
+    validation: np.ndarray | None,
+    best_epoch: int | None,
+    *,
+    title: str,
+    ylabel: str,
+    percent: bool = False,
+) -> bytes:
     """Draws one quantity over the epochs, for the training and the validation data.
 
     Args:
-        epochs: Array (n,) of 1-based epoch numbers.
-        train, validation: Arrays (n,), NaN where there is no value, or None.
-        best_epoch: The epoch whose weights were kept, or None.
+        epochs: 1-based epoch numbers (n,).
+        train: Values on the training data (n,), NaN where there is none.
+        validation: Values on the validation data (n,), NaN where there is none.
+        best_epoch: The epoch whose weights were kept.
         title: The finding, as a short sentence.
         ylabel: Name and unit of the quantity.
         percent: Whether values are fractions to be shown as percentages.
-
-    Returns:
-        PNG bytes.
     """
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_axes(5.0, 3.4, "epoch", ylabel, title)
     scale = 100.0 if percent else 1.0
-    # One point is invisible as a line; few points are clearer with their markers.
+    # A line of one point is invisible; a few points are clearer with markers.
     marker = "o" if len(epochs) <= 30 else None
     for values, name, colour, style, face in (
         (train, "training", WEAK, "--", "white"),
@@ -115,18 +133,15 @@ def learning_curve(epochs, train, validation, best_epoch, *, title, ylabel, perc
     return to_png(figure)
 
 
-def confusion(matrix, class_names, *, title):
-    """Draws a confusion matrix: colour is the share of the row, numbers are counts.
+def confusion(matrix: np.ndarray, class_names: Sequence[str], *, title: str) -> bytes:
+    """Draws a confusion matrix: colours are shares of the row, numbers are counts.
 
-    The colour scale is that of the square root, so that one mistake in a hundred is still visible.
+    Colours follow the square root of the share, so that one mistake in a hundred is still visible.
 
     Args:
-        matrix: Integer array (classes, classes), true class in rows.
+        matrix: Integers (classes, classes), true class in rows.
         class_names: One name for each class, as common.report.lettering.names_to_draw returns them.
         title: The finding, as a short sentence.
-
-    Returns:
-        PNG bytes.
     """
     from matplotlib.colors import PowerNorm
 
@@ -146,7 +161,7 @@ def confusion(matrix, class_names, *, title):
     bar.ax.set_yticklabels(["0 %", "1 %", "10 %", "50 %", "100 %"], fontsize=8, color=MUTED)
     bar.set_label("share of the true class", fontsize=9, color=INK)
     bar.outline.set_visible(False)
-    # As many names as there is room for.
+    # Not all names are drawn if there is no room for them.
     step = 1 if classes <= 60 else 5 * -(-classes // 300)
     size = 8 if classes <= 20 else 6 if classes <= 40 else 5 if step == 1 else 7
     ticks = np.arange(0, classes, step)
@@ -180,16 +195,13 @@ def confusion(matrix, class_names, *, title):
     return to_png(figure)
 
 
-def reliability(table, *, title, shown_from=0.0):
-    """Draws accuracy against confidence, and below it how many predictions each bin holds.
+def reliability(table: dict[str, np.ndarray], *, title: str, shown_from: float = 0.0) -> bytes:
+    """Draws accuracy against confidence, and below it the share of predictions in each bin.
 
     Args:
-        table: What `common.tasks.metrics.reliability_bins` returns.
+        table: The result of `common.tasks.metrics.reliability_bins`.
         title: The finding, as a short sentence.
         shown_from: Left end of the confidence axis; 0.5 for two classes.
-
-    Returns:
-        PNG bytes.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
@@ -239,23 +251,22 @@ def reliability(table, *, title, shown_from=0.0):
     return to_png(figure)
 
 
-def contact_sheet(images, captions, *, columns=8):
+def contact_sheet(
+    images: Sequence[np.ndarray], captions: Sequence[str], *, columns: int = 8
+) -> bytes:
     """Draws small pictures in a grid with a caption of two lines below each.
 
     Args:
-        images: List of uint8 arrays (height, width) or (height, width, 3), sizes may differ.
-        captions: One string for each.
+        images: uint8 (height, width) or (height, width, 3); sizes may differ.
+        captions: One for each picture.
         columns: Pictures in a row.
-
-    Returns:
-        PNG bytes.
     """
     from matplotlib.figure import Figure
 
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(1.15 * columns, 1.4 * rows), dpi=PIXELS_PER_INCH)
-    # One axes for all: two dozen of them would cost a second.
+    # All pictures share one axes object: two dozen of them would take a second.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -283,11 +294,12 @@ def contact_sheet(images, captions, *, columns=8):
     return to_png(figure)
 
 
-def thumbnail(image, largest=96):
-    """Returns one picture as PNG bytes, its longer side at most `largest` pixels.
+def thumbnail(image: np.ndarray, largest: int = 96) -> bytes:
+    """Returns one picture as PNG bytes, with a longer side of at most `largest` pixels.
 
     Args:
-        image: uint8 array (height, width), (height, width, 1) or (height, width, 3).
+        image: uint8 (height, width), (height, width, 1) or (height, width, 3).
+        largest: In pixels.
     """
     from PIL import Image
 
@@ -298,7 +310,7 @@ def thumbnail(image, largest=96):
     return buffer.getvalue()
 
 
-def flat(image):
+def flat(image: np.ndarray) -> np.ndarray:
     """Returns a uint8 picture without its single-channel axis; floats in [0, 1] are scaled."""
     image = np.asarray(image)
     if image.dtype != np.uint8:

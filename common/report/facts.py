@@ -1,18 +1,64 @@
-"""What the report says of a run as a whole: headline, baselines, curves, time, machine, data."""
+"""The contents of the report on a run as a whole: headline, baselines, curves, time, machine, data."""
 
 import csv
 import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from common.basics.statistics import wilson_interval
 from common.basics.wording import DASH, MINUS, duration, number, p_value, percent, plain, shorten
+from common.data.types import Splits
 from common.report import drawing
 from common.runs import headline as headlines
 
 
-def read_history(path):
-    """Returns history.csv as a dict of float arrays (NaN where empty), or a reason."""
+class ReportedTask(Protocol):
+    """The parts of a recipe's TASK (`common.tasks.task.Task`) that a report needs."""
+
+    curves: tuple[tuple[str, str], ...]
+
+    def verdict(self, metrics: dict[str, Any]) -> str:
+        """As of Task."""
+
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        """As of Task."""
+
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+        """As of Task."""
+
+    def fine_print(
+        self,
+        metrics: dict[str, Any],
+        outputs: dict[str, np.ndarray] | None,
+        info: dict[str, Any],
+    ) -> list[str]:
+        """As of Task."""
+
+    def read(self, path: Path) -> tuple[dict[str, np.ndarray] | None, str | None]:
+        """As of Task."""
+
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> Sequence[Any]:
+        """As of Task."""
+
+
+def read_history(path: Path) -> tuple[dict[str, np.ndarray] | None, str | None]:
+    """Returns the columns of history.csv as float arrays (NaN where empty) and None.
+
+    If there are none, it returns None and the reason.
+    """
     if not path.is_file():
         return None, "The run folder has no history.csv."
     with path.open(newline="", encoding="utf-8") as file:
@@ -31,10 +77,24 @@ def read_history(path):
     return columns, None
 
 
-def headline(task, summary, timing, outputs, info):
-    """Returns the large number of the report, the small ones beside it, and the verdict."""
-    found = headlines.of(summary)
-    # One example in 1,000 is 0.1 points; a second decimal would be noise below that.
+def headline(
+    task: ReportedTask,
+    summary: dict[str, Any],
+    timing: dict[str, Any],
+    outputs: dict[str, np.ndarray] | None,
+    info: dict[str, Any],
+) -> dict[str, Any]:
+    """Returns the large number of the report, the small ones beside it, and the verdict.
+
+    Args:
+        task: The recipe's TASK.
+        summary: Content of metrics.json.
+        timing: Content of timing.json; it may be empty.
+        outputs: Content of predictions.npz, or None.
+        info: Description of the data in environment.json; it may be empty.
+    """
+    found: headlines.Headline = headlines.of(summary)
+    # One of 1,000 examples is 0.1 points: with fewer examples a second decimal would be noise.
     digits = (2 if (found.count or 0) >= 1000 else 1) if found.unit == "%" else None
     epochs = summary.get("epochs")
     tiles = [
@@ -58,19 +118,20 @@ def headline(task, summary, timing, outputs, info):
     }
 
 
-def baselines(summary):
-    """Returns the rows of the baseline table, the model first, and a verdict on each."""
+def baselines(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the baseline table, the model first, with a verdict on each baseline."""
     given = summary.get("baselines") or []
     if not given:
         return []
-    found = headlines.of(summary)
-    own = {"name": "this model", "difference": "", "verdict": "", "model": True}
+    found: headlines.Headline = headlines.of(summary)
+    assert found.value is not None  # A finished run has one.
+    own: dict[str, Any] = {"name": "this model", "difference": "", "verdict": "", "model": True}
     own["value"] = found.shown(found.value)
     own["interval"] = DASH.join(found.text(end) for end in found.interval or ())
     rows = [own]
     for held in given:
         row, interval = headlines.baseline(held), ""
-        # Of answers that are right or wrong, each on its own.
+        # Wilson's interval suits only answers that are either right or wrong.
         if "accuracy" in held and (row.count or found.count):
             count = row.count or found.count
             ends = wilson_interval(round(row.value * count), count)
@@ -95,16 +156,21 @@ def baselines(summary):
     return rows
 
 
-def curves(columns, history, best_epoch, figures):
-    """Draws the learning curves; returns [{"figure", "alt"}] for those with data.
+def curves(
+    columns: Sequence[tuple[str, str]],
+    history: dict[str, np.ndarray] | None,
+    best_epoch: int | None,
+    figures: dict[str, bytes],
+) -> list[dict[str, str]]:
+    """Draws the learning curves; returns {"figure", "alt"} for each column with data.
 
     Args:
-        columns: (column of the history, label of its axis) pairs.
-        history: As of `read_history`.
+        columns: Columns of the history, and the labels of their axes.
+        history: The result of `read_history`.
         best_epoch: The chosen epoch, 1-based.
-        figures: Dict to put the pictures in.
+        figures: Receives the pictures: PNG bytes by file name.
     """
-    curves = []
+    curves: list[dict[str, str]] = []
     if history is None:
         return curves
     epochs = history["epoch"].astype(int)
@@ -133,8 +199,8 @@ def curves(columns, history, best_epoch, figures):
     return curves
 
 
-def time(timing, history):
-    """Returns rows of (what, value) for the section on time."""
+def time(timing: dict[str, Any], history: dict[str, np.ndarray] | None) -> list[tuple[str, str]]:
+    """Returns rows of name and value for the section on time."""
     rows = []
     wall, cpu = timing.get("train_wall_seconds"), timing.get("train_cpu_seconds")
     if wall is not None:
@@ -157,8 +223,8 @@ def time(timing, history):
     return rows
 
 
-def environment(environment):
-    """Returns rows of (what, value) on machine and software, without versions and data."""
+def environment(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns rows of name and value on machine and software, without versions and data."""
     names = {
         "backend": "Keras backend",
         "python": "Python",
@@ -186,8 +252,13 @@ def environment(environment):
     ]
 
 
-def data_rows(data, info):
-    """Returns rows of (what, value) on the data set; `info` is the fuller record of the two."""
+def data_rows(data: dict[str, Any], info: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns rows of name and value on the data set.
+
+    Args:
+        data: The record in metrics.json.
+        info: The record in environment.json, which holds more.
+    """
     merged = {**data, **{key: value for key, value in info.items() if value is not None}}
     rows = [
         (key, merged[key])
@@ -204,7 +275,7 @@ def data_rows(data, info):
     return rows
 
 
-def command(environment):
-    """Returns the command line as one would type it."""
+def command(environment: dict[str, Any]) -> str | None:
+    """Returns the command line as one would type it; None if it was not recorded."""
     command = environment.get("command")
     return shlex.join(map(str, command)) if isinstance(command, (list, tuple)) else command

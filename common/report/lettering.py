@@ -1,18 +1,25 @@
-"""Texts in pictures, whatever characters they hold: as they are written, in a font that has them."""
+"""Texts in pictures with any characters: they are drawn literally, in fonts that have the characters."""
+
+from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MISSING = "\u25a1"
-"""Drawn for a character that no font of this machine has."""
+"""Stands for a character that no font of this machine has."""
 UNREADABLE = "\ufffd"
-"""Drawn for what is no character: control characters, halves of a pair."""
+"""Stands for control characters and halves of surrogate pairs."""
 
 
-def prepare(figure):
-    """Makes the texts of a matplotlib figure ones that can be drawn; called before it is.
+def prepare(figure: Figure) -> None:
+    """Changes the texts of a figure so that all can be drawn; to be called before it is rendered.
 
-    Matplotlib would take a dollar sign for mathematics, and draw with one font only.
+    Without it, matplotlib would take a dollar sign for mathematics, and would draw with one font only.
     """
     from matplotlib.text import Text
 
@@ -20,7 +27,7 @@ def prepare(figure):
     powers = {
         label
         for axis in scales
-        # Those labels are mathematics indeed, and matplotlib's own.
+        # Labels of a logarithmic axis are mathematics by matplotlib itself.
         if axis.get_scale() == "log"
         for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
         for label in (tick.label1, tick.label2)
@@ -35,8 +42,8 @@ def prepare(figure):
             text.set_fontfamily([*text.get_fontfamily(), *others])
 
 
-def drawable(text):
-    """Returns a text with marks in the place of characters that cannot be drawn."""
+def drawable(text: str) -> str:
+    """Returns a text with marks in place of characters that cannot be drawn."""
     if text.isascii() and text.isprintable():
         return text
     lacking = missing(text)
@@ -49,18 +56,18 @@ def drawable(text):
         elif character not in lacking:
             drawn.append(character)
         elif unicodedata.category(character) not in ("Cf", "Mn"):
-            # A joiner or an accent is left out: nobody misses a box there.
+            # Joiners and accents are left out, because a box for them would only disturb.
             drawn.append(MISSING)
     return "".join(drawn)
 
 
-def names_to_draw(names, kind="class", first=0):
-    """Returns names for pictures: a number where no font of this machine has the characters.
+def names_to_draw(names: Sequence[str], kind: str = "class", first: int = 0) -> list[str]:
+    """Returns names for pictures, with a number for each name that no font of this machine can show.
 
     Args:
-        names: Sequence of str.
-        kind: What they name, before the number.
-        first: Number of the first.
+        names: Names as they are.
+        kind: The word before the number.
+        first: Number of the first name.
     """
     lacking = missing("".join(names))
     return [
@@ -69,22 +76,23 @@ def names_to_draw(names, kind="class", first=0):
     ]
 
 
-def missing(text):
-    """Returns the set of a text's characters that no font of this machine has."""
+def missing(text: str) -> set[str]:
+    """Returns the characters of a text that no font of this machine has."""
     wanted = _beyond_the_usual(text)
     have = [_characters(path) for path in _fonts().values()] if wanted else []
     return {character for character in wanted if not any(ord(character) in font for font in have)}
 
 
-def fallbacks(text):
-    """Returns the fonts, by name, that have what the usual one lacks of a text; few will do."""
-    left, chosen = _beyond_the_usual(text) - missing(text), []
+def fallbacks(text: str) -> list[str]:
+    """Returns the names of a few fonts that have the characters which the default font lacks."""
+    left: set[str] = _beyond_the_usual(text) - missing(text)
+    chosen: list[str] = []
     while left:
 
         def covered(name, left=left):
             return sum(ord(character) in _characters(_fonts()[name]) for character in left)
 
-        # Of equals, one without serifs, as the rest of the picture.
+        # Among equal fonts one without serifs is taken, like the rest of the picture.
         best = max(sorted(_fonts()), key=lambda name: (covered(name), "sans" in name.lower()))
         chosen.append(best)
         left = {each for each in left if ord(each) not in _characters(_fonts()[best])}
@@ -103,12 +111,12 @@ def _beyond_the_usual(text):
 
 
 def _fonts():
-    """Returns the files of the fonts that texts may be drawn with, by name, the plain cut of each."""
+    """Returns the file of each font by name: of its regular style, if there is one."""
     from matplotlib import font_manager
 
     found = {}
     for font in font_manager.fontManager.ttflist:
-        # The one has boxes for all characters, the others pictures in colour, which cannot be drawn.
+        # Last Resort has a box for every character. Fonts in colour cannot be drawn.
         if not font.name.startswith("Last Resort") and "Color" not in font.name:
             plain = font.style == "normal" and font.weight in (400, "normal", "regular")
             if plain or font.name not in found:
@@ -118,7 +126,7 @@ def _fonts():
 
 @functools.cache
 def _characters(path):
-    """Returns the numbers of the characters that a font has; of one that cannot be drawn with, none."""
+    """Returns the code points that a font has; none if the font cannot be drawn."""
     from matplotlib import font_manager
 
     try:

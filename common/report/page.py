@@ -1,34 +1,42 @@
-"""The report of a run: one HTML file a person would rather look at than read logs.
+"""The report of a run, as one HTML file.
 
-`report.html` holds everything it shows (styles, pictures), needs no script and no network, and can
-be mailed or printed. The figures are also written as PNG files beside it.
+`report.html` holds all that it shows (styles, pictures), needs no script and no network, and can be
+mailed or printed. The figures are also written as PNG files beside it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from common.basics import wording
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_bytes_atomic, write_text_atomic
+from common.data.types import Splits
 from common.report import facts
 from common.report.rendering import data_uri, render
 from common.runs.run import read_metrics
 
 
-def write_report(task, run_dir, splits=None, encode=None, explanations=None):
+def write_report(
+    task: facts.ReportedTask,
+    run_dir: str | Path,
+    splits: Splits | None = None,
+    encode: Callable[[Any], Any] | None = None,
+    explanations: tuple[list[dict[str, Any]], str | None] | None = None,
+) -> Path:
     """Writes `report.html` and `figures/*.png` into a run folder.
 
-    What the folder lacks is left out of the report, and the section says why.
+    If a file is absent from the folder, the sections that need it say so.
 
     Args:
-        task: The recipe's TASK, which brings sections of its own.
+        task: The recipe's TASK, which adds sections of its own.
         run_dir: Folder of a finished run; `metrics.json` must be there.
-        splits: `common.data.Splits` of the run; gives the pictures or texts of the mistakes.
-            None: the mistakes are listed without them.
-        encode: Function from a batch of raw test examples (as in `splits.test.x`) to what is
-            shown in their place: images (n, height, width[, channels]) or n strings, e.g. the
-            part of a text that the model reads. Where it returns neither (token ids), and for
-            None, the raw examples are shown.
-        explanations: What the task's `explain_examples` returns; None: no such section.
+        splits: Data of the run, for the pictures or texts of the mistakes. None: the mistakes are
+            listed without them.
+        encode: Turns raw test examples (as in `splits.test.x`) into what is shown for them: images
+            (n, height, width[, channels]) or n strings, e.g. the part of a text that the model reads.
+            If it is None or returns token ids, the raw examples are shown.
+        explanations: The result of the task's `explain_examples`; None: no such section.
 
     Returns:
         Path of the report.
@@ -51,8 +59,8 @@ def write_report(task, run_dir, splits=None, encode=None, explanations=None):
     outputs, problem = task.read(run_dir / "predictions.npz")
     info = environment.get("data") or {}
 
-    figures = {}
-    page = {
+    figures: dict[str, bytes] = {}
+    page: dict[str, Any] = {
         "recipe": summary.get("recipe", run_dir.parent.name),
         "preset": summary.get("preset"),
         "run": run_dir.name,
@@ -93,7 +101,7 @@ def write_report(task, run_dir, splits=None, encode=None, explanations=None):
         write_bytes_atomic(run_dir / "figures" / name, content)
     for path in (run_dir / "figures").glob("*.png"):
         if path.name not in figures:
-            # A figure of an earlier report of this folder would show something that no longer is.
+            # It belongs to an earlier report, and this one does not show it.
             path.unlink(missing_ok=True)
     write_text_atomic(run_dir / "report.html", render("report.html", page))
     return run_dir / "report.html"

@@ -1,18 +1,25 @@
-"""What every page that this collection writes is made with: templates and pictures inside the file."""
+"""Rendering of HTML pages from templates, with the pictures inside the file."""
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
 from common.basics.wording import duration, number, readable
 
 
-def render(template, page, package="common.report", **filters):
-    """Returns a page made from a template; everything is escaped and can be written.
+def render(
+    template: str,
+    page: dict[str, Any],
+    package: str = "common.report",
+    **filters: Callable[..., Any],
+) -> str:
+    """Returns a page made from a template. All values are escaped and free of control characters.
 
     Args:
         template: Its file name.
-        page: dict of what it names; a name that is missing is an error.
-        package: Package whose templates/ holds it; those of common.report can be included in it.
-        **filters: More filters for the template, beside `grouped` and `duration`.
+        page: Values of the names in the template; a missing one is an error.
+        package: Package whose templates/ holds it; it can include templates of common.report.
+        **filters: More filters for the template, besides `grouped` and `duration`.
     """
     import jinja2
 
@@ -29,6 +36,6 @@ def render(template, page, package="common.report", **filters):
     return readable(environment.get_template(template).render(page))
 
 
-def data_uri(png):
-    """Returns the bytes of a PNG file as the address of a picture inside a page."""
+def data_uri(png: bytes) -> str:
+    """Returns the bytes of a PNG file as a data URI, which shows the picture inside a page."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,5 +1,5 @@
-"""What an answer is and what it is worth: the task that each recipe names, scores, baselines, verdicts.
+"""Tasks: how the answers of each kind of model are scored, compared with baselines and judged.
 
 It may import from explain, report, export, training, runs, layers, data and basics. Start reading
-in `task.py`, what every task is asked; `classification.py` is the commonest one.
+in `task.py`, the interface of every task; `classification.py` is the most common one.
 """

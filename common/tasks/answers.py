@@ -1,7 +1,7 @@
-"""`recipes predict`: asks a run's model, some files at a time, and writes its answers.
+"""`recipes predict`: asks the model of a run, some files at a time, and writes its answers.
 
-Thousands of files take one pass with the memory of one batch. A file that cannot be read costs the
-others nothing: it is named on standard error, and stands in the output without a class.
+Thousands of files take one pass with the memory of one batch. A file that cannot be read does not stop
+the others: it is named on standard error, and appears in the output without an answer.
 """
 
 import csv
@@ -10,30 +10,35 @@ import json
 import os
 import sys
 import textwrap
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import atomic_path
 from common.data import inputs as prediction
+from common.data.types import Arrays
+from common.runs.run import Run
+from common.tasks.task import Task
 
 IMAGES_AT_ONCE = 64
 BYTES_AT_ONCE = 2**26
-# Fewer than common/data/tokens.py keeps in the cache, where they would displace what training needs.
+# Fewer texts than common/data/tokens.py caches: they would displace those that training needs.
 TEXTS_AT_ONCE = 512
 
 
-def check_output(output, files):
-    """Checks where the answers are to be written, before anything slow begins.
+def check_output(output: Path | None, files: Sequence[str]) -> None:
+    """Checks the file for the answers, before anything slow begins.
 
     Args:
-        output: Path of a CSV file, or None.
-        files: What is to be classified.
+        output: Path of a CSV file; None: none is written.
+        files: The inputs, as the user gave them.
 
     Raises:
-        UsageError: It is no CSV file, or one of `files`, or a folder.
+        UsageError: The path is a folder, does not end in .csv, or is one of `files`.
     """
     if output is None:
         return
@@ -44,23 +49,32 @@ def check_output(output, files):
     if output.exists() and any(
         file != "-" and Path(file).exists() and output.samefile(file) for file in files
     ):
-        raise UsageError(f"--output {output} would replace a file that is to be classified")
+        raise UsageError(f"--output {output} would replace an input file; name another file")
 
 
-def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
-    """Asks a run's best model about what was given and writes its answers.
+def answer(
+    task: Task,
+    run: Run,
+    encode: Callable[[Any], Arrays],
+    given: prediction.Given,
+    *,
+    output: Path | None = None,
+    as_json: bool = False,
+    top: int = 3,
+) -> None:
+    """Asks the best model of a run about the inputs and writes its answers.
 
     Args:
         task: The recipe's TASK.
-        run: Finished Run.
+        run: A finished run.
         encode: The recipe's function from raw inputs to model inputs.
-        given: prediction.Given.
-        output: Path of a CSV file to write. None: standard output.
-        as_json: Print JSON with everything the model says instead of lines.
-        top: Possibilities to print in a line, e.g. classes.
+        given: The inputs.
+        output: CSV file to write. None: standard output.
+        as_json: Print JSON with the complete answers instead of lines.
+        top: Number of possibilities in a line, e.g. of classes.
 
     Raises:
-        RecipeError: Something could not be read; everything else has been answered and written.
+        RecipeError: Some inputs could not be read; all others have been answered and written.
     """
     from common.training.loading import load_model
 
@@ -69,7 +83,7 @@ def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
         print(f"note: {given.skipped:,} other {files} skipped", file=sys.stderr)
     info = run.data_info()
     writer = _Writer(task, info)
-    failures = []
+    failures: list[RecipeError] = []
     rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
     rows = _watched(rows, given.count, f" {info['kind']}s", failures)
     if output is not None:
@@ -82,13 +96,13 @@ def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
         raise failures[0]
     if failures:
         raise RecipeError(
-            f"{len(failures):,} of {given.count:,} could not be read: they are named above and have "
-            "no answer in the output; all others are answered"
+            f"{len(failures):,} of {given.count:,} inputs could not be read: they are named above and "
+            "have no answer in the output; all others are answered"
         )
 
 
 def _reader(run, model, encode):
-    """Returns the functions that read one source and that ask about many, and how many at once."""
+    """Returns a function to read one source, one to ask about several, and how many those may be."""
     from common.training.outputs import inference_batches, outputs_of
 
     def ask(inputs):
@@ -116,7 +130,7 @@ def _reader(run, model, encode):
 
 
 def _answers(given, read, ask, at_once):
-    """Yields the name and the model's output for each; a RecipeError where it could not be read."""
+    """Yields the name of each input and the model's output, or the RecipeError of reading it."""
 
     def attempt(item):
         try:
@@ -125,7 +139,7 @@ def _answers(given, read, ask, at_once):
             return error
 
     items = iter(given)
-    # Threads help: Pillow lets go of the interpreter lock while it decodes and resizes.
+    # Threads help, because Pillow releases the interpreter lock while it decodes and resizes.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         while chunk := list(itertools.islice(items, at_once)):
             values = list(pool.map(attempt, chunk))
@@ -136,10 +150,10 @@ def _answers(given, read, ask, at_once):
 
 
 def _watched(rows, count, unit, failures):
-    """Passes answers on, shows on a terminal how far they are, and names and collects failures."""
+    """Passes answers on, shows a progress bar on a terminal, and names and collects failures."""
     import tqdm
 
-    # Only what takes a while gets a bar.
+    # The bar appears only after a second.
     with tqdm.tqdm(total=count, unit=unit, disable=None, delay=1, leave=False) as bar:
         for name, answer in rows:
             if isinstance(answer, RecipeError):
@@ -151,7 +165,7 @@ def _watched(rows, count, unit, failures):
 
 
 def _print(text, stream, end="\n"):
-    """Prints beside the bar, also a name that is no valid Unicode."""
+    """Prints without disturbing the progress bar. Invalid Unicode in a name is escaped."""
     import tqdm
 
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -160,7 +174,7 @@ def _print(text, stream, end="\n"):
 
 
 class _Writer:
-    """Writes answers as the task words them; a RecipeError among them stands without one."""
+    """Writes answers in the form that the task gives them; a RecipeError stands for a missing one."""
 
     def __init__(self, task, info):
         self.task, self.info = task, info
@@ -173,7 +187,7 @@ class _Writer:
             _print(f"{name}: {text}", sys.stdout)
 
     def print_json(self, rows):
-        # As json.dumps of the whole list would print it, without holding it.
+        # The same text as json.dumps of the whole list, without holding the list in memory.
         before = "[\n"
         for name, answer in rows:
             if isinstance(answer, RecipeError):
@@ -187,7 +201,7 @@ class _Writer:
     def to_csv(self, rows, output):
         with (
             atomic_path(output) as partial,
-            # A name that is no valid Unicode must not make the file invalid.
+            # Invalid Unicode in a name must not make the file invalid.
             partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
         ):
             writer, columns = csv.writer(stream), self.task.columns(self.info)

@@ -1,6 +1,10 @@
 """Baselines that a network has to beat: the majority class, linear models on pixels and n-grams."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +12,11 @@ from common.basics.errors import RecipeError
 from common.basics.patterns import NGRAM_TOKEN
 from common.basics.statistics import paired_test
 from common.basics.wording import shorten
+from common.data.types import Splits
+
+if TYPE_CHECKING:
+    import keras
+    from scipy.sparse import csr_matrix
 
 # Words, and each punctuation mark on its own: "!" and "?" carry sentiment. On IMDB this is worth
 # 1.5 points over scikit-learn's default pattern, measured on validation reviews cut from train.
@@ -15,53 +24,53 @@ TOKEN = re.compile(NGRAM_TOKEN)
 
 
 PIXEL_EXAMPLES = 10_000
-"""Training images that the linear model on pixels learns from, at most: seconds in place of minutes."""
+"""Largest number of training images for the linear model on pixels, so that it takes only seconds."""
 PIXEL_SIZE = 32
-"""Larger images are made this high and wide for it."""
+"""Larger images are shrunk to this height and width for that model."""
 
 
-def majority_class(splits, outputs):
-    """Returns what metrics.json tells of always answering the commonest training class.
+def majority_class(splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the row for metrics.json of always answering the most frequent training class.
 
     Args:
-        splits: The Splits.
+        splits: The data trained on.
         outputs: The network's probabilities and labels, as in predictions.npz.
     """
     classes = len(splits.info.class_names)
-    commonest = int(np.bincount(splits.train.y, minlength=classes).argmax())
+    commonest = int(np.bincount(np.asarray(splits.train.y), minlength=classes).argmax())
     labels, network = outputs["test_labels"], outputs["test_probabilities"]
     always = np.tile(np.eye(classes)[commonest], (len(labels), 1))
     name = f"always answering \u201c{shorten(splits.info.class_names[commonest], 40)}\u201d"
     return beside(name, labels, always, network)
 
 
-def linear_on_pixels(splits, outputs):
+def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Fits logistic regression to pixels and compares it with the network on the test split.
 
-    Deterministic; at most PIXEL_EXAMPLES training images, whose number the name tells where it is
-    smaller than that of the split.
+    Deterministic. It learns from at most PIXEL_EXAMPLES training images; if the split has more, the
+    row's name says so.
 
     Args:
-        splits: The Splits, of images.
+        splits: The images trained on.
         outputs: The network's probabilities and labels, as in predictions.npz.
 
     Returns:
-        List of one dict for metrics.json.
+        One row for metrics.json.
     """
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    name, rows = "logistic regression on pixels", slice(None)
-    if len(splits.train) > PIXEL_EXAMPLES:
-        rows = np.random.default_rng(0).permutation(len(splits.train))[:PIXEL_EXAMPLES]
+    name, train = "logistic regression on pixels", splits.train
+    if len(train) > PIXEL_EXAMPLES:
+        train = train.take(np.random.default_rng(0).permutation(len(train))[:PIXEL_EXAMPLES])
         name += f" of {PIXEL_EXAMPLES:,} images"
-    x, y = _pixels(splits.train.x[rows]), np.asarray(splits.train.y)[rows]
+    x, y = _pixels(train.x), np.asarray(train.y)
     mean = x.mean(axis=0)
     model = LogisticRegression(max_iter=100)
     with warnings.catch_warnings():
-        # It is a yardstick: the last digits are not worth the iterations.
+        # As a baseline it need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x - mean, y)
     labels, network = outputs["test_labels"], outputs["test_probabilities"]
@@ -70,18 +79,18 @@ def linear_on_pixels(splits, outputs):
     return [beside(name, labels, answers, network)]
 
 
-def mirrored(model, splits, outputs):
-    """Returns the dict for metrics.json of the average over each test image and its mirror image.
+def mirrored(model: keras.Model, splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the row for metrics.json of averaging over each test image and its mirror image.
 
     Args:
-        model: The network, trained on mirrored images as well.
-        splits: The Splits, of images `(n, height, width, channels)`.
-        outputs: Its probabilities and labels, as in predictions.npz.
+        model: The network, trained on mirrored images too.
+        splits: The images trained on, `(n, height, width, channels)`.
+        outputs: The network's probabilities and labels, as in predictions.npz.
     """
     from common.training.outputs import inference_batches, predict
 
     plain = outputs["test_probabilities"]
-    other = predict(model, inference_batches(splits.test.x[:, :, ::-1]))
+    other = predict(model, inference_batches(np.asarray(splits.test.x)[:, :, ::-1]))
     name = "average over each image and its mirror image"
     return beside(name, outputs["test_labels"], (plain + other) / 2, plain)
 
@@ -95,14 +104,16 @@ def _pixels(images):
     return images.reshape(len(images), -1).astype("float32") / 255
 
 
-def beside(name, labels, probabilities, network):
-    """Returns what metrics.json tells of an answer other than the network's on the test split.
+def beside(
+    name: str, labels: np.ndarray, probabilities: np.ndarray, network: np.ndarray
+) -> dict[str, Any]:
+    """Returns the row for metrics.json that compares another model with the network on the test split.
 
     Args:
-        name: Of the other answer, as the report shows it.
-        labels: Integer array (n,).
-        probabilities: Its probabilities, (n, classes).
-        network: The network's, (n, classes).
+        name: Name of the other model in the report.
+        labels: Integers (n,).
+        probabilities: Those of the other model, (n, classes).
+        network: Those of the network, (n, classes).
     """
     right = probabilities.argmax(1) == labels
     return {
@@ -116,21 +127,21 @@ def beside(name, labels, probabilities, network):
 class BinaryNgrams:
     """Turns texts into sparse 0/1 matrices of the words and word pairs seen in `fit`.
 
-    The same features as scikit-learn's CountVectorizer(ngram_range=(1, 2), binary=True), in a
-    fraction of its time: a pair is one integer made from two word numbers, never a string.
+    The features are those of scikit-learn's CountVectorizer(ngram_range=(1, 2), binary=True), in a
+    fraction of its time: a pair is one integer made from two word numbers, not a string.
     """
 
-    def fit_transform(self, texts):
-        """Learns the features of `texts` (sequence of n str); returns CSR float32 (n, features)."""
-        self.words = {}
+    def fit_transform(self, texts: np.ndarray | Sequence[str]) -> csr_matrix:
+        """Learns the features of n texts, and returns them as float32 (n, features)."""
+        self.words: dict[str, int] = {}
         rows, codes = self._codes(texts, learn=True)
-        # np.unique would hash here, at several times the cost of sorting.
+        # np.unique would use hashing here, which is several times slower than sorting.
         ordered = np.sort(codes)
         self.features = ordered[np.diff(ordered, prepend=-1) > 0]
         return self._matrix(rows, codes, len(texts))
 
-    def transform(self, texts):
-        """Returns CSR float32 (n, features) for `texts`; what was not seen in `fit` is ignored."""
+    def transform(self, texts: np.ndarray | Sequence[str]) -> csr_matrix:
+        """Returns float32 (n, features) for n texts; features that were not learnt are ignored."""
         rows, codes = self._codes(texts, learn=False)
         return self._matrix(rows, codes, len(texts))
 
@@ -147,7 +158,7 @@ class BinaryNgrams:
         lengths = np.array([len(sequence) for sequence in sequences], np.int64)
         rows = np.repeat(np.arange(len(sequences)), lengths)
         first = np.concatenate([*sequences, np.zeros(0, np.int64)])
-        # A pair must not reach over the end of its text, nor hold an unknown word.
+        # A pair must lie within one text and hold no unknown word.
         second, same = first[1:], rows[1:] == rows[:-1]
         pair = same & (first[:-1] >= 0) & (second >= 0)
         known = first >= 0
@@ -172,35 +183,35 @@ class BinaryNgrams:
 
 
 def nbsvm(
-    train_texts,
-    train_labels,
-    texts_list,
+    train_texts: np.ndarray | Sequence[str],
+    train_labels: np.ndarray | Sequence[int],
+    texts_list: Sequence[np.ndarray | Sequence[str]],
     *,
-    classes=None,
-    inverse_regularization=1.0,
-    smoothing=1.0,
-):
+    classes: int | None = None,
+    inverse_regularization: float = 1.0,
+    smoothing: float = 1.0,
+) -> list[np.ndarray]:
     """Trains logistic regression on NB-weighted binary 1-2-grams and predicts.
 
-    Wang & Manning 2012, "Baselines and bigrams", with logistic regression in place of the SVM so
-    that there are probabilities. Each feature is weighted by how much more often it occurs in a
-    class than outside it (the log-count ratio). More than two classes: one against the rest each,
-    the scores normalised to sum to 1. Deterministic.
+    Wang & Manning 2012, "Baselines and bigrams", with logistic regression in place of the SVM, to get
+    probabilities. Each feature is weighted by how much more often it occurs in a class than outside it
+    (the log-count ratio). With more than two classes there is one model for each class against the
+    rest, and the scores are normalised to sum to 1. Deterministic.
 
     Args:
-        train_texts: Sequence of n str.
-        train_labels: Integer array (n,).
-        texts_list: Sequence of sequences of str, e.g. [validation texts, test texts].
+        train_texts: n texts.
+        train_labels: Integers (n,).
+        texts_list: Several sets of texts to predict, e.g. [validation texts, test texts].
         classes: Number of classes; default: the largest training label + 1.
         inverse_regularization: C of the logistic regression, > 0. The default was best of
             0.1, 1 and 4 on IMDB reviews held out from train.
         smoothing: Added to every feature count, > 0; 1 as in the paper.
 
     Returns:
-        A list with one float64 array (m, classes) of probabilities for each of `texts_list`.
+        Probabilities, float64 (m, classes), for each set of `texts_list`.
 
     Raises:
-        RecipeError: Fewer than two classes to learn, or texts and labels of different number.
+        RecipeError: There are fewer than two classes, or not as many labels as texts.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -213,8 +224,8 @@ def nbsvm(
     ngrams = BinaryNgrams()
     train = ngrams.fit_transform(train_texts)
     others = [ngrams.transform(texts) for texts in texts_list]
-    # Two classes need one model; its other column is the complement.
-    positives = [1] if classes == 2 else range(classes)
+    # Two classes need only one model; the other column is the complement.
+    positives: Iterable[int] = [1] if classes == 2 else range(classes)
     scores = [np.zeros((len(texts), classes)) for texts in texts_list]
     for positive in positives:
         target = labels == positive
@@ -224,7 +235,7 @@ def nbsvm(
         outside = smoothing + np.asarray(train[~target].sum(axis=0)).ravel()
         ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
         ratio = ratio.astype(np.float32)
-        # liblinear's dual solver: seconds where lbfgs takes a minute on a million features.
+        # With a million features liblinear's dual solver takes seconds, lbfgs a minute.
         model = LogisticRegression(
             C=inverse_regularization,
             solver="liblinear",

@@ -1,16 +1,28 @@
-"""Classification: an answer is a class, with a probability for each."""
+"""Classification: an answer is a class, with a probability of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from common.runs.headline import Headline
-from common.tasks.task import Task
+from common.tasks.task import Section, Task
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from common.data.types import Arrays, Splits
 
 
 class Classification(Task):
-    """Examples of which each belongs to one of several classes.
+    """Each example belongs to one of several classes.
 
-    The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two of them.
+    The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two classes.
 
     Args:
-        kind: "image" or "text": what is classified.
+        kind: Kind of an example: "image" or "text".
     """
 
     headline = Headline("accuracy", "%")
@@ -23,43 +35,48 @@ class Classification(Task):
     arrays = ("val_probabilities", "val_labels", "test_probabilities", "test_labels")
 
     @property
-    def explain(self):
-        """The module that explains answers; it imports Keras."""
+    def explain(self) -> ModuleType:
+        """The module that explains answers. It imports Keras."""
         from common.explain import explanation
 
         return explanation
 
-    def outputs(self, model, splits, encode):
-        """As of Task: `val_probabilities` `(n, classes)`, `val_labels` `(n,)`, the same of test."""
+    def outputs(
+        self, model: keras.Model, splits: Splits, encode: Callable[[Any], Arrays]
+    ) -> dict[str, np.ndarray]:
+        """As of Task: `val_probabilities` `(n, classes)`, `val_labels` `(n,)`, and those of test."""
         from common.training.outputs import predict_splits
 
         return predict_splits(model, splits, encode)
 
-    def score(self, outputs, seen=None):
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
         from common.tasks import metrics
 
-        return metrics.summarise(**{name: outputs[name] for name in self.arrays}, seen=seen)
+        given = {name: outputs[name] for name in self.arrays}
+        return metrics.summarise(**given, seen=seen)
 
-    def example_scores(self, outputs):
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         right = outputs["test_probabilities"].argmax(axis=1) == outputs["test_labels"]
         return right.astype("uint8")
 
-    def baselines(self, splits, outputs):
+    def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
         from common.tasks import baselines
 
         return [baselines.majority_class(splits, outputs)]
 
-    def verdict(self, metrics):
+    def verdict(self, metrics: dict[str, Any]) -> str:
         from common.tasks import verdict
 
         return verdict.line(metrics)
 
-    def remarks(self, metrics):
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
         from common.tasks import verdict
 
         return verdict.remarks(metrics)
 
-    def tiles(self, metrics):
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         from common.basics.wording import percent
 
         test, found = metrics["test"], super().tiles(metrics)
@@ -71,7 +88,12 @@ class Classification(Task):
             ]
         return found
 
-    def fine_print(self, metrics, outputs, info):
+    def fine_print(
+        self,
+        metrics: dict[str, Any],
+        outputs: dict[str, np.ndarray] | None,
+        info: dict[str, Any],
+    ) -> list[str]:
         import numpy as np
 
         from common.basics.wording import percent, shorten
@@ -82,18 +104,29 @@ class Classification(Task):
         names = info.get("class_names") or ()
         if outputs is not None and names:
             counts = np.bincount(outputs["test_labels"])
-            name = shorten(dict(enumerate(names)).get(counts.argmax(), counts.argmax()), 80)
+            commonest = int(counts.argmax())
+            name = shorten(names[commonest] if commonest < len(names) else str(commonest), 80)
             share = percent(counts.max() / counts.sum())
             lines.append(f"always answering “{name}” would score {share}")
         return lines
 
-    def check(self, outputs):
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
         from common.tasks.metrics import check_probabilities
 
         for part in ("val", "test"):
             check_probabilities(outputs[f"{part}_probabilities"], outputs[f"{part}_labels"])
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
         from common.tasks import sections
 
         return sections.of_classes(
@@ -106,12 +139,12 @@ class Classification(Task):
             figures=figures,
         )
 
-    def line(self, row, info, top):
+    def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         names, row = info["class_names"], probabilities(row)
         best = row.argsort()[::-1][: max(top, 1)]
         return ", ".join(f"{names[index]} {row[index]:.1%}" for index in best)
 
-    def record(self, row, info):
+    def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
         if row is None:
             return {"class": None, "probabilities": {}}
         names, row = info["class_names"], probabilities(row)
@@ -119,17 +152,17 @@ class Classification(Task):
         values = {names[index]: float(row[index]) for index in order}
         return {"class": names[order[0]], "probabilities": values}
 
-    def columns(self, info):
+    def columns(self, info: dict[str, Any]) -> list[str]:
         return ["class", *(f"probability_{name}" for name in info["class_names"])]
 
-    def cells(self, row, info):
+    def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         row = probabilities(row)
-        # Nine digits are all that float32 has.
+        # Nine digits tell every float32 number exactly.
         return [info["class_names"][row.argmax()], *(f"{value:.9g}" for value in row.tolist())]
 
 
-def probabilities(row):
-    """Returns the probabilities `(classes,)` of what a model returned for one example."""
+def probabilities(row: np.ndarray) -> np.ndarray:
+    """Returns probabilities, float32 `(classes,)`, from a model's output for one example."""
     import numpy as np
 
     row = np.asarray(row, "float32")

@@ -1,20 +1,21 @@
-"""The figures that single tasks bring into the report, as PNG bytes."""
+"""Figures that only some tasks add to the report, as PNG bytes."""
 
 import numpy as np
 
 from common.report.drawing import MUTED, STRONG, new_axes, to_png
 
 POINTS = 2000
-"""More examples than this are thinned out: a picture of 100,000 points is a blot."""
+"""Largest number of examples in a picture; of more than these, a random part is drawn."""
 
 
-def answers(truth, found, title, unit=""):
+def answers(truth: np.ndarray, found: np.ndarray, title: str, unit: str = "") -> bytes:
     """Draws answers against the truth.
 
     Args:
-        truth, found: Arrays `(n,)`.
-        title: The finding.
-        unit: Of both.
+        truth: True numbers `(n,)`.
+        found: Answers `(n,)`.
+        title: Title, which names the finding.
+        unit: Unit of both, or "".
     """
     chosen = np.random.default_rng(0).permutation(len(truth))[:POINTS]
     shown = f" ({unit})" if unit else ""
@@ -28,13 +29,13 @@ def answers(truth, found, title, unit=""):
     return to_png(figure)
 
 
-def positions(places, shares, title):
+def positions(places: np.ndarray, shares: np.ndarray, title: str) -> bytes:
     """Draws the share of right tokens by position in the sequence.
 
     Args:
         places: 1-based positions, `(n,)`.
         shares: Share of right tokens there, `(n,)`, in [0, 1].
-        title: The finding.
+        title: Title, which names the finding.
     """
     figure, axes = new_axes(6.4, 3.0, "position in the sequence", "right tokens (%)", title)
     marker = "o" if len(places) <= 40 else None

@@ -1,32 +1,37 @@
-"""Figures of merit for classifiers: accuracy, loss, confusion, precision and recall, calibration.
+"""Metrics of classifiers: accuracy, loss, confusion, precision and recall, calibration.
 
-NumPy in, plain numbers out, and no framework: every recipe and backend is scored by this code.
-scikit-learn counts where it has the same figure; what is not its own says why.
-Probabilities always have one column per class, two for a binary task.
+Functions take NumPy arrays and return plain numbers, so that all backends are scored by the same code.
+They call scikit-learn if it has the metric; otherwise the docstring says why not. Probabilities always
+have one column per class, two for a binary task.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from common.basics.errors import RecipeError
 from common.basics.statistics import wilson_interval
 
-# Keras clips probabilities at this value in its cross-entropies, so our loss equals its val_loss.
+# Keras clips probabilities at this value in its cross-entropies, so this loss equals val_loss.
 SMALLEST_PROBABILITY = 1e-7
 
 # The range in which temperature scaling looks for its temperature.
 TEMPERATURES = (0.05, 20.0)
 
 
-def check_probabilities(probabilities, labels):
-    """Returns probabilities and labels as float64 and int64 arrays, or says what is wrong.
+def check_probabilities(
+    probabilities: ArrayLike, labels: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns probabilities and labels as float64 and int64 arrays, after a check.
 
     Args:
-        probabilities: Array (n, classes), classes >= 2, n >= 1, each value in [0, 1].
-        labels: Integer array (n,) with values in [0, classes).
+        probabilities: (n, classes), classes >= 2, n >= 1, each value in [0, 1].
+        labels: Integers (n,) in [0, classes).
 
     Raises:
-        RecipeError: The shapes do not fit, a value is not finite or outside [0, 1], or a label
-            has no column.
+        RecipeError: The shapes do not fit, a value is not finite or outside [0, 1], or a label is
+            out of range.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     labels = np.asarray(labels)
@@ -62,7 +67,7 @@ def check_probabilities(probabilities, labels):
     return np.clip(probabilities, 0.0, 1.0), labels
 
 
-def accuracy(labels, predictions):
+def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Returns the fraction of `predictions` (n,) that equal `labels` (n,), in [0, 1]."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.size == 0:
@@ -73,32 +78,33 @@ def accuracy(labels, predictions):
     return float(np.mean(labels == predictions))
 
 
-def log_loss(probabilities, labels):
+def log_loss(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Returns the mean negative log-likelihood of the true class, in nats per example.
 
     Probabilities below 1e-7 count as 1e-7, as in Keras, so one certain mistake costs 16.1 nats and
-    not infinity. Not scikit-learn's: it warns of rows that sum to 1 in float32 only, and needs 30 ms in
-    place of 3 for 100,000 rows of 10 classes, which `fit_temperature` asks for some 25 times.
+    not infinity. scikit-learn's function is not used for two reasons: it warns of float32 rows, whose
+    sums differ from 1 by rounding; and for 100,000 rows of 10 classes it takes 30 ms instead of 3, while
+    `fit_temperature` computes the loss some 25 times.
 
     Args:
-        probabilities: Array (n, classes).
-        labels: Integer array (n,).
+        probabilities: (n, classes).
+        labels: Integers (n,).
     """
     probabilities, labels = check_probabilities(probabilities, labels)
     true = probabilities[np.arange(len(labels)), labels]
     return float(np.mean(-np.log(np.clip(true, SMALLEST_PROBABILITY, 1.0))))
 
 
-def confusion_matrix(labels, predictions, classes):
+def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
     """Counts each pair of true and predicted class.
 
     Args:
-        labels: Integer array (n,), the true classes.
-        predictions: Integer array (n,), the predicted classes.
+        labels: True classes, integers (n,).
+        predictions: Predicted classes, integers (n,).
         classes: Number of classes; a class that never occurs keeps its row and column of zeros.
 
     Returns:
-        int64 array (classes, classes); row = true class, column = predicted class.
+        int64 (classes, classes); row = true class, column = predicted class.
     """
     from sklearn.metrics import confusion_matrix as count
 
@@ -108,23 +114,23 @@ def confusion_matrix(labels, predictions, classes):
     both = np.concatenate([labels, predictions])
     if both.size and (both.min() < 0 or both.max() >= classes):
         raise RecipeError(f"expected classes from 0 to {classes - 1}, got one outside")
-    if not both.size:  # which scikit-learn refuses
+    if not both.size:  # scikit-learn refuses empty arrays
         return np.zeros((classes, classes), np.int64)
     return count(labels, predictions, labels=np.arange(classes))
 
 
-def per_class_scores(confusion, confidence=0.95):
+def per_class_scores(confusion: ArrayLike, confidence: float = 0.95) -> list[dict[str, Any]]:
     """Returns precision, recall and F1 of each class, with Wilson intervals.
 
     Args:
-        confusion: Integer array (classes, classes) as of `confusion_matrix`, of at least one example.
+        confusion: The result of `confusion_matrix`, of at least one example.
         confidence: Coverage of the intervals, in (0, 1).
 
     Returns:
-        A list with one dict per class, in class order: "class", "support" (true examples),
-        "predicted" (times predicted), "precision", "precision_interval", "recall",
-        "recall_interval", "f1". A score without a denominator (a class absent from the test set,
-        or never predicted) is None and its interval (0, 1); F1 is None only when both are.
+        One dict per class, in class order: "class", "support" (true examples), "predicted" (times
+        predicted), "precision", "precision_interval", "recall", "recall_interval", "f1". A score
+        without a denominator (of a class that is absent from the test set, or never predicted) is
+        None, with the interval (0, 1). F1 is None only if both scores are.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -160,20 +166,25 @@ def _number(score):
     return None if np.isnan(score) else float(score)
 
 
-def reliability_bins(probabilities, labels, bins=15):
+def reliability_bins(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> dict[str, np.ndarray]:
     """Groups predictions by the probability of the predicted class, in equal-width bins.
 
     Bin b holds the predictions with b / bins < probability <= (b + 1) / bins (Guo et al. 2017).
-    Not scikit-learn's `calibration_curve`: that is of two classes and does not tell the counts.
+    scikit-learn's `calibration_curve` is not used: it handles two classes only and returns no counts.
 
     Args:
-        probabilities: Array (n, classes).
-        labels: Integer array (n,).
+        probabilities: (n, classes).
+        labels: Integers (n,).
         bins: Number of bins, >= 1.
 
     Returns:
-        A dict of arrays (bins,): "low" and "high" edges, "count", "right" (correct predictions),
-        "confidence" and "accuracy" (means in the bin, NaN where it is empty).
+        Arrays (bins,): "low" and "high" edges, "count", "right" (correct predictions), "confidence"
+        and "accuracy" (means in the bin, NaN if it is empty).
+
+    Raises:
+        ValueError: `bins` is below 1.
     """
     if bins < 1:
         raise ValueError(f"expected at least one bin, got {bins}")
@@ -197,12 +208,14 @@ def reliability_bins(probabilities, labels, bins=15):
     }
 
 
-def expected_calibration_error(probabilities, labels, bins=15):
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> float:
     """Returns the mean gap between confidence and accuracy, weighted by bin count, in [0, 1].
 
     Args:
-        probabilities: Array (n, classes).
-        labels: Integer array (n,).
+        probabilities: (n, classes).
+        labels: Integers (n,).
         bins: Number of equal-width bins on the top probability (Guo et al. 2017 use 15).
     """
     table = reliability_bins(probabilities, labels, bins)
@@ -211,12 +224,15 @@ def expected_calibration_error(probabilities, labels, bins=15):
     return float(np.sum(gaps * table["count"][filled]) / table["count"].sum())
 
 
-def apply_temperature(probabilities, temperature):
+def apply_temperature(probabilities: ArrayLike, temperature: float) -> np.ndarray:
     """Returns softmax(log(probabilities) / temperature), float64 (n, classes).
 
-    A temperature above 1 makes predictions less certain, below 1 more; the predicted class stays.
-    Working from probabilities instead of logits gives the same result, because softmax forgets
-    the constant by which the two differ.
+    A temperature above 1 makes predictions less certain, one below 1 more certain. The predicted class
+    stays. Logits would give the same result: they differ from log probabilities by a constant per
+    example, which softmax removes.
+
+    Raises:
+        ValueError: The temperature is not positive.
     """
     if not temperature > 0:
         raise ValueError(f"expected a temperature above 0, got {temperature}")
@@ -229,17 +245,17 @@ def apply_temperature(probabilities, temperature):
     return scaled
 
 
-def fit_temperature(probabilities, labels):
+def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Returns the temperature that minimises the log loss, within TEMPERATURES.
 
-    One parameter, where scikit-learn's calibration needs the logits and an estimator to wrap.
-    Fit it on validation data and score it on test. It is 1 (leave the model as it is) when the
-    data cannot tell: without a mistake the best temperature would be 0, endless certainty, and for
-    uniform predictions every temperature is the same.
+    Fit it on validation data and score it on test. It is 1 (no change) if the data cannot determine
+    it: without mistakes the loss falls as the temperature goes to 0, and for uniform predictions all
+    temperatures give the same loss. scikit-learn's calibration is not used: it needs the logits and an
+    estimator to wrap.
 
     Args:
-        probabilities: Array (n, classes).
-        labels: Integer array (n,).
+        probabilities: (n, classes).
+        labels: Integers (n,).
     """
     from scipy.optimize import minimize_scalar
 
@@ -257,32 +273,38 @@ def fit_temperature(probabilities, labels):
     return float(np.exp(found.x)) if found.fun < loss(0.0) - 1e-12 else 1.0
 
 
-def at_bound(temperature):
-    """Returns whether a temperature stands at an end of its range: then it was not found, but stopped."""
+def at_bound(temperature: float) -> bool:
+    """Returns whether a temperature lies at an end of its range, so that the best one may lie beyond."""
     low, high = TEMPERATURES
     return not low * 1.01 < temperature < high / 1.01
 
 
-def summarise(val_probabilities, val_labels, test_probabilities, test_labels, seen=None):
+def summarise(
+    val_probabilities: ArrayLike,
+    val_labels: ArrayLike,
+    test_probabilities: ArrayLike,
+    test_labels: ArrayLike,
+    seen: np.ndarray | None = None,
+) -> dict[str, dict[str, Any]]:
     """Returns the "validation" and "test" parts of metrics.json.
 
     Args:
-        val_probabilities: Array (n, classes); the temperature is fitted here.
-        val_labels: Integer array (n,).
-        test_probabilities: Array (m, classes); scored once, with and without that temperature.
-        test_labels: Integer array (m,).
-        seen: Which test examples occur in the training data as well, bool (m,); None: none is known to.
+        val_probabilities: (n, classes); the temperature is fitted to them.
+        val_labels: Integers (n,).
+        test_probabilities: (m, classes); scored once, with and without that temperature.
+        test_labels: Integers (m,).
+        seen: Which test examples occur in the training data too, bool (m,); None: not known of any.
 
     Returns:
-        A dict of plain numbers, rounded to 6 decimals so that equal runs write equal files:
+        Plain numbers, rounded to 6 decimals so that equal runs write equal files:
         {"validation": {"count", "accuracy", "loss", "ece"},
          "test": {"count", "accuracy", "accuracy_interval", "loss", "ece", "ece_calibrated",
-                  "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %. Where the rarest
-        class of the test split has less than half its share, "balanced_accuracy" and "macro_f1", the
-        means over classes of recall and F1, are there as well; where test examples were seen, "unseen":
-        "count" and "accuracy" (None of none) of the others.
+                  "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %.
+        If the rarest class of the test split has less than half an equal share, "test" also holds
+        "balanced_accuracy" and "macro_f1", the means over classes of recall and F1. If test examples
+        were seen, it also holds "unseen": "count" and "accuracy" of the others (None if there are none).
     """
-    parts = {}
+    parts: dict[str, dict[str, Any]] = {}
     for name, given, truth in (
         ("validation", val_probabilities, val_labels),
         ("test", test_probabilities, test_labels),
@@ -316,7 +338,7 @@ def summarise(val_probabilities, val_labels, test_probabilities, test_labels, se
 
 
 def _of_imbalanced(labels, probabilities):
-    """Returns balanced accuracy and macro F1, or nothing where the classes are about as frequent."""
+    """Returns balanced accuracy and macro F1; nothing if all classes are about equally frequent."""
     from sklearn.metrics import f1_score, recall_score
 
     labels, classes = np.asarray(labels), np.shape(probabilities)[1]

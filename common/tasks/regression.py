@@ -1,8 +1,14 @@
 """Regression: an answer is one number, or several, and is scored by its squared error."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from common.basics.wording import shorten
+from common.data.types import Splits
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
@@ -10,11 +16,11 @@ WORST_SHOWN = 12
 
 
 class Regression(Task):
-    """Examples with a number, or several, to be predicted: targets `(n,)` or `(n, numbers)`.
+    """Each example has one number, or several, to predict: targets `(n,)` or `(n, numbers)`.
 
     Args:
-        kind: What an example is.
-        unit: Unit of the targets, e.g. "m"; "" where they have none.
+        kind: Kind of an example: "image", "text", or "array".
+        unit: Unit of the targets, e.g. "m"; "" if they have none.
     """
 
     headline = Headline("mean squared error", better="lower")
@@ -23,15 +29,17 @@ class Regression(Task):
     curves = (("loss", "loss"),)
     also = {"mae": "mean absolute error", "r2": "R²"}
 
-    def __init__(self, kind="array", unit=""):
+    def __init__(self, kind: str = "array", unit: str = "") -> None:
         super().__init__(kind)
         self.unit = unit
 
-    def score(self, outputs, seen=None):
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
         """As of Task: "mse", its 95 % "mse_interval" by Student's t, "rmse", "mae", "r2", "count"."""
         from sklearn import metrics
 
-        parts = {}
+        parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, found = _pair(outputs, prefix)
             mse = float(metrics.mean_squared_error(truth, found))
@@ -40,33 +48,43 @@ class Regression(Task):
                 "mse": mse,
                 "rmse": mse**0.5,
                 "mae": float(metrics.mean_absolute_error(truth, found)),
-                # Undefined where there is one example, or all truths are equal.
+                # Undefined for one example, or if all true numbers are equal.
                 "r2": float(metrics.r2_score(truth, found)) if np.ptp(truth) > 0 else None,
             }
         parts["test"]["mse_interval"] = mean_interval(self.example_scores(outputs))
         return parts
 
-    def example_scores(self, outputs):
-        """Returns the squared error of each test example, float64 `(m,)`; the mean of several numbers."""
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Returns the squared error of each test example, the mean over its numbers, float64 `(m,)`."""
         truth, found = _pair(outputs, "test")
         return np.mean((truth - found) ** 2, axis=1)
 
-    def check(self, outputs):
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
         for prefix in ("val", "test"):
             truth, found = _pair(outputs, prefix)
             if not (np.isfinite(truth).all() and np.isfinite(found).all()):
                 raise ValueError("some of its numbers are not finite")
 
-    def baselines(self, splits, outputs):
-        """Always answering the mean of the training targets: what a model has to beat."""
+    def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Returns one row: always answering the mean of the training targets."""
         mean = np.asarray(splits.train.y, "float64").reshape(len(splits.train.y), -1).mean(axis=0)
         return [beside("always answering the mean of the training targets", outputs, mean)]
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
         from common.report.rendering import data_uri, render
         from common.tasks import drawing
 
-        page = {"problem": problem, "figures": {}}
+        page: dict[str, Any] = {"problem": problem, "figures": {}}
         if outputs is not None:
             truth, found = _pair(outputs, "test")
             r2 = metrics["test"].get("r2")
@@ -87,11 +105,11 @@ class Regression(Task):
         html = render("answers.html", page, package="common.tasks")
         return [Section("answers", "Answers and their errors", html, "Answers")]
 
-    def line(self, row, info, top):
+    def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         unit = f" {self.unit}" if self.unit else ""
         return ", ".join(f"{value:.6g}{unit}" for value in np.ravel(row))
 
-    def record(self, row, info):
+    def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
         return {"answer": None if row is None else np.ravel(row).tolist()}
 
 
@@ -105,14 +123,14 @@ def _pair(outputs, prefix):
     return truth, found
 
 
-def mean_interval(values):
-    """Returns the 95 % interval of a mean by Student's t, [low, high].
+def mean_interval(values: np.ndarray | Sequence[float]) -> list[float] | None:
+    """Returns the 95 % interval of a mean by Student's t.
 
     Args:
-        values: `(n,)`; where they are skewed, as squared errors are, n should be some dozens.
+        values: `(n,)`; if they are skewed, as squared errors are, n should be some dozens.
 
     Returns:
-        None where the values tell no spread: one, or all alike.
+        [low, high]; None if the values have no spread: a single one, or all equal.
     """
     from scipy import stats
 
@@ -123,13 +141,15 @@ def mean_interval(values):
     return [float(values.mean() - half), float(values.mean() + half)]
 
 
-def beside(name, outputs, answers):
-    """Returns what metrics.json tells of other answers to the test split than the network's.
+def beside(
+    name: str, outputs: dict[str, np.ndarray], answers: np.ndarray | float
+) -> dict[str, Any]:
+    """Returns the row for metrics.json that compares other answers with the network's on the test split.
 
     Args:
-        name: Of the other answers, as the report shows it.
-        outputs: As in predictions.npz.
-        answers: `(m, numbers)`, or what can be broadcast to it.
+        name: Name of the other answers in the report.
+        outputs: The network's answers and the truth, as in predictions.npz.
+        answers: `(m, numbers)`, or a shape that can be broadcast to it.
     """
     from common.basics.statistics import paired_test
 

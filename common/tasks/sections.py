@@ -1,9 +1,13 @@
-"""What the report makes of the predictions: confusion, classes, mistakes, calibration."""
+"""The sections of a classifier's report: confusion, classes, mistakes, calibration."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, percent, shorten
+from common.data.types import Splits
 from common.report import drawing, lettering
 from common.report.rendering import data_uri, render
 from common.tasks import metrics as scoring
@@ -13,12 +17,21 @@ MISTAKES_SHOWN = 24
 CLASSES_SHOWN = 100
 NAME_LENGTH = 80  # characters
 NUMBERED_SHOWN = 40
-TEXT_HEAD, TEXT_TAIL = 320, 280  # characters; long reviews say what they mean at both ends
+TEXT_HEAD, TEXT_TAIL = 320, 280  # characters; both ends of a long review tell its opinion
 
 
-def of_classes(outputs, problem, *, metrics, info, splits, encode, figures):
-    """Returns the sections of a classifier's report; as `Task.sections`."""
-    page = {"problem": problem}
+def of_classes(
+    outputs: dict[str, np.ndarray] | None,
+    problem: str | None,
+    *,
+    metrics: dict[str, Any],
+    info: dict[str, Any],
+    splits: Splits | None,
+    encode: Callable[[Any], Any] | None,
+    figures: dict[str, bytes],
+) -> list[Section]:
+    """Returns the sections of a classifier's report; arguments as of `Task.sections`."""
+    page: dict[str, Any] = {"problem": problem}
     if outputs is not None:
         page |= _from_outputs(outputs, metrics, info, splits, encode, figures)
         page["figures"] = {name: data_uri(content) for name, content in figures.items()}
@@ -35,7 +48,7 @@ def of_classes(outputs, problem, *, metrics, info, splits, encode, figures):
 
 
 def _from_outputs(outputs, metrics, info, splits, encode, figures):
-    """Returns what the templates need of the predictions, and adds their figures."""
+    """Returns the values for the templates, and adds the figures."""
     probabilities, labels = scoring.check_probabilities(
         outputs["test_probabilities"], outputs["test_labels"]
     )
@@ -58,7 +71,7 @@ def _from_outputs(outputs, metrics, info, splits, encode, figures):
 
 
 def _numbered(names, drawn):
-    """Returns a sentence that says which class is which in the pictures, or None where they show it."""
+    """Returns a sentence on the numbers that stand for classes in pictures; None if names are drawn."""
     pairs = [
         f"{number} is {name}" for name, number in zip(names, drawn, strict=True) if name != number
     ]
@@ -102,7 +115,7 @@ def _confusion(matrix, names, drawn, figures):
 
 
 def _classes(matrix, names):
-    """Returns the per-class rows, the lowest F1 first; classes without a score last."""
+    """Returns the per-class rows, by rising F1; classes without a score come last."""
     rows = []
     for score in scoring.per_class_scores(matrix):
         row = {"name": names[score["class"]], "support": score["support"], "f1": score["f1"]}
@@ -182,7 +195,7 @@ def _certainty(probability):
 def _raw_examples(chosen, labels, splits, encode):
     """Returns the raw (or encoded) test examples at `chosen`, or None and the reason."""
     if splits is None:
-        return None, "The data set was not at hand when this report was written."
+        return None, "The data set was not available when this report was written."
     try:
         test = splits.test
     except RecipeError as error:
@@ -205,14 +218,14 @@ def _raw_examples(chosen, labels, splits, encode):
 
 def _trim(text):
     """Returns the head and tail of a text and the number of characters between them."""
-    # Line breaks of web pages; everything else is shown as it is (and escaped by the template).
+    # Only line breaks of web pages are removed; the template escapes everything else.
     for tag in ("<br />", "<br/>", "<br>"):
         text = text.replace(tag, " ")
     text = " ".join(text.split())
-    # Cutting out a handful of characters would hide more than it saves.
+    # Cutting out only a few characters would save no space.
     if len(text) < TEXT_HEAD + TEXT_TAIL + 60:
         return {"head": text, "hidden": 0, "tail": ""}
-    # Cut between words, where there are spaces to cut at.
+    # Cut between words, if there are spaces.
     head, tail = text[:TEXT_HEAD], text[-TEXT_TAIL:]
     head = head.rsplit(" ", 1)[0] if " " in head[TEXT_HEAD // 2 :] else head
     tail = tail.split(" ", 1)[1] if " " in tail[: TEXT_TAIL // 2] else tail
@@ -220,7 +233,7 @@ def _trim(text):
 
 
 def _calibration(predictions, probabilities, labels, summary, figures):
-    """Draws reliability before and after temperature scaling; returns what the text needs."""
+    """Draws reliability before and after temperature scaling; returns the values for the template."""
     temperature = summary.get("test", {}).get("temperature")
     if temperature is None:
         temperature = scoring.fit_temperature(
@@ -228,7 +241,7 @@ def _calibration(predictions, probabilities, labels, summary, figures):
         )
     calibrated = scoring.apply_temperature(probabilities, temperature)
     result = {"temperature": f"{temperature:.3g}", "figures": []}
-    # Two classes: the top probability is at least one half, so half the axis would be empty.
+    # With two classes the top probability is at least one half, so half of the axis would be empty.
     shown_from = 0.5 if probabilities.shape[1] == 2 else 0.0
     for name, title, values in (
         ("reliability.png", "As trained", probabilities),

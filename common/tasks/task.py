@@ -1,14 +1,25 @@
-"""What a task answers about a training: the figure that counts, the scores, the report, the answers.
+"""The interface of a task: the headline figure, scores, parts of the report, and answers as text.
 
-A task is a small object without the state of a training. A recipe names its own in `train.py`:
-`TASK = Classification("image")`. Everything above the rooms below asks it and knows no task by name.
+A task is a small object that holds no state of a training. A recipe names its own in `train.py`:
+`TASK = Classification("image")`. All other code calls these methods and knows no task by name.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.wording import p_value
 from common.runs.headline import Headline
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from common.data.types import Arrays, Splits
 
 SIGNIFICANT = 0.05
 
@@ -18,74 +29,78 @@ class Section:
     """A part of the report that only some tasks have."""
 
     id: str
-    """Its address in the page."""
+    """Its anchor in the page."""
     title: str
     html: str
     """Its content, escaped."""
     link: str
-    """What the page's list of sections calls it."""
+    """Its name in the page's list of sections."""
 
 
 class Task:
-    """The answers that most tasks share; each task gives `score` and its own figures.
+    """The base of all tasks: each adds `score`, `example_scores` and figures of its own.
 
     Args:
-        kind: What an example is: "image", "text", or "array".
+        kind: Kind of an example: "image", "text", or "array".
     """
 
     headline = Headline("loss", better="lower")
-    """Which figure counts, without values."""
+    """The figure by which a run is judged, without values."""
     figure = "loss"
     """Its name in the dicts of `score`."""
     objective = "val_loss"
-    """Column of history.csv that a search goes by, if it is not told another."""
-    also = {"loss": "loss"}
-    """What `recipes evaluate` shows beside the figure: names in the dicts of `score` -> words."""
-    curves = (("loss", "loss"),)
+    """Column of history.csv that a search uses by default."""
+    also: dict[str, str] = {"loss": "loss"}
+    """Figures that `recipes evaluate` shows too: their names in the dicts of `score`, and in words."""
+    curves: tuple[tuple[str, str], ...] = (("loss", "loss"),)
     """Columns of history.csv that the report draws, and the labels of their axes."""
     loss_unit = ""
     explains = False
-    """Whether `explain` gives the module with `explain_files` and `explain_examples`."""
+    """Whether `explain` is the module with `explain_files` and `explain_examples`."""
 
-    def __init__(self, kind="array"):
+    def __init__(self, kind: str = "array") -> None:
         self.kind = kind
 
-    def outputs(self, model, splits, encode):
-        """Returns the arrays of predictions.npz: what the model answers to validation and test.
+    def outputs(
+        self, model: keras.Model, splits: Splits, encode: Callable[[Any], Arrays]
+    ) -> dict[str, np.ndarray]:
+        """Returns the arrays of predictions.npz: the model's answers to validation and test.
 
         Args:
-            model: Keras model.
-            splits: Splits; the test split is read here.
-            encode: Function from the x of a split to model inputs.
+            model: Trained network.
+            splits: Its data; the test split is read here.
+            encode: Turns the x of a split into model inputs.
 
         Returns:
-            Dict of `val_outputs`, `val_truth`, `test_outputs`, `test_truth`, each `(n, ...)`.
+            `val_outputs`, `val_truth`, `test_outputs`, `test_truth`, each `(n, ...)`.
         """
         import numpy as np
 
         from common.training.outputs import inference_batches, outputs_of
 
-        found = {}
+        found: dict[str, Any] = {}
         for name, split in (("val", splits.val), ("test", splits.test)):
             found[f"{name}_outputs"] = outputs_of(model, inference_batches(encode(split.x)))
             found[f"{name}_truth"] = np.asarray(split.y)
         return found
 
-    def score(self, outputs, seen=None):
-        """Returns {"validation": {...}, "test": {...}}, figures as plain numbers with their "count".
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Returns {"validation": {...}, "test": {...}}: figures as plain numbers, and their "count".
 
         Args:
-            outputs: As of `outputs`.
-            seen: Which test examples occur in the training data as well, bool `(m,)`, or None.
+            outputs: The result of `outputs`.
+            seen: Which test examples occur in the training data too, bool `(m,)`, or None.
         """
         raise NotImplementedError
 
-    def example_scores(self, outputs):
-        """Returns a score for each test example, `(m,)`: 0 or 1 where answers are wrong or right."""
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Returns a score for each test example, `(m,)`: 0 or 1 if answers are wrong or right."""
         raise NotImplementedError
 
-    def headline_of(self, scores):
-        """Returns the Headline with the values of what `score` returned."""
+    def headline_of(self, scores: dict[str, dict[str, Any]]) -> Headline:
+        """Returns the headline figure with its values, taken from the result of `score`."""
         test = scores["test"]
         interval = test.get(f"{self.figure}_interval")
         return dataclasses.replace(
@@ -96,15 +111,16 @@ class Task:
             validation=scores["validation"][self.figure],
         )
 
-    def baselines(self, splits, outputs):
-        """Returns dicts for metrics.json of what any model of the task must beat, a list."""
+    def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Returns rows for metrics.json: simple answers that any model of the task must beat."""
         return []
 
-    def verdict(self, metrics):
-        """Returns what a practitioner would say of a run, a sentence without a full stop."""
+    def verdict(self, metrics: dict[str, Any]) -> str:
+        """Returns a judgement of a run against its baselines, a sentence without a full stop."""
         from common.runs import headline
 
-        found = headline.of(metrics)
+        found: Headline = headline.of(metrics)
+        assert found.value is not None  # A finished run has one.
         shown = f"{found.name} {found.shown(found.value)} on the test split"
         rows = [headline.baseline(row) for row in metrics["baselines"]]
         if not rows:
@@ -117,25 +133,30 @@ class Task:
             return f"no difference shown from {against}{test})"
         return f"{'better' if better else 'worse'} than {against}, {p_value(best.p)})"
 
-    def remarks(self, metrics):
-        """Returns sentences on what makes the figures less certain than they look, a list."""
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        """Returns sentences on what makes the figures less certain than they look."""
         return []
 
-    def tiles(self, metrics):
-        """Returns the small figures beside the headline of the report: (name, text) pairs."""
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+        """Returns the small figures beside the headline of the report: names and texts."""
         found = metrics["test"].get("loss")
         unit = f", {self.loss_unit}" if self.loss_unit else ""
         return [] if found is None else [(f"test loss{unit}", f"{found:.4g}")]
 
-    def fine_print(self, metrics, outputs, info):
-        """Returns lines below the headline of the report, a list; arguments as of `sections`."""
+    def fine_print(
+        self,
+        metrics: dict[str, Any],
+        outputs: dict[str, np.ndarray] | None,
+        info: dict[str, Any],
+    ) -> list[str]:
+        """Returns lines below the headline of the report; arguments as of `sections`."""
         return []
 
-    def read(self, path):
+    def read(self, path: Path) -> tuple[dict[str, np.ndarray] | None, str | None]:
         """Reads predictions.npz.
 
         Returns:
-            Dict of arrays and None; or None and a sentence that says what is wrong with the file.
+            The arrays and None; or None and a sentence that says what is wrong with the file.
         """
         from common.basics import arrays
         from common.basics.errors import RecipeError
@@ -150,45 +171,56 @@ class Task:
             return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
         return held, None
 
-    arrays = ("val_outputs", "val_truth", "test_outputs", "test_truth")
+    arrays: tuple[str, ...] = ("val_outputs", "val_truth", "test_outputs", "test_truth")
     """Names of the arrays that `score` and `sections` need."""
 
-    def check(self, outputs):
-        """Refuses outputs that cannot be scored with a RecipeError, a ValueError or a TypeError."""
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
+        """Raises a RecipeError, a ValueError or a TypeError if outputs cannot be scored."""
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
-        """Returns the parts of the report that only this task has, a list of Section.
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
+        """Returns the parts of the report that only this task has.
 
         Args:
-            outputs: As of `read`, or None; `problem` says why.
+            outputs: The result of `read`, or None.
+            problem: Why `outputs` is None.
             metrics: Content of metrics.json.
-            info: What environment.json says of the data, a dict; it may be empty.
-            splits: The Splits, or None.
-            encode: Function from raw test examples to what is shown in their place, or None.
-            figures: Dict to put pictures in: file name -> PNG bytes.
+            info: Description of the data in environment.json; it may be empty.
+            splits: The data, or None.
+            encode: Turns raw test examples into what is shown for them, or None.
+            figures: Receives the pictures: PNG bytes by file name.
         """
         return []
 
-    def line(self, row, info, top):
+    def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         """Returns an answer of `recipes predict` as text.
 
         Args:
-            row: What the model returned for one example, `(...)`.
-            info: What environment.json says of the data.
-            top: How many possibilities to name, where there are several.
+            row: The model's output for one example, `(...)`.
+            info: Description of the data in environment.json.
+            top: Number of possibilities to name, if there are several.
         """
         import numpy as np
 
         return np.array2string(row, precision=4, threshold=20)
 
-    def record(self, row, info):
-        """Returns an answer as a dict that JSON can hold; `row` None: there is none."""
+    def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
+        """Returns an answer as a dict that JSON can hold; `row` is None if there is no answer."""
         return {"output": None if row is None else row.tolist()}
 
-    def columns(self, info):
-        """Returns the names of the columns of a CSV file of answers, without that of the example."""
+    def columns(self, info: dict[str, Any]) -> list[str]:
+        """Returns the columns of a CSV file of answers, without the name of the example."""
         return ["output"]
 
-    def cells(self, row, info):
+    def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         """Returns the values of these columns for one answer."""
         return [json.dumps(row.tolist())]

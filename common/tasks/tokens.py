@@ -1,7 +1,13 @@
-"""A class for every token of a sequence: tagging, segmentation by position."""
+"""Classification of every token of a sequence: tagging, segmentation by position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from common.data.types import Splits
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
@@ -9,13 +15,12 @@ WORST_SHOWN = 12
 
 
 class TokenClassification(Task):
-    """Sequences in which each token has a class; targets are integers `(n, tokens)`.
+    """Each token of a sequence has a class; targets are integers `(n, tokens)`.
 
-    The model ends in a softmax over the classes, `(n, tokens, classes)`. The names of the classes are
-    those of the data.
+    The model ends in a softmax over the classes, `(n, tokens, classes)`. The data names the classes.
 
     Args:
-        kind: What an example is.
+        kind: Kind of an example: "image", "text", or "array".
         ignored: Target of the positions that do not count, e.g. padding.
     """
 
@@ -26,14 +31,16 @@ class TokenClassification(Task):
     also = {"exact": "sequences without a mistake", "loss": "loss"}
     loss_unit = "nats a token"
 
-    def __init__(self, kind="array", ignored=0):
+    def __init__(self, kind: str = "array", ignored: int = 0) -> None:
         super().__init__(kind)
         self.ignored = ignored
 
-    def score(self, outputs, seen=None):
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
         """As of Task: "accuracy" over tokens, "exact" (share of sequences without a mistake), "loss",
-        "count" (sequences), "tokens"; of test, "accuracy_interval", 95 %, over sequences."""
-        parts = {}
+        "count" (sequences) and "tokens"; of test also "accuracy_interval", 95 %, over sequences."""
+        parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, probabilities = self._pair(outputs, prefix)
             counted, right = self._right(truth, probabilities)
@@ -52,7 +59,7 @@ class TokenClassification(Task):
                 parts[name]["accuracy_interval"] = interval
         return parts
 
-    def example_scores(self, outputs):
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Returns the share of right tokens of each test sequence, float64 `(m,)`; 1 without tokens."""
         counted, right = self._right(*self._pair(outputs, "test"))
         lengths = counted.sum(axis=1)
@@ -72,14 +79,14 @@ class TokenClassification(Task):
         counted = truth != self.ignored
         return counted, counted & (probabilities.argmax(axis=2) == truth)
 
-    def check(self, outputs):
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
         for prefix in ("val", "test"):
             _, probabilities = self._pair(outputs, prefix)
             if not np.isfinite(probabilities).all():
                 raise ValueError("some of its probabilities are not finite")
 
-    def baselines(self, splits, outputs):
-        """Always answering the commonest class of the training tokens: what a model has to beat."""
+    def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Returns one row: always answering the most frequent class of the training tokens."""
         from common.basics.statistics import paired_test
 
         labels = np.asarray(splits.train.y)
@@ -98,15 +105,25 @@ class TokenClassification(Task):
             }
         ]
 
-    def tiles(self, metrics):
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         exact = metrics["test"]["exact"]
         return [("sequences without a mistake", f"{100 * exact:.1f} %"), *super().tiles(metrics)]
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
         from common.report.rendering import data_uri, render
         from common.tasks import drawing
 
-        page = {"problem": problem, "figures": {}, "ignored": self.ignored}
+        page: dict[str, Any] = {"problem": problem, "figures": {}, "ignored": self.ignored}
         if outputs is not None:
             truth, probabilities = self._pair(outputs, "test")
             counted, right = self._right(truth, probabilities)
@@ -130,15 +147,15 @@ class TokenClassification(Task):
         html = render("tokens.html", page, package="common.tasks")
         return [Section("tokens", "Right and wrong by position", html, "Tokens")]
 
-    def line(self, row, info, top):
+    def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         return " ".join(_names(row.argmax(axis=1), info.get("class_names") or ()))
 
-    def record(self, row, info):
+    def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
         if row is None:
             return {"classes": None}
         return {"classes": _names(row.argmax(axis=1), info.get("class_names") or ())}
 
-    def cells(self, row, info):
+    def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         return [self.line(row, info, 1)]
 
 
@@ -147,24 +164,25 @@ def _names(labels, names):
 
 
 def _compared(index, truth, probabilities, counted, names):
-    """Returns a sequence's tokens as they are and as they were answered, with which of them differ."""
+    """Returns the true and the answered class of each token of a sequence, and whether they differ."""
     rows = counted[index]
     true, found = truth[index][rows], probabilities[index].argmax(axis=1)[rows]
     pairs = zip(_names(true, names), _names(found, names), strict=True)
     return {"index": index, "tokens": [(one, other, one != other) for one, other in pairs]}
 
 
-def ratio_interval(numerators, denominators):
+def ratio_interval(numerators: np.ndarray, denominators: np.ndarray) -> list[float] | None:
     """Returns the 95 % interval of sum(numerators) / sum(denominators), within [0, 1].
 
-    The tokens of a sequence are not independent, the sequences are: the variance of a ratio estimator
-    over sequences (Cochran 1977, section 6.3), with Student's t.
+    Sequences are independent, but the tokens of a sequence are not. So the interval rests on the
+    variance of a ratio estimator over sequences (Cochran 1977, section 6.3), with Student's t.
 
     Args:
-        numerators, denominators: `(n,)`, of each sequence.
+        numerators: One number for each sequence, `(n,)`.
+        denominators: Likewise.
 
     Returns:
-        [low, high]; None where the sequences tell no spread: one, or all alike.
+        [low, high]; None if the sequences have no spread: a single one, or all alike.
     """
     from scipy import stats
 

@@ -1,19 +1,21 @@
-"""What a practitioner would say of a run, in one line: is it worth anything, does it generalise?
+"""The verdict on a classifier's run in one line: does it beat the baselines, does it generalise?
 
-Read from metrics.json alone, so that the terminal and the report say the same.
+It depends on metrics.json only, so that the terminal and the report say the same.
 """
+
+from typing import Any
 
 from common.basics.wording import p_value, percent
 from common.data.text import MANY_UNKNOWN
 
 SIGNIFICANT = 0.05
 GAP = 0.2
-"""Training accuracy this far above validation is a network that learns examples by heart."""
+"""With a training accuracy this far above validation, the network has memorised examples."""
 FEW_VALIDATION = 50
-"""Fewer validation examples than this: one of them is 2 points."""
+"""Fewer validation examples than this cause a remark: one of them is 2 points or more."""
 
 
-def line(metrics):
+def line(metrics: dict[str, Any]) -> str:
     """Returns the verdict on a run as a sentence without a full stop.
 
     Args:
@@ -41,7 +43,7 @@ def line(metrics):
     if best is not None and not _better(test, best):
         end = "the simpler model may do"
         if test > best["accuracy"]:
-            end = f"{count} test examples cannot tell; until more do, {end}"
+            end = f"{count} test examples are too few to tell; until there are more, {end}"
         return (
             f"no difference shown from {best['name']} ({best['accuracy']:.1%} against {test:.1%}, "
             f"{p_value(best['mcnemar_p'])}): {end}"
@@ -53,15 +55,15 @@ def line(metrics):
     return f"better than {beaten['name']} by {points:.1f} points ({p_value(beaten['mcnemar_p'])})"
 
 
-def remarks(metrics):
-    """Returns sentences on what makes the figures of a run less certain than they look, a list."""
+def remarks(metrics: dict[str, Any]) -> list[str]:
+    """Returns sentences on what makes the figures of a run less certain than they look."""
     found = []
     count = metrics["validation"]["count"]
     if count < FEW_VALIDATION:
         found.append(
-            f"Validation holds {count} example{'s' * (count > 1)}: one is {100 / count:.1f} points. A "
-            "larger --validation-fraction makes the choice of the epoch surer, and recipes tune "
-            "--folds 5 a search."
+            f"Validation holds {count} example{'s' * (count > 1)}: each is {100 / count:.1f} points. The "
+            "choice of the epoch is more reliable with a larger --validation-fraction, and a search is "
+            "with recipes tune --folds 5."
         )
     if "balanced_accuracy" in metrics["test"]:
         found.append(
@@ -73,8 +75,8 @@ def remarks(metrics):
     unknown = metrics.get("unknown_words", 0)
     if unknown > MANY_UNKNOWN:
         found.append(
-            f"{unknown:.0%} of the words are not in the vocabulary and all look alike to the network: "
-            "raise --vocabulary-size, or bring more texts."
+            f"{unknown:.0%} of the words are not in the vocabulary, and the network cannot tell them "
+            "apart: raise --vocabulary-size, or train on more texts."
         )
     unseen = metrics["test"].get("unseen")
     if unseen is not None:
@@ -90,7 +92,7 @@ def _baselines(metrics):
     """Returns the majority class's row, or None, and those of the other models with a paired test."""
     rows = [row for row in metrics["baselines"] if row.get("mcnemar_p") is not None]
     majority = [row for row in rows if row["name"].startswith("always answering")]
-    # An average with the network is no model that stands beside it.
+    # An average that includes the network is not another model.
     others = [row for row in rows if row not in majority and not row["name"].startswith("average")]
     return (majority[0] if majority else None), others
 

@@ -1,32 +1,37 @@
-"""The moving average of a network's weights: kept by the optimizer, validated and saved in their place.
+"""The moving average of a network's weights: validated and saved in place of the weights themselves.
 
-Keras' own (`use_ema=True`) needs two things more. It starts at the weights of the first step, and with a
-momentum of 0.95 a quarter of them is left after 28 steps: a short training validates what it began with.
-And the statistics of batch normalisation are those of the raw weights: the average needs its own.
+The optimizers of Keras keep it (`use_ema=True`), but it lacks two things. It starts at the weights of the
+first step: with a momentum of 0.95 a quarter of them is left after 28 steps, so a short training would
+validate mostly its first weights. And batch normalisation holds the statistics of the raw weights: the
+average needs statistics of its own.
 """
 
 import contextlib
 import weakref
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 from common.basics import backend
+from common.training.batches import ArrayBatches
 
 STATISTICS_EXAMPLES = 2048
-"""Training examples that the statistics of an average are taken from: 4 % of those of CIFAR-10."""
+"""Number of training examples that the statistics of an average are computed from."""
 
-_held = weakref.WeakKeyDictionary()
-"""Model -> the statistics of its average while it has its own, and the other way round: arrays."""
+_held: weakref.WeakKeyDictionary[keras.Model, list[np.ndarray]] = weakref.WeakKeyDictionary()
+"""For each model, the statistics that it does not hold at the moment: those of its average while it has
+the raw weights, and those of the raw weights while it has the average."""
 
 
-def warm_up(optimizer):
-    """Lets the average forget the first weights: step t (from 0) has the momentum t / (t + 9) at most.
+def warm_up(optimizer: keras.optimizers.Optimizer) -> None:
+    """Lets the average forget the first weights: step t (from 0) has at most the momentum t / (t + 9).
 
-    That average covers the last tenth of the steps, until the optimizer's own momentum is smaller.
+    With it the average covers the last tenth of the steps, until the optimizer's momentum is smaller.
 
     Args:
-        optimizer: A keras optimizer; without `use_ema=True` nothing changes.
+        optimizer: Without `use_ema=True` nothing changes.
     """
     if not optimizer.use_ema:
         return
@@ -34,7 +39,7 @@ def warm_up(optimizer):
     def update(trainable_variables):
         step = keras.ops.cast(optimizer.iterations, "float32")
         momentum = keras.ops.minimum(step / (step + 9.0), optimizer.ema_momentum)
-        # They have no public name; Keras' own callback reads them this way too.
+        # They have no public name; the callback of Keras reads them this way too.
         averages = optimizer._model_variables_moving_average
         for variable, average in zip(trainable_variables, averages, strict=True):
             average.assign(momentum * average + (1.0 - momentum) * variable)
@@ -44,18 +49,18 @@ def warm_up(optimizer):
 
 
 @contextlib.contextmanager
-def averaged_weights(model):
-    """Exchanges a model's weights for their moving average, where its optimizer keeps one.
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Within the context, the model has the moving average of its weights, if its optimizer keeps one.
 
-    Keras' SwapEMAWeights exchanges them by additions, which rounds; here they are copied, so that
-    training goes on from exactly the weights it had.
+    SwapEMAWeights of Keras exchanges them by additions, which rounds. Here they are copied, so that
+    training continues from exactly the same weights.
     """
     swap_average(model)
     yield
     swap_average(model)
 
 
-def swap_average(model):
+def swap_average(model: keras.Model) -> None:
     """Exchanges weights and moving average in place; does nothing without `use_ema=True`."""
     optimizer = model.optimizer
     if not optimizer.use_ema:
@@ -69,23 +74,23 @@ def swap_average(model):
         _held[model] = _exchange(_statistics(model), _held[model])
 
 
-def fit_statistics(model, batches, epoch):
-    """Gives batch normalisation the statistics that fit the weights which the model has now.
+def fit_statistics(model: keras.Model, batches: ArrayBatches, epoch: int) -> None:
+    """Recomputes the statistics of batch normalisation for the present weights of a model.
 
-    They are the means over batches of the training data, augmented as in that epoch, of each batch's mean
-    and variance (Izmailov et al. 2018, section 3.2), which training itself forgets exponentially.
+    The mean and the variance of each batch are averaged over batches of the training data (Izmailov et
+    al. 2018, section 3.2). Training instead keeps moving averages of them.
 
     Args:
-        model: keras.Model.
-        batches: ArrayBatches of the training split.
-        epoch: 0-based; another epoch has other batches.
+        model: Network whose batch normalisations are changed.
+        batches: Batches of the training split.
+        epoch: 0-based; determines the order and the augmentation of the batches.
     """
     layers = _normalisations(model)
     if not layers:
         return
     batches = batches.at_epoch(epoch)
     momenta = [layer.momentum for layer in layers]
-    # A batch's own statistics are what is left where nothing is kept of those before.
+    # With momentum 0, the moving averages are the statistics of the last batch.
     for layer in layers:
         layer.momentum = 0.0
     found, counts = [], []
@@ -109,39 +114,39 @@ class EvaluateAverage(keras.callbacks.Callback):
     """Validates the moving average of the weights, with statistics that fit it (`use_ema=True`).
 
     Args:
-        batches: ArrayBatches of the training split.
+        batches: Batches of the training split.
     """
 
-    def __init__(self, batches):
+    def __init__(self, batches: ArrayBatches) -> None:
         super().__init__()
         self.batches, self.epoch = batches, 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self.model.optimizer.use_ema:
             return
-        # The raw weights' own, which the average gives back when they are exchanged again.
+        # The statistics of the raw weights come back when the weights are exchanged again.
         statistics = [keras.ops.convert_to_numpy(v.value).copy() for v in _statistics(self.model)]
         _held.pop(self.model, None)
         swap_average(self.model)
         fit_statistics(self.model, self.batches, self.epoch)
         _held[self.model] = statistics
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         swap_average(self.model)
 
 
-def end(model, batches, epoch):
-    """Leaves the model with its average, which is the result of a training.
+def end(model: keras.Model, batches: ArrayBatches, epoch: int) -> None:
+    """Gives the model the average of its weights, with statistics: the result of a training.
 
-    Keras' fit ends so too, without the statistics; a run that was killed after its last epoch has only
-    the backup.
+    Keras does so at the end of its `fit`, but without the statistics. It also must be done for a run
+    that was killed after its last epoch, which has only the backup.
 
     Args:
-        model: keras.Model, trained.
-        batches: ArrayBatches of the training split.
+        model: Trained network; without `use_ema=True` nothing changes.
+        batches: Batches of the training split.
         epoch: The last one, 0-based.
     """
     if not model.optimizer.use_ema:

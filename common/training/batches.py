@@ -1,39 +1,44 @@
 """Batches for `fit()` that are a pure function of (seed, epoch, index), on every Keras backend.
 
-A run that is killed and resumed sees the same batches with the same augmentation as one that was
-not, because nothing here carries state from one batch to the next.
+A resumed run sees the same batches with the same augmentation as a run without interruption, because no
+state is carried from one batch to the next.
 """
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from common.basics.errors import UsageError
+from common.data.types import Arrays
 
 
 class ArrayBatches(keras.utils.PyDataset):
-    """Batches of arrays; shuffled and augmented when a seed is given, in order otherwise.
+    """Batches of arrays: shuffled and augmented if a seed is given, otherwise in order.
 
     A batch is `(inputs, targets)` or `(inputs, targets, weights)`, as Keras' `fit` takes it.
 
     Args:
-        x: Array of inputs, `(n, ...)`; a memory map stays one (only a batch is read at a time). Of a
-            network with several inputs a tuple or dict of such arrays.
-        y: Array of targets, `(n, ...)`, or a tuple or dict of them. Integers are given as they are,
-            other numbers as float32.
+        x: Inputs, `(n, ...)`; a tuple or dict of arrays for a network with several inputs. A memory map
+            stays one: only a batch is read at a time.
+        y: Targets, `(n, ...)`. Integers are passed on as they are, other numbers as float32.
         batch_size: Examples per batch. The last batch may be smaller: no example is dropped.
-        num_classes: `y` is one array of integer labels, `(n, ...)`, given one-hot, float32
-            `(batch, ..., num_classes)`; with 1, for a sigmoid, as they are, float32 `(batch, ..., 1)`.
+        num_classes: If given, `y` is one array of integer labels, `(n, ...)`, and targets are one-hot,
+            float32 `(batch, ..., num_classes)`. With 1, for a sigmoid, targets are the labels, float32
+            `(batch, ..., 1)`.
         seed: Seed of the order, the augmentation and the mixing. None: none of the three.
-        augment: Callable `(batch of x, numpy Generator) -> batch of x`, for training.
-        mix: Callable `(batch of x, targets, numpy Generator) -> (batch of x, targets)`, for training,
-            called after `augment`; e.g. `common.data.augment.mixup(0.2)`.
-        class_weights: float32 `(classes,)`, how much an example of each class counts in the loss; None:
-            all the same.
-        weights: How much each example counts in the loss, `(n,)`, or each of its parts: `(n, tokens)`,
-            0 where there is no word. Or a tuple or dict, as `y` is. None: all the same. A Keras loss then
-            divides by all parts, unless its reduction is "mean_with_sample_weight".
+        augment: Function of `(batch of x, random)` that returns a batch of x, for training.
+        mix: Function of `(batch of x, targets, random)` that returns both, for training, called after
+            `augment`; e.g. `common.data.augment.mixup(0.2)`.
+        class_weights: Weight in the loss of an example of each class, float32 `(classes,)`; None: all
+            equal.
+        weights: Weight in the loss of each example, `(n,)`, or of each of its parts, e.g. `(n, tokens)`
+            with 0 for padding; nested as `y` is. None: all equal. A Keras loss divides by the number of
+            all parts, unless its reduction is "mean_with_sample_weight".
 
     Raises:
         UsageError: The arrays differ in length, or the arguments do not go together.
@@ -41,17 +46,17 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        x,
-        y,
+        x: Arrays,
+        y: Arrays,
         *,
-        batch_size,
-        num_classes=None,
-        seed=None,
-        augment=None,
-        mix=None,
-        class_weights=None,
-        weights=None,
-    ):
+        batch_size: int,
+        num_classes: int | None = None,
+        seed: int | None = None,
+        augment: Callable[[Any, np.random.Generator], Any] | None = None,
+        mix: Callable[[Any, Any, np.random.Generator], tuple[Any, Any]] | None = None,
+        class_weights: np.ndarray | None = None,
+        weights: Arrays | None = None,
+    ) -> None:
         super().__init__()
         self.x, self.y, self.weights = x, y, weights
         self.batch_size = batch_size
@@ -87,29 +92,30 @@ class ArrayBatches(keras.utils.PyDataset):
             )
 
     @property
-    def sources(self):
-        """The arrays whose rows the parts of a batch are made of, nested as a batch is."""
+    def sources(self) -> tuple[Arrays, ...]:
+        """The arrays from whose rows the parts of a batch are made, nested as a batch is."""
         if self.weights is not None:
             return self.x, self.y, self.weights
         return (self.x, self.y) if self.class_weights is None else (self.x, self.y, self.y)
 
     @property
-    def count(self):
-        """Examples."""
+    def count(self) -> int:
+        """Number of examples."""
         return len(keras.tree.flatten(self.x)[0])
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
+        """Number of batches per epoch."""
         return -(-self.count // self.batch_size)
 
-    def at_epoch(self, epoch):
+    def at_epoch(self, epoch: int) -> ArrayBatches:
         """Returns these batches as they are in an epoch (0-based), without moving there."""
         batches = copy.copy(self)
         batches.set_epoch(epoch)
         return batches
 
-    def set_epoch(self, epoch):
-        """Moves to an epoch (0-based); `common.training.fit` calls it before each."""
+    def set_epoch(self, epoch: int) -> None:
+        """Moves to an epoch (0-based); `common.training.fit` calls it before each one."""
         self.epoch = epoch
         self.order = self._order(epoch)
 
@@ -118,8 +124,8 @@ class ArrayBatches(keras.utils.PyDataset):
             return None
         return np.random.default_rng([self.seed, epoch]).permutation(self.count)
 
-    def rows(self, index):
-        """Returns which examples a batch has: a slice, or integers `(batch,)`."""
+    def rows(self, index: int) -> slice | np.ndarray:
+        """Returns the rows of the examples of a batch: a slice, or integers `(batch,)`."""
         start, stop = index * self.batch_size, (index + 1) * self.batch_size
         if self.order is None:
             return slice(start, min(stop, self.count))
@@ -165,16 +171,18 @@ class BucketBatches(ArrayBatches):
 
     Args:
         ids: int32 `(n, tokens)`, padded at the end with 0.
-        y: As for ArrayBatches. An array with an axis 1 as long as that of `ids` has an answer per token,
-            and is cut as they are; so are `weights`.
+        y: As for ArrayBatches. An array whose axis 1 is as long as that of `ids` has a target per token,
+            and is cut with the ids; so are `weights`.
         width: Batches are cut to a multiple of this many tokens, so that a compiled backend meets
             few different shapes.
-        group: Batches sorted together. Larger: less padding; smaller: more mixing.
+        group: Number of batches that are sorted together. Larger: less padding; smaller: more mixing.
         **kwargs: As for ArrayBatches.
     """
 
-    def __init__(self, ids, y, *, width=25, group=50, **kwargs):
-        # Up to the last non-zero column: a 0 inside a text does not shorten it. Looked for from the end.
+    def __init__(
+        self, ids: np.ndarray, y: Arrays, *, width: int = 25, group: int = 50, **kwargs: Any
+    ) -> None:
+        # The length reaches to the last non-zero column: a 0 inside a text does not shorten it.
         words = ids != 0
         self.lengths = ids.shape[1] - np.argmax(words[:, ::-1], axis=1)
         self.lengths[~words.any(axis=1)] = 0
@@ -207,8 +215,8 @@ class BucketBatches(ArrayBatches):
         return source.ndim > 1 and source.shape[1] == self.x.shape[1]
 
     @property
-    def shapes(self):
-        """The shapes of the parts of a batch, a flat list; None where batches differ: `feed` asks."""
+    def shapes(self) -> list[tuple[int | None, ...]]:
+        """Shapes of the parts of a batch, flattened, for `feed`. None: a length differs by batch."""
         parts, sources = keras.tree.flatten(self[0]), keras.tree.flatten(self.sources)
         return [
             (None, None if self._per_token(source) else part.shape[1], *part.shape[2:])
@@ -226,10 +234,10 @@ class BucketBatches(ArrayBatches):
         )
 
 
-def balanced_weights(labels, classes):
-    """Returns class weights with which every class counts as much as any other: float32 `(classes,)`.
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Returns class weights that give all classes the same total weight: float32 `(classes,)`.
 
-    Their mean over the examples is 1, so the learning rate means what it did.
+    Their mean over the examples is 1, so the learning rate keeps its meaning.
 
     Args:
         labels: Integer labels of the training split, `(n,)`.

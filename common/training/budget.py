@@ -1,32 +1,55 @@
-"""How long to train on a data set of another size than a preset is made for: budgets in steps.
+"""How long to train on a data set that is smaller than a preset's own: a budget of optimizer steps.
 
-A preset counts epochs. Seven epochs of 50,000 images are 5,000 steps; of 300 images they are 28, and the
-network answers as it did at the start.
+A preset counts epochs. Seven epochs of 50,000 images are 5,000 steps, but of 300 images only 28, after
+which a network has hardly learnt anything.
 """
 
 import dataclasses
+from collections.abc import Container
+from types import ModuleType
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from common.runs.run import needs_fit
+from common.data.source import Source
+from common.data.types import Splits
+from common.runs.run import Run, needs_fit
+
+
+class TrainingConfig(Protocol):
+    """A recipe's Config: a dataclass with at least these fields."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per batch."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training data."""
+
+
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """The least that a recipe's network needs; each recipe has its own in train.py."""
+    """The shortest training that a recipe's network needs; each recipe has its own in train.py."""
 
     steps: int
-    """Optimizer steps of a training, at least."""
+    """Least number of optimizer steps of a training."""
     smallest_batch: int
     """Batches shrink with the data down to this many examples."""
     most_epochs: int
-    """No more passes than this over the same examples, whatever the steps."""
+    """Largest number of passes over the same examples, whatever the steps."""
 
-    def fit(self, config, examples, given=()):
-        """Returns a Config with batches and epochs for so few examples, or the one it was given.
+    def fit(self, config: Config, examples: int, given: Container[str] = ()) -> Config:
+        """Returns the Config with batch size and epochs that suit a small number of examples.
 
-        Batches shrink, by halves, to a sixteenth of the examples; epochs make up the missing steps.
+        Batches are halved until they hold at most a sixteenth of the examples; more epochs add the
+        missing steps. The Config stays as it is if it has enough steps.
 
         Args:
-            config: Config with `batch_size` and `epochs`.
+            config: The recipe's.
             examples: Number of training examples.
             given: Names of the fields that the user chose, which stay.
         """
@@ -46,26 +69,28 @@ def _steps(examples, batch_size):
     return -(-examples // batch_size)
 
 
-def fit_to_data(module, config, given, source):
-    """Returns the Config that a search starts from, fitted to its data as a run's is.
+def fit_to_data(
+    module: ModuleType, config: Config, given: Container[str], source: Source
+) -> Config:
+    """Returns the Config that a search starts from, fitted to its data as for a run.
 
     Args:
         module: The recipe's `train` module.
-        config: Config.
+        config: The recipe's.
         given: Names of the fields that the user chose.
-        source: Source.
+        source: Where the data comes from.
     """
     if not needs_fit(module, config, source):
         return config
     return module.fit_to(config, len(module.load_data(config, source).train), given)
 
 
-def describe(run, splits):
-    """Returns what a run prints: "300 images: 38 epochs in batches of 16, 722 steps".
+def describe(run: Run, splits: Splits) -> str:
+    """Returns the line that a run prints on its length, e.g. "300 images to train on: 38 epochs ...".
 
     Args:
-        run: Run, whose Config has been fitted.
-        splits: Its Splits.
+        run: Its Config has been fitted.
+        splits: Its data.
     """
     config, asked, examples = run.config, run.asked, len(splits.train)
     steps = config.epochs * _steps(examples, config.batch_size)

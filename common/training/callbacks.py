@@ -1,13 +1,16 @@
-"""What every training calls back: its order, its speed, and an end where the loss is no number."""
+"""Callbacks of every training: the order of examples, the speed, a stop if the loss is not finite."""
 
 import math
 import resource
 import time
+from typing import Any
 
 import keras
 
 from common.basics import backend
 from common.basics.errors import RecipeError
+from common.runs.run import Run
+from common.training.batches import ArrayBatches
 
 
 class NonFiniteLoss(RecipeError):
@@ -17,26 +20,27 @@ class NonFiniteLoss(RecipeError):
 class Meter(keras.callbacks.Callback):
     """Adds learning rate, wall and CPU seconds and examples per second to each epoch's logs.
 
-    Comes before RunKeeper, which stores the logs. Seconds include validation, as a user waits for it;
-    the throughput does not.
+    Comes before RunKeeper, which stores the logs. Seconds include validation, because a user waits for
+    it; the throughput does not.
 
     Args:
         examples: Training examples per epoch.
     """
 
-    def __init__(self, examples):
+    def __init__(self, examples: int) -> None:
         super().__init__()
         self.examples = examples
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.wall = time.perf_counter()
         self.cpu = cpu_seconds()
-        self.training = None
+        self.training: float | None = None
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.training = time.perf_counter() - self.wall
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None  # Keras passes them at the end of an epoch.
         wall = time.perf_counter() - self.wall
         optimizer = self.model.optimizer
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
@@ -45,8 +49,8 @@ class Meter(keras.callbacks.Callback):
         logs["examples_per_second"] = round(self.examples / (self.training or wall), 1)
 
 
-def cpu_seconds():
-    """Returns user plus system seconds that this process has used, over all its threads."""
+def cpu_seconds() -> float:
+    """Returns the user plus system seconds that all threads of this process have used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
@@ -55,28 +59,28 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Stops the run at the first loss that is NaN or infinite; the last good model is kept.
 
     Args:
-        run: The Run, named in the message.
+        run: Its folder is named in the message.
         steps: Batches per epoch.
 
     Raises:
-        NonFiniteLoss: With the epoch, the step and what usually causes it.
+        NonFiniteLoss: Names the epoch, the step and the usual causes.
     """
 
-    def __init__(self, run, steps):
+    def __init__(self, run: Run, steps: int) -> None:
         super().__init__()
         self.run, self.steps = run, steps
         self.epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        # The logged loss is a running mean over the epoch: once not finite it stays so. With several
-        # steps a call this is the last of them, which may lie beyond the epoch.
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # The logged loss is a running mean over the epoch, so it stays non-finite. With several steps per
+        # call, `batch` is the last of them, which may lie beyond the end of the epoch.
         self._check(logs, "loss", f"by step {min(batch + 1, self.steps)}")
 
-    def on_epoch_end(self, epoch, logs=None):
-        # Comes before RunKeeper: a model that has diverged is not written as the best one.
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        # Comes before RunKeeper, so that a diverged model is not saved as the best one.
         self._check(logs, "val_loss", "on the validation split")
 
     def _check(self, logs, name, where):
@@ -93,18 +97,18 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 class SetEpoch(keras.callbacks.Callback):
-    """Makes an epoch a function of (seed, epoch): order and augmentation of the batches, dropout.
+    """Makes order, augmentation and dropout of an epoch depend on (seed, epoch) only.
 
     Args:
         batches: The training batches.
         seed: The training seed.
     """
 
-    def __init__(self, batches, seed):
+    def __init__(self, batches: ArrayBatches, seed: int) -> None:
         super().__init__()
         self.batches = batches
         self.seed = seed
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.batches.set_epoch(epoch)
         backend.seed_epoch(self.seed, epoch)

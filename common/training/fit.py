@@ -1,46 +1,49 @@
-"""`fit`: Keras' own fit with what every run needs around it: resume, best model, progress, NaN stop."""
+"""`fit`: Keras' own fit, with resuming, the best model, progress, and a stop at a loss of NaN."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 
 from common.basics.errors import RecipeError
 from common.basics.files import atomic_path
+from common.runs.run import Run
 from common.training import averaging, feeding, whole_epochs
 from common.training import callbacks as cb
+from common.training.batches import ArrayBatches
 from common.training.keeper import RunKeeper
 from common.training.progress import Progress
 
 
 def fit(
-    model,
-    run,
-    train,
-    validation,
+    model: keras.Model,
+    run: Run,
+    train: ArrayBatches,
+    validation: ArrayBatches,
     *,
-    epochs,
-    monitor="val_loss",
-    patience=None,
-    callbacks=(),
-):
-    """Trains a compiled model, resuming where the run folder's backup left off.
+    epochs: int,
+    monitor: str = "val_loss",
+    patience: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> RunKeeper:
+    """Trains a compiled model, and resumes from the backup in the run folder if there is one.
 
     Args:
-        model: Compiled keras.Model, built the same way on every start.
-        run: The Run, opened.
-        train: ArrayBatches with a seed.
-        validation: ArrayBatches without one.
-        epochs: Epochs in total, those of earlier sessions included.
+        model: Compiled, and built the same way on every start.
+        run: Opened.
+        train: Training batches, with a seed.
+        validation: Validation batches, without a seed.
+        epochs: Epochs in total, including those of earlier sessions.
         monitor: History column that chooses the best epoch: the highest or the lowest, as
             `common.runs.headline.higher_is_better` says (an accuracy, a loss).
         patience: Epochs without improvement before stopping; None trains to the end.
-        callbacks: More keras callbacks, called before the epoch's state is stored.
+        callbacks: More callbacks, called before the epoch's state is stored.
 
     An optimizer with `use_ema=True` is validated and saved with the average of its weights.
 
     Returns:
-        The RunKeeper, whose `history` and `best_epoch` describe the training. The model holds the
-        weights of the best epoch; `final.keras` those of the last.
+        Its `history` and `best_epoch` describe the training. The model holds the weights of the best
+        epoch; `final.keras` holds those of the last one.
 
     Raises:
         NonFiniteLoss: The loss became NaN or infinite.
@@ -54,14 +57,14 @@ def fit(
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
         progress = [] if run.is_trial else [Progress(epochs, train.num_batches)]
-        extra = []
+        extra: list[keras.callbacks.Callback] = []
         if run.options.tensorboard:
             extra.append(_tensorboard(run))
         if whole_epochs.suit(train):
             data, train_epochs = train, functools.partial(whole_epochs.fit, model)
         else:
-            # Keras would shuffle the batches by Python's global random state, which a resumed run does
-            # not share; they come in random order already.
+            # The batches come in random order already. Keras would shuffle them by Python's global random
+            # state, which is not restored when a run resumes.
             train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
             data = feeding.feed(train)
             model.steps_per_execution = feeding.per_call(train)
@@ -93,7 +96,7 @@ def fit(
     if keeper.best_epoch != keeper.epochs_done:
         from common.training.loading import load_model
 
-        # Assigned variable by variable: the custom parts of the model stay the objects they are.
+        # Only the weights are replaced, so the model keeps its own objects, e.g. custom layers.
         model.set_weights(load_model(run.path("best.keras")).get_weights())
     return keeper
 
@@ -101,8 +104,8 @@ def fit(
 def _build_metrics(model, batches):
     """Makes the variables of the compiled metrics and losses.
 
-    Left to the first step they are made while TensorFlow traces it, which then traces it all again; the
-    other backends first trace the whole network for them.
+    Otherwise the first step would make them: TensorFlow would then trace that step twice, and the other
+    backends would trace the whole network once more.
     """
     x, targets, *weights = keras.tree.map_structure(
         lambda part: keras.ops.convert_to_tensor(part[:1]), batches[0]
@@ -119,7 +122,7 @@ def _build_metrics(model, batches):
 
 
 def _zeros(output, target):
-    """Returns zeros of the shape of an output for one example; an unknown length is its target's."""
+    """Returns zeros of an output's shape for one example; unknown lengths are taken from its target."""
     shape = [1]
     for axis, length in enumerate(output.shape[1:], start=1):
         if length is None:

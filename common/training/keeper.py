@@ -1,10 +1,12 @@
-"""`RunKeeper` owns all state of a training that survives a kill."""
+"""`RunKeeper` stores and restores the state of a training that must survive a kill."""
 
 import csv
 import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,57 +21,58 @@ from common.basics.files import (
     write_text_atomic,
 )
 from common.runs.headline import higher_is_better
+from common.runs.run import Run
 from common.training.averaging import averaged_weights
 
 
 class RunKeeper(keras.callbacks.Callback):
     """Best checkpoint, backup, CSV log and early stopping, as one transaction per epoch.
 
-    These four are one callback because a kill between two of them must not leave them apart (Keras'
-    BackupAndRestore forgets the best score and then overwrites a better model: keras issue 17012).
-    `backup/state.npz` is the only truth. At the end of an epoch, in this order:
+    These four are one callback, so that they agree after a kill at any moment. (BackupAndRestore of
+    Keras forgets the best score and then overwrites a better model: keras issue 17012.) All state is
+    restored from `backup/state.npz`. At the end of an epoch, in this order:
 
     1. if the epoch is the best so far, its model is written to `best.pending-<epoch>.keras`;
     2. the backup is replaced: all weights, random states, optimizer state, and the history;
     3. the pending model becomes `best.keras`, and `history.csv` is written from the history.
 
-    A kill before 2 repeats the epoch; a kill after 2 is completed on resume. The best epoch and the
-    early-stopping patience are derived from the history, never stored. The backup holds the checksum of
-    the best model, so that a file of another epoch, e.g. out of a copy, does not pass for it.
+    After a kill before 2 the epoch is repeated; after a kill later, resuming does step 3. The best epoch
+    and the state of early stopping are computed from the history and not stored. The backup holds the
+    checksum of the best model, so that the file of another epoch, e.g. from a copy, is not taken for it.
 
     Args:
-        run: The Run.
+        run: The files are written into its folder.
         monitor: History column that chooses the best epoch: the highest or the lowest, as
             `common.runs.headline.higher_is_better` says (an accuracy, a loss).
         patience: Epochs without improvement before training stops; None trains to the end.
     """
 
-    def __init__(self, run, monitor="val_loss", patience=None):
+    def __init__(self, run: Run, monitor: str = "val_loss", patience: int | None = None) -> None:
         super().__init__()
         self.run = run
         self.monitor = monitor
         self.sign = -1.0 if higher_is_better(monitor) else 1.0
         self.patience = patience
-        self.history = []
-        self.best_checksum = None
-        self.backup_file = run.path("backup/state.npz")
-        self.best_file = run.path("best.keras")
+        self.history: list[dict[str, float]] = []
+        self.best_checksum: str | None = None
+        self.backup_file: Path = run.path("backup/state.npz")
+        self.best_file: Path = run.path("best.keras")
 
     @property
-    def epochs_done(self):
+    def epochs_done(self) -> int:
         """Epochs completed, over all sessions."""
         return len(self.history)
 
     @property
-    def best_epoch(self):
-        """The best epoch so far, 1-based; the earliest one of equals; None before the first."""
+    def best_epoch(self) -> int | None:
+        """The best epoch so far, 1-based; the earliest of equal ones; None before the first epoch."""
         if not self.history:
             return None
         scores = [self.sign * float(row[self.monitor]) for row in self.history]
         return 1 + min(range(len(scores)), key=scores.__getitem__)
 
     @property
-    def exhausted(self):
+    def exhausted(self) -> bool:
         """Whether early stopping, or the run itself, ends the training here."""
         if self.patience is not None and self.epochs_done - (self.best_epoch or 0) >= self.patience:
             return True
@@ -79,7 +82,7 @@ class RunKeeper(keras.callbacks.Callback):
         # Random states (dropout) are among the model's variables.
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> None:
         """Continues from the backup, if there is one: weights, optimizer, random states, history.
 
         Raises:
@@ -103,8 +106,8 @@ class RunKeeper(keras.callbacks.Callback):
         self.best_checksum = state.get("best")
         if self._is_best(self._pending_file()):
             self._promote()
-        self._remove(*self._pending_files())  # Of an epoch that the backup does not hold.
-        if not self.run.is_trial:  # Whose model nobody uses.
+        self._remove(*self._pending_files())  # They belong to an epoch that is not in the backup.
+        if not self.run.is_trial:  # The model of a trial is not used again.
             self._require_best()
         self._write_history()
 
@@ -128,7 +131,7 @@ class RunKeeper(keras.callbacks.Callback):
         """Returns whether a file is the model of the best epoch, as far as the backup tells."""
         if not file.is_file():
             return False
-        if self.best_checksum is None:  # A backup of before it told that.
+        if self.best_checksum is None:  # Older backups hold no checksum.
             return zipfile.is_zipfile(file)
         return checksum(file) == self.best_checksum
 
@@ -141,7 +144,7 @@ class RunKeeper(keras.callbacks.Callback):
         if self._is_best(self.best_file):
             self.best_checksum = checksum(self.best_file)
             return
-        # An average of weights comes with statistics that the backup does not hold.
+        # The backup does not hold the statistics of an average of weights.
         if self.best_epoch == self.epochs_done and not self.model.optimizer.use_ema:
             print(f"{self.best_file} is not whole: written again from the backup.", flush=True)
             self._store(improved=True)
@@ -154,7 +157,7 @@ class RunKeeper(keras.callbacks.Callback):
             "repeat the command, which trains again from the first epoch"
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {"epoch": epoch + 1} | {name: float(value) for name, value in (logs or {}).items()}
         self.history.append(row)
         self._store(improved=self.best_epoch == self.epochs_done)
@@ -172,8 +175,8 @@ class RunKeeper(keras.callbacks.Callback):
             self._promote()
 
     def _pending_file(self):
-        # Its name says of which epoch it is: after a kill, one of an epoch that was never backed up
-        # must not pass for the best.
+        # The name holds the epoch: after a kill, the model of an epoch that was never backed up must not
+        # be taken for the best.
         return self.run.path(f"best.pending-{self.epochs_done}.keras")
 
     def _pending_files(self):
@@ -208,7 +211,7 @@ class RunKeeper(keras.callbacks.Callback):
         write_text_atomic(self.run.path("history.csv"), text.getvalue())
 
 
-def checksum(file):
+def checksum(file: Path) -> str:
     """Returns the SHA-256 of a file, hexadecimal."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

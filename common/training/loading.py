@@ -1,11 +1,13 @@
-"""Loading of .keras files that may be damaged, or written by somebody who means harm.
+"""Loading of .keras files that may be damaged or malicious.
 
 A .keras file is a zip archive of config.json (the network), model.weights.h5 and metadata.json. Its
 configuration can name classes and functions to call and can carry Python code as marshalled bytes
-(Lambda) or pickles (TorchModuleWrapper). Two walls stand before that: `load_model` reads the
+(Lambda) or pickles (TorchModuleWrapper). Two checks prevent that such code runs: `load_model` reads the
 configuration as plain JSON and refuses such a file before Keras sees it, with a message that says
 why; and Keras' own safe mode stays on while it loads.
 """
+
+from __future__ import annotations
 
 import json
 import re
@@ -13,18 +15,22 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.basics.errors import RecipeError, UsageError
 from common.training.precision import in_float32
 
-# What a file can carry or point to that runs as code when it is loaded or called.
+if TYPE_CHECKING:
+    import keras
+
+# Classes by which a file can run code when it is loaded or called.
 _CODE_CLASSES = {
     "__lambda__": "a Python lambda",
     "Lambda": "a Lambda layer",
     "TorchModuleWrapper": "a pickled PyTorch module",
     "TFSMLayer": "a reference to an external SavedModel",
 }
-# Not classes but Keras' notation for values; they carry data only.
+# Keras' notation for values, which carry data only.
 _VALUE_CLASSES = {
     "__keras_tensor__",
     "__tensor__",
@@ -33,7 +39,7 @@ _VALUE_CLASSES = {
     "__ellipsis__",
     "__slice__",
 }
-# The parts of Keras that networks are made of. The others (utils, config, saving, datasets, ...)
+# The modules of Keras that networks are built from. The others (utils, config, saving, datasets, ...)
 # hold functions that read files, open connections or switch safe mode off.
 _MODELLING = {
     "activations",
@@ -52,19 +58,19 @@ _MODELLING = {
     "src",  # internal names; Keras itself accepts layers and operations only
 }
 _WEIGHTS_NAMES = ("model.weights.h5", "model.weights.npz")
-# Keras stores the parts uncompressed. One that swells far beyond the file is a decompression bomb.
+# Keras stores the parts uncompressed. A part that is much larger than the file is a decompression bomb.
 _MAXIMUM_EXPANSION = 100
 _EXPANSION_FLOOR_BYTES = 1 << 28  # 256 MiB
 
 
-def load_model(path):
+def load_model(path: str | Path) -> keras.Model:
     """Loads a model for inference from a .keras file, and runs nothing that the file carries.
 
     Args:
         path: A .keras file, such as `runs/<recipe>/<name>/best.keras`.
 
     Returns:
-        The uncompiled `keras.Model`, computing in float32 whatever it was trained in.
+        The model, not compiled; it computes in float32, whatever precision it was trained in.
 
     Raises:
         UsageError: There is no such file, or it has another suffix.
@@ -86,7 +92,7 @@ def load_model(path):
     config = _read_configuration(path)
     _register_classes_of_recipes(config)
     _check(path, config)
-    # Keras has a global switch that overrides the argument `safe_mode`: the scope overrides that.
+    # A global switch of Keras overrides the argument `safe_mode`; the scope overrides the switch.
     from keras.src.saving.serialization_lib import SafeModeScope
 
     try:
@@ -97,8 +103,8 @@ def load_model(path):
     except MemoryError as error:
         raise RecipeError(f"{path} describes a model that does not fit into memory") from error
     except Exception as error:
-        # Keras raises whatever the broken part led to: ValueError, TypeError, KeyError, OSError,
-        # or an error of the backend. To the user they are one case.
+        # A damaged file can raise ValueError, TypeError, KeyError, OSError, or an error of the backend.
+        # To the user they are all one case.
         if type(error).__name__ == "ResourceExhaustedError":
             raise RecipeError(f"{path} describes a model that does not fit into memory") from error
         missing = re.search(r"Could not locate \w+ '([^']*)'", str(error))
@@ -111,7 +117,7 @@ def _register_classes_of_recipes(config):
     """Imports the model.py of the recipes whose own classes a configuration names.
 
     The convention: `@keras.saving.register_keras_serializable(package="<name of the recipe>")`. A file
-    chooses among the recipes that there are; no other module is ever imported because a file names it.
+    can name existing recipes only; no other module is imported because a file names it.
     """
     from keras.saving import get_registered_object
 

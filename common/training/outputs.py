@@ -1,21 +1,27 @@
-"""What a model answers to batches, whatever its outputs are."""
+"""Predictions of a model for batches, whatever its outputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
+from common.data.types import Arrays, Splits
 from common.training.batches import ArrayBatches, BucketBatches
 
 
-def outputs_of(model, batches):
-    """Returns what a model answers to unshuffled batches, in the order of the data.
+def outputs_of(model: keras.Model, batches: ArrayBatches) -> Any:
+    """Returns the outputs of a model for unshuffled batches, in the order of the data.
 
     Args:
-        model: A Keras model.
-        batches: ArrayBatches or BucketBatches without a seed.
+        model: Trained network.
+        batches: Without a seed.
 
     Returns:
-        Array `(n, ...)` of the model's own dtype, or arrays nested as its outputs are. Where batches
-        differ in length, the shorter ones are filled up with 0 at the end.
+        Array `(n, ...)` of the model's own dtype, or arrays nested as its outputs are. If batches
+        differ in length, the shorter outputs are padded with 0 at the end.
     """
     answers = [
         keras.tree.map_structure(
@@ -35,30 +41,38 @@ def outputs_of(model, batches):
     return keras.tree.map_structure(in_order, *answers)
 
 
-def inference_batches(inputs, labels=None, *, num_classes=2, batch_size=256):
-    """Returns unshuffled batches of model inputs: bucketed if they are token ids.
+def inference_batches(
+    inputs: Arrays,
+    labels: np.ndarray | None = None,
+    *,
+    num_classes: int = 2,
+    batch_size: int = 256,
+) -> ArrayBatches:
+    """Returns unshuffled batches of model inputs: BucketBatches if they are token ids.
 
     Args:
-        inputs: uint8 images `(n, h, w, c)`, int32 token ids `(n, tokens)`, other arrays `(n, ...)`, or a
-            tuple or dict of arrays. One array of integers with two axes is taken for token ids.
-        labels: Integer labels `(n,)`; zeros where there are none.
+        inputs: uint8 images `(n, h, w, c)`, int32 token ids `(n, tokens)`, other arrays `(n, ...)`, or
+            several arrays. A single array of integers with two axes is taken for token ids.
+        labels: Integer labels `(n,)`; None: zeros.
         num_classes: Number of classes.
         batch_size: Examples per batch.
     """
     first = keras.tree.flatten(inputs)[0]
     if labels is None:
         labels = np.zeros(len(first), "int32")
-    tokens = first is inputs and inputs.ndim == 2 and inputs.dtype.kind in "iu"
-    cls = BucketBatches if tokens else ArrayBatches
-    return cls(inputs, labels, batch_size=batch_size, num_classes=num_classes)
+    if keras.tree.is_nested(inputs) or first.ndim != 2 or first.dtype.kind not in "iu":
+        return ArrayBatches(inputs, labels, batch_size=batch_size, num_classes=num_classes)
+    return BucketBatches(first, labels, batch_size=batch_size, num_classes=num_classes)
 
 
-def predict_splits(model, splits, encode):
-    """Returns what `metrics.summarise` takes: probabilities and labels of validation and test.
+def predict_splits(
+    model: keras.Model, splits: Splits, encode: Callable[[Any], Arrays]
+) -> dict[str, np.ndarray]:
+    """Returns the probabilities and labels of validation and test that `metrics.summarise` takes.
 
     Args:
         model: As for `predict`.
-        splits: common.data.Splits; its test split is read here.
+        splits: The test split is read here.
         encode: Turns the x of a split into model inputs.
     """
     outputs = {}
@@ -68,12 +82,12 @@ def predict_splits(model, splits, encode):
     return outputs
 
 
-def predict(model, batches):
+def predict(model: keras.Model, batches: ArrayBatches) -> np.ndarray:
     """Returns class probabilities for unshuffled batches, in the order of the data.
 
     Args:
-        model: A Keras model with a softmax output `(n, k)` or a sigmoid output `(n, 1)`.
-        batches: ArrayBatches or BucketBatches without a seed.
+        model: Has a softmax output `(n, k)` or a sigmoid output `(n, 1)`.
+        batches: Without a seed.
 
     Returns:
         float32 `(n, k)`, `k >= 2`.

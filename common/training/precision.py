@@ -1,21 +1,28 @@
-"""Mixed precision: products in bfloat16, weights and everything that is summed up in float32."""
+"""Mixed precision: products in bfloat16, weights and sums in float32."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from common.basics.processor import cpu_flags
 
-# What processors call their products of bfloat16.
+if TYPE_CHECKING:
+    import keras
+
+# Flags of processors that multiply bfloat16 in hardware.
 BFLOAT16_PRODUCTS = {"avx512_bf16", "amx_bf16"}
 
 
-def resolve(name):
+def resolve(name: str) -> str:
     """Returns the Keras dtype policy that a name stands for on this machine.
 
     Args:
-        name: "float32", "mixed_bfloat16", or "auto": mixed_bfloat16 where it has been measured to be
-            faster, else float32. Those are TensorFlow on a processor that multiplies bfloat16 itself
-            (ResNet-20 then trains 1.5 times as fast; on others it is slower) and JAX on an NVIDIA GPU
-            from Ampere on (1.4 times).
+        name: "float32", "mixed_bfloat16", or "auto": mixed_bfloat16 on machines where it was measured to
+            be faster, else float32. It is faster with TensorFlow on a processor that multiplies bfloat16
+            in hardware (ResNet-20 trains 1.5 times as fast; other processors are slower with it), and
+            with JAX on an NVIDIA GPU from Ampere on (1.4 times).
     """
     if name != "auto":
         return name
@@ -35,14 +42,14 @@ def _gpu_generation():
     """Returns the compute capability of the oldest NVIDIA GPU that JAX sees, 0 for other devices."""
     import jax
 
-    # Of an AMD GPU it is a name, as gfx942.
+    # For an AMD GPU it is a name, e.g. gfx942.
     found = [str(getattr(device, "compute_capability", "")) for device in jax.devices()]
     return min(float(each) if each[:1].isdigit() else 0.0 for each in found)
 
 
 @contextlib.contextmanager
-def precision(name):
-    """Layers created in this scope compute in the precision that `resolve` returns for a name."""
+def precision(name: str) -> Iterator[None]:
+    """Layers created in this context compute in the precision that `resolve` returns for a name."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -53,11 +60,11 @@ def precision(name):
         keras.config.set_dtype_policy(before)
 
 
-def in_float32(model):
-    """Returns the model computing in float32, with equal weights; itself where it does so already.
+def in_float32(model: keras.Model) -> keras.Model:
+    """Returns a copy of the model that computes in float32; the model itself if it does so already.
 
-    Trained models are evaluated, explained and exported like this: their answers then depend neither
-    on what the processor is good at nor on what an export format knows.
+    Trained models are evaluated, explained and exported in float32, so that their answers depend neither
+    on the processor nor on an export format.
     """
     import keras
 

@@ -1,7 +1,8 @@
-"""What a training prints: a bar with the time left, and a line per epoch."""
+"""The output of a training: a bar with the time left, and a line per epoch."""
 
 import sys
 import time
+from typing import Any, TextIO
 
 import keras
 
@@ -11,8 +12,8 @@ from common.basics.wording import duration
 class Progress(keras.callbacks.Callback):
     """A bar over the whole training with the time left, and a line per epoch.
 
-    Where the output is no terminal only the lines are written. The time left is judged by what comes
-    after the first call of this session, in which the backend compiles.
+    If the output is not a terminal, only the lines are written. The first call of a session includes
+    compilation, so it does not count for the time left.
 
     Args:
         epochs: Epochs of the whole training.
@@ -20,28 +21,30 @@ class Progress(keras.callbacks.Callback):
         stream: Where to write (default: standard output).
     """
 
-    def __init__(self, epochs, steps, stream=None):
+    def __init__(self, epochs: int, steps: int, stream: TextIO | None = None) -> None:
         super().__init__()
         self.epochs, self.steps = epochs, steps
         self.stream = stream or sys.stdout
-        self.bar = None
+        self.bar: Any = None
         self.training, self.validation = _Calls(), _Calls()
-        # The end of this session's first epoch, and how many have been trained since.
-        self.first_end, self.later = None, 0
+        # The end of this session's first epoch, and the number of epochs since then.
+        self.first_end: float | None = None
+        self.later = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch, self.begun = epoch, time.perf_counter()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.training.begin()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None  # Keras passes them at the end of a batch.
         # As in StopOnNonFinite, the step may lie beyond the epoch.
         steps = min(batch + 1, self.steps)
         self.training.end(steps)
         done = self.epoch * self.steps + steps
         if self.bar is None:
-            # Begun here, its clock has not seen the compilation.
+            # The bar starts only now, so that its clock leaves out the compilation.
             self._open_bar(done)
         if not self.bar.disable:
             self.bar.set_description(f"epoch {self.epoch + 1}/{self.epochs}", refresh=False)
@@ -61,16 +64,17 @@ class Progress(keras.callbacks.Callback):
             leave=False,
         )
 
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.validation.begin()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.validation.end(batch + 1)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None  # Keras passes them at the end of an epoch.
         seconds = self._seconds_per_epoch()
         left = self.epochs - epoch - 1
-        # What was measured on both splits; the others (learning rate, seconds) are in history.csv.
+        # Only figures of both splits are shown; the others (learning rate, ...) are in history.csv.
         names = [name for name in logs if f"val_{name}" in logs]
         names.sort(key=lambda name: name != "loss")
         names += [f"val_{name}" for name in names]
@@ -83,30 +87,30 @@ class Progress(keras.callbacks.Callback):
         self.stream.flush()
 
     def _seconds_per_epoch(self):
-        """Returns what an epoch takes without compilation; None where the first one cannot tell."""
+        """Returns the duration of an epoch without compilation; None if it is not known yet."""
         now = time.perf_counter()
         if self.first_end is None:
             self.first_end = now
             calls, compilation = self.training, self.training.compilation()
-            # Where most of the epoch lies before its calls, they were told of when all was over
-            # (common/training/whole_epochs.py).
+            # If most of the epoch lies before its calls, it was one compiled program, and the calls were
+            # made after it (common/training/whole_epochs.py). Then they tell nothing of its duration.
             if compilation is None or calls.begun - self.begun > calls.latest[0] - calls.begun:
                 return None
             return now - self.begun - compilation - (self.validation.compilation() or 0.0)
         self.later += 1
         return (now - self.first_end) / self.later
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Removes the bar; also called when the training is interrupted."""
         if self.bar is not None:
             self.bar.close()
 
 
 class _Calls:
-    """When the first call for some batches began and ended, and the latest one ended."""
+    """Times of calls for batches: begin and end of the first one, end of the latest one."""
 
     def __init__(self):
         self.begun = self.first = self.latest = None
@@ -120,7 +124,7 @@ class _Calls:
         self.first = self.first or self.latest
 
     def compilation(self):
-        """Returns by how many seconds the first call exceeded later ones; None where there are none."""
+        """Returns by how many seconds the first call exceeded later ones; None without later ones."""
         if self.first is None or self.first == self.latest:
             return None
         seconds, batches = (

@@ -1,12 +1,14 @@
-"""On a GPU with JAX: each epoch one compiled program, the next one's batches prepared meanwhile.
+"""Training on a GPU with JAX: each epoch is one compiled program.
 
-A GPU is done with a step of a small network before Python has asked for the next one, and waits. Here
-the batches of a whole epoch lie on the GPU and the steps over them are one `jax.lax.scan`. The batches
-and the steps are those of `model.fit`, in the same order: only rounding differs.
+A GPU finishes a step of a small network before Python has started the next one, and then waits. Here
+the batches of a whole epoch lie on the GPU, and the steps over them are one `jax.lax.scan`. Meanwhile the
+batches of the next epoch are prepared. Batches and steps are those of `model.fit`, in the same order:
+only rounding differs.
 """
 
 import concurrent.futures
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -16,35 +18,43 @@ from common.basics.processor import cpu_count
 from common.training.batches import ArrayBatches
 
 LARGEST_EPOCH = 2**30
-"""Bytes; two epochs lie on the GPU at a time. Larger ones are trained batch by batch."""
+"""Bytes. Two epochs lie on the GPU at a time. Larger epochs are trained batch by batch."""
 
 
-def suit(batches):
-    """Returns whether `fit` can take these batches, on the backend and the device at hand."""
-    # Buckets have many shapes; a scan has one.
+def suit(batches: ArrayBatches) -> bool:
+    """Returns whether `fit` can train on these batches, with the present backend and device."""
+    # A scan needs equal shapes, which BucketBatches have not.
     if keras.backend.backend() != "jax" or type(batches) is not ArrayBatches or not accelerators():
         return False
-    # As they are given, not as they are stored: mixed images are four times as large.
+    # The size of a batch is measured after mixing, which makes uint8 images four times as large.
     batch = sum(part.nbytes for part in keras.tree.flatten(batches[0]))
     return batch * batches.num_batches <= LARGEST_EPOCH
 
 
-def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
+def fit(
+    model: keras.Model,
+    batches: ArrayBatches,
+    *,
+    validation_data: ArrayBatches,
+    epochs: int,
+    initial_epoch: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
     """Trains as `model.fit` with these arguments does.
 
-    Callbacks hear of the steps of an epoch when it is over, with the logs of each.
+    The callbacks for the steps of an epoch, with the logs of each step, are called when it is over.
 
     Args:
-        model: Compiled keras.Model on JAX, with a built optimizer.
-        batches: ArrayBatches with a seed.
-        validation_data: ArrayBatches without one.
+        model: Compiled, with a built optimizer, on JAX.
+        batches: Training batches, with a seed.
+        validation_data: Validation batches, without a seed.
         epochs: Epochs in total.
-        initial_epoch: Epochs that lie behind.
-        callbacks: List of Keras callbacks.
+        initial_epoch: Epochs that are done already.
+        callbacks: Called as by `model.fit`.
     """
     steps = batches.num_batches
-    callbacks = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
-    # Builds the metrics, whose variables are among those a step updates.
+    hooks = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=steps)
+    # This builds the metrics, whose variables a step updates too.
     model.test_on_batch(*validation_data[0])
     variables = (
         model.trainable_variables,
@@ -54,14 +64,14 @@ def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
     )
     run_epoch = _compiled(model)
     model.stop_training = False
-    callbacks.on_train_begin()
+    hooks.on_train_begin()
     with concurrent.futures.ThreadPoolExecutor(1) as preparing:
         following = preparing.submit(_on_device, batches, initial_epoch)
         for epoch in range(initial_epoch, epochs):
             data = following.result()
             if epoch + 1 < epochs:
                 following = preparing.submit(_on_device, batches, epoch + 1)
-            callbacks.on_epoch_begin(epoch)
+            hooks.on_epoch_begin(epoch)
             model.reset_metrics()
             state = [[variable.value for variable in group] for group in variables]
             state, curves = run_epoch(state, *data)
@@ -70,17 +80,17 @@ def fit(model, batches, *, validation_data, epochs, initial_epoch, callbacks):
                     variable.assign(value)
             curves = {name: np.asarray(values) for name, values in curves.items()}
             for step in range(steps):
-                callbacks.on_train_batch_begin(step)
+                hooks.on_train_batch_begin(step)
                 logs = {name: float(values[step]) for name, values in curves.items()}
-                callbacks.on_train_batch_end(step, logs)
+                hooks.on_train_batch_end(step, logs)
             validated = model.evaluate(
-                validation_data, callbacks=callbacks, return_dict=True, verbose=0
+                validation_data, callbacks=hooks, return_dict=True, verbose=0
             )
             logs |= {f"val_{name}": value for name, value in validated.items()}
-            callbacks.on_epoch_end(epoch, logs)
+            hooks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
-    callbacks.on_train_end(logs)
+    hooks.on_train_end(logs)
 
 
 def _compiled(model):
@@ -110,7 +120,7 @@ def _on_device(batches, epoch):
     """Returns an epoch's batches of full size, stacked, and the smaller last one; either may be None."""
     import jax
 
-    batches = batches.at_epoch(epoch)  # The other one's epoch is being trained.
+    batches = batches.at_epoch(epoch)  # A copy: the original is at the epoch that is being trained.
     with concurrent.futures.ThreadPoolExecutor(min(8, cpu_count())) as pool:
         made = list(pool.map(batches.__getitem__, range(batches.num_batches)))
     last = made.pop() if batches.count % batches.batch_size else None
