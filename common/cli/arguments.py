@@ -27,10 +27,7 @@ def arguments_of(name, doc, words, **fields):
             settings = tyro.conf.arg(help=text, metavar=metavar.upper(), help_behavior_hint="")
             positional.append((field, tyro.conf.Positional[typing.Annotated[hint, settings]]))
         else:
-            # Where it is None, the help says in words what that means.
-            shown = "" if default is None else None
-            settings = tyro.conf.arg(help=text, help_behavior_hint=shown)
-            hint = typing.Annotated[hint, settings]
+            hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
             flags.append((field, hint, dataclasses.field(default=default)))
     text = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
     flags.append(("debug", text, dataclasses.field(default=False)))
