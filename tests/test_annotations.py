@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
-COMMON = Path(__file__).parent.parent / "common"
-ROOMS = sorted(path.parent.name for path in COMMON.glob("*/__init__.py"))
+ROOT = Path(__file__).parent.parent
+FOLDERS = sorted(
+    str(path.parent.relative_to(ROOT))
+    for whole in ("common", "recipes")
+    for path in ROOT.glob(f"{whole}/*/__init__.py")
+)
 
 
 def untyped(tree, owner=""):
     """Yields the names of public functions and methods with an argument or a result of unsaid type.
 
-    Functions inside functions are nobody else's business, and special methods have known types.
+    Functions inside functions are private, and special methods have known types.
     """
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -26,11 +30,11 @@ def untyped(tree, owner=""):
             yield f"{owner}{node.name}"
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_public_functions_say_their_types(room):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_public_functions_say_their_types(folder):
     found = {
         path.name: list(untyped(ast.parse(path.read_text(encoding="utf-8"))))
-        for path in sorted((COMMON / room).rglob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
     }
     assert {name: functions for name, functions in found.items() if functions} == {}
 
