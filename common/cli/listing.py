@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import UsageError
 from common.cli.arguments import arguments_of
@@ -15,7 +16,7 @@ def list_command(words: list[str]) -> int:
     )
     from common.studies import tables
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in registry.names():
         module = registry.load(name)
         rows.append(

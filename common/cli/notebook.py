@@ -24,6 +24,7 @@ from common.basics.files import read_json
 from common.basics.wording import duration
 from common.runs import config as configuration
 from common.runs import headline, registry
+from common.runs.types import Config
 
 if TYPE_CHECKING:
     import keras
@@ -107,9 +108,7 @@ def kept(recipe: str, *what: Any) -> Path:
     return ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
 
 
-def train(
-    recipe: str, config: configuration.RecipeConfig, data: str, quiet: bool = True
-) -> Trained:
+def train(recipe: str, config: Config, data: str, quiet: bool = True) -> Trained:
     """Trains a recipe, or opens the same training if it has been done before.
 
     Args:

@@ -14,7 +14,7 @@ from common.basics import backend, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
 from common.runs import command_line, headline, recorded, registry
-from common.runs.config import RecipeConfig
+from common.runs.types import Config
 from common.training import budget
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def train_command(words: list[str]) -> int:
     return train(module, run, command_line.given_fields(module.Config, words))
 
 
-def preset_name(module: ModuleType, config: RecipeConfig) -> str:
+def preset_name(module: ModuleType, config: Config) -> str:
     """Returns the name of the preset that a Config equals, except for the seed; else "custom"."""
     for name, value in module.PRESETS.items():
         if dataclasses.replace(value, seed=config.seed) == config:

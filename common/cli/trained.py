@@ -219,8 +219,12 @@ def export_command(words: list[str]) -> int:
     check_output(output, arguments.format, arguments.overwrite)
     splits = splits_of(run, module, arguments)
     backend.start_or_interrupt()
-    inputs = encoder(module, run)(splits.test.take(range(min(len(splits.test), 100))).x)
+    import numpy as np
+
     from common.export.package import describe
+
+    some = splits.test.take(np.arange(min(len(splits.test), 100)))
+    inputs = encoder(module, run)(some.x)
 
     result = export(
         run.path("best.keras"),

@@ -13,7 +13,8 @@ from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
 from common.runs import recorded
 from common.runs.bounds import bounds_text, declared_bounds, field_types
-from common.runs.config import Chosen, RecipeConfig, field_names, preset, read_config_file
+from common.runs.config import Chosen, field_names, preset, read_config_file
+from common.runs.types import Config
 
 
 def parse_recipe(
@@ -23,7 +24,7 @@ def parse_recipe(
     *,
     prog: str,
     description: str,
-) -> tuple[Chosen, RecipeConfig]:
+) -> tuple[Chosen, Config]:
     """Parses options and the fields of a recipe's Config, which start from a preset or a file.
 
     Args:

@@ -9,22 +9,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from common.basics.errors import UsageError, near_match
 from common.basics.files import link_to_nothing, parse_json
 from common.runs.bounds import field_types
-
-
-class RecipeConfig(Protocol):
-    """What is known of every recipe's Config: it is a frozen dataclass with a seed."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-    @property
-    def seed(self) -> int:
-        """The training seed."""
-
+from common.runs.types import Config
 
 Chosen = TypeVar("Chosen")
 
@@ -34,7 +24,7 @@ def field_names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 
 
-def to_dict(config: RecipeConfig) -> dict[str, Any]:
+def to_dict(config: Config) -> dict[str, Any]:
     """Returns a Config as a dict that JSON can hold (tuples become lists)."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
@@ -105,7 +95,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def changes(config: RecipeConfig, stored: Mapping[str, Any]) -> list[str]:
+def changes(config: Config, stored: Mapping[str, Any]) -> list[str]:
     """Returns a line for each field in which a Config differs from the stored fields of an older one.
 
     A field that is not stored counts as stored with its default, as in a configuration file. So a new

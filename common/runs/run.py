@@ -29,8 +29,8 @@ from common.data.source import AS_IT_COMES, Reading, Source
 from common.data.types import DataInfo, Splits
 from common.runs import config as configuration
 from common.runs import folder
-from common.runs.config import RecipeConfig
 from common.runs.folder import LOCK
+from common.runs.types import Config
 
 # Without metrics.json a run is not finished, so it is scored again; its epochs are in the backup.
 SCORE_AGAIN = (
@@ -66,7 +66,7 @@ class Options:
     """Show tracebacks of errors."""
 
 
-def needs_fit(module: ModuleType, config: RecipeConfig, source: Source) -> bool:
+def needs_fit(module: ModuleType, config: Config, source: Source) -> bool:
     """Returns whether a recipe must fit its presets to the data.
 
     Presets are made for the built-in data sets. They need a fit on other data and on a subset, if the
@@ -99,7 +99,7 @@ class Run:
     def __init__(
         self,
         recipe: str,
-        config: RecipeConfig,
+        config: Config,
         options: Options | None = None,
         preset: str = "custom",
     ):
