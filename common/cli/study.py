@@ -110,10 +110,10 @@ def command(name: str, title: str, options: studies.StudyOptions) -> str:
 
 def _interrupted(planned):
     done = {one for one in planned if one.finished()}
-    text = f"{len(done)} of {len(planned)} trainings are done; the same command goes on."
+    text = f"{len(done)} of {len(planned)} trainings are done; the same command continues."
     whole = 0
     while any(one.seed == whole for one in planned) and all(
         one in done for one in planned if one.seed == whole
     ):
         whole += 1
-    return text + (f" --seeds {whole} answers with what is there." if whole else "")
+    return text + (f" With --seeds {whole} the finished ones give an answer." if whole else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,7 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     return 0
 
 
-def finish_line(task: Task, results: Mapping[str, Any], run: Run) -> str:
+def finish_line(task: Task, results: dict[str, Any], run: Run) -> str:
     """Returns the lines that a training prints at its end.
 
     Args:
@@ -149,8 +149,8 @@ def finished_on(run: Run, splits: Splits) -> dict[str, Any]:
     if splits.info.fingerprint != trained:
         raise RecipeError(
             f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
-            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
-            "the run on this with `recipes evaluate`"
+            f"{trained} -> {splits.info.fingerprint}); give the data of the run with --data or "
+            "--data-dir, or score the run on this data with `recipes evaluate`"
         )
     return metrics
 

@@ -64,7 +64,7 @@ def clear(directory: Path) -> None:
         (directory / _GIVEN_UP).unlink()
     except OSError as error:
         raise RecipeError(
-            f"could not empty {directory}: {error.strerror or error}; the same command goes on with it"
+            f"could not empty {directory}: {error.strerror or error}; the same command continues"
         ) from error
 
 

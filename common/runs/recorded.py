@@ -69,14 +69,14 @@ def check(path: str | Path, options: DataOptions, given: bool) -> None:
     if here != there and not given:
         label = f" ({recorded['label']})" if recorded["label"] else ""
         raise UsageError(
-            f"{path} was made on the data '{there}'{label}, and without --data this would be on "
-            f"'{here}': give --data {shlex.quote(there)}, or --data {here} if that is meant"
+            f"{path} was made on the data '{there}'{label}, and without --data this command would use "
+            f"'{here}': give --data {shlex.quote(there)}, or --data {here} if you want that"
         )
     reading = recorded["reading"] or {}
     if here == there and reading and not options.reading.to_dict():
         words = shlex.join(flags(reading))
         raise UsageError(
-            f"{path} was made on '{there}' read with {words}, and this would read it without: "
+            f"{path} was made on '{there}' read with {words}, and this command would read it without: "
             f"give {words}"
         )
 
@@ -102,6 +102,6 @@ def remark(path: str | Path, info: DataInfo, data: str) -> str | None:
     there = recorded["label"] or recorded["data"]
     known = f", fingerprint {recorded['fingerprint'][:12]}" if recorded["fingerprint"] else ""
     return (
-        f"Note: {path} was made on other data ({there}{known}); this trains on {info.label}, "
+        f"Note: {path} was made on other data ({there}{known}); this training uses {info.label}, "
         f"fingerprint {info.fingerprint[:12]}."
     )

@@ -6,10 +6,10 @@ runs/<recipe>/<name>/
   backup/state.npz   everything an interrupted training continues from (common/training/keeper.py)
   history.csv        one row per epoch
   best.keras         the epoch with the best validation score; final.keras: the last epoch
-  predictions.npz    class probabilities for the validation and test splits
+  predictions.npz    outputs for the validation and test splits, a score for each test example
   metrics.json       written last: its presence means that the run is finished
   timing.json        wall and CPU seconds
-  report.html        the same for a person, figures/ beside it
+  report.html        the results for a person, figures/ beside it
 """
 
 import contextlib
@@ -367,7 +367,7 @@ class Run:
         wanted = {"kind", "class_names", "fingerprint"}
         if not isinstance(data, dict) or not wanted <= data.keys():
             raise RecipeError(
-                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; take it from "
+                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; restore it from "
                 "a copy, or train again with --overwrite"
             )
         return data
@@ -413,7 +413,7 @@ def open_finished(
         raise UsageError(f"no run folder at {directory}{link_to_nothing(directory)}")
     if folder.is_given_up(directory):
         raise UsageError(
-            f"{directory} was being emptied for a new run when its process ended; repeat the training "
+            f"{directory} was being emptied for a new run when the process ended; repeat the training "
             "command"
         )
     if not (directory / "config.json").exists():
