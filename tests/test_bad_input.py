@@ -300,7 +300,7 @@ def test_command_of_a_run_keeps_its_flags():
     [
         ("config.json", [], "expected an object, got a list"),
         ("config.json", {}, "is damaged: it lacks 'recipe'"),
-        ("config.json", {"recipe": NAME, "data": "sample", "config": 3}, "is no configuration"),
+        ("config.json", {"recipe": NAME, "data": "sample", "config": 3}, "is not a configuration"),
         ("environment.json", {}, "is damaged: it lacks 'data'"),
         ("metrics.json", {}, "is damaged: it lacks 'data'"),
         ("metrics.json", [], "expected an object, got a list"),

@@ -240,7 +240,7 @@ def test_config_file(tmp_path):
     # A run's metrics.json, and a config.json that somebody broke.
     for content in ({"recipe": "a", "preset": "best", "test": {}}, {"recipe": "a", "config": [1]}):
         path.write_text(json.dumps(content))
-        with pytest.raises(UsageError, match="config.json is no configuration"):
+        with pytest.raises(UsageError, match="config.json is not a configuration"):
             configuration.read_config_file(path, Config, "a")
     with pytest.raises(UsageError, match="no configuration file"):
         configuration.read_config_file(tmp_path / "absent.json", Config, "a")

@@ -206,7 +206,7 @@ def test_overwrite_never_deletes_something_else(saved, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
     for format in FORMATS:
-        with pytest.raises(UsageError, match="it is not replaced"):
+        with pytest.raises(UsageError, match="is not replaced"):
             export(saved / "conv.keras", format, tmp_path / "thesis", inputs, overwrite=True)
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="is a file that is no savedmodel"):

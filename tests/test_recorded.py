@@ -32,8 +32,8 @@ def test_the_default_of_data_is_refused_where_the_file_was_made_on_other_data(op
     with pytest.raises(UsageError) as caught:
         parsed(options, "--config", str(file))
     assert str(caught.value) == (
-        f"{file} was made on the data 'sample' (DIGITS), and without --data this would be on 'full': "
-        "give --data sample, or --data full if that is meant"
+        f"{file} was made on the data 'sample' (DIGITS), and without --data this command would use "
+        "'full': give --data sample, or --data full if you want that"
     )
     for words in (["--data", "sample"], ["--data=full"], ["--data", "other.npz"]):
         assert parsed(options, "--config", str(file), *words)[1].epochs == 1
@@ -51,7 +51,7 @@ def test_data_that_was_read_in_another_way_is_other_data(tmp_path):
     data = str(tmp_path / "x.csv")
     file = written(tmp_path / "best.json", data=data, reading={"text_column": "body"})
     words = ["--config", str(file), "--data", data]
-    with pytest.raises(UsageError, match="would read it without: give --text-column body"):
+    with pytest.raises(UsageError, match="command would read it without: give --text-column body"):
         parsed(Options, *words)
     options, _ = parsed(Options, *words, "--text-column", "body")
     assert options.reading == Reading(text_column="body")
@@ -75,8 +75,8 @@ def test_data_is_the_same_by_its_fingerprint(tmp_path):
     # Moved, and equal; at the same place, and changed.
     assert recorded.remark(file, info("a"), "elsewhere.npz") is None
     assert recorded.remark(file, info("b"), "sample") == (
-        f"Note: {file} was made on other data (THERE, fingerprint aaaaaaaaaaaa); this trains on HERE, "
-        "fingerprint bbbbbbbbbbbb."
+        f"Note: {file} was made on other data (THERE, fingerprint aaaaaaaaaaaa); this training uses "
+        "HERE, fingerprint bbbbbbbbbbbb."
     )
     # A run's fingerprint stands beside its configuration; without it, the name has to do.
     file = written(tmp_path / "config.json", data="sample")

@@ -206,13 +206,14 @@ def test_rows_of_any_age_tell_the_same():
 
 
 def test_baselines_of_any_age_tell_the_same():
-    from common.runs.headline import baseline
+    from common.runs.headline import Baseline, baseline
 
     old = baseline({"name": "linear", "accuracy": 0.9, "count": 58, "mcnemar_p": 0.01})
-    assert old == ("linear", 0.9, 58, 0.01)
+    assert old == Baseline("linear", 0.9, 58, 0.01)
     assert baseline({"name": "linear", "value": 0.9, "count": 58, "p": 0.01}) == old
-    assert baseline({"name": "zero", "value": 0.0, "count": 3, "p": None}) == ("zero", 0.0, 3, None)
-    assert baseline({"name": "linear", "accuracy": 0.9}) == ("linear", 0.9, None, None)
+    zero = baseline({"name": "zero", "value": 0.0, "count": 3, "p": None})
+    assert zero == Baseline("zero", 0.0, 3, None)
+    assert baseline({"name": "linear", "accuracy": 0.9}) == Baseline("linear", 0.9, None, None)
 
 
 def test_tables_of_a_recipe_that_is_judged_by_another_figure(monkeypatch):

@@ -69,7 +69,7 @@ def test_answers_without_keras(words, code, tmp_path):
         (["compare", "RUN", "nonsense"], 1, "is not a finished run"),
         (["compare", "nonsense", "RUN"], 2, "no run folder at nonsense"),
         (["train", FIRST, "--data", "nonsense"], 2, "no data at"),
-        (["train", FIRST, "--config", "RUN/timing.json"], 2, "is no configuration"),
+        (["train", FIRST, "--config", "RUN/timing.json"], 2, "is not a configuration"),
         (
             ["train", FIRST, "--data", "sample", "--run-dir", "RUN", "--seed", "5"],
             2,

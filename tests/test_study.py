@@ -256,7 +256,7 @@ def test_an_interrupt_and_a_failure_keep_what_is_trained(trained, capsys):
     codes[5] = 130
     assert main(words) == 130
     text = capsys.readouterr().err
-    assert "4 of 6 trainings are done; the same command goes on. --seeds 1 answers" in text
+    assert "4 of 6 trainings are done; the same command continues. With --seeds 1" in text
     codes[6] = 1
     assert main(words) == 1
     assert "the training small, seed 1 failed with exit code 1" in capsys.readouterr().err

@@ -3,11 +3,12 @@
 import contextlib
 import math
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-# What DEFLATE cannot exceed; one that claims more is damaged or a decompression bomb.
+# DEFLATE cannot compress further. A file that claims more is damaged or a decompression bomb.
 _MAXIMUM_EXPANSION = 1032
 _FLOOR_BYTES = 1 << 20
 
@@ -15,27 +16,22 @@ _FLOOR_BYTES = 1 << 20
 PICKLED = "it holds pickled Python objects, which could run code and are not read"
 
 
-def names(path):
+def names(path: str | Path) -> list[str]:
     """Returns the names of the arrays in an .npz file; raises what `read` does."""
     with _archive(path) as archive:
         return [part.filename.removesuffix(".npy") for part in archive.infolist()]
 
 
-def read(path, wanted):
-    """Reads arrays of an .npz file.
+def read(path: str | Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
+    """Reads the arrays of the given names from an .npz file.
 
-    Their headers are checked first: NumPy allocates what they claim before it looks for it.
-
-    Args:
-        path: The file.
-        wanted: Names of the arrays.
-
-    Returns:
-        Dict of arrays.
+    The headers are checked first, because NumPy allocates the size that a header claims before it reads
+    any data.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no whole .npz file of plain arrays; the message says why.
+        ValueError: The file is damaged, lacks an array, or holds other things than plain arrays. The
+            message says which.
     """
     size = Path(path).stat().st_size
     with _archive(path) as archive:
@@ -48,14 +44,14 @@ def read(path, wanted):
 
 @contextlib.contextmanager
 def _archive(path):
-    """Yields the open archive; whatever NumPy and zipfile raise for a damaged one is a ValueError."""
+    """Yields the open archive. What NumPy and zipfile raise for a damaged one becomes a ValueError."""
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive
         except MemoryError as error:
             raise ValueError("it does not fit into memory") from error
-        except Exception as error:  # Many kinds: of zipfile, of decompressors, of Python's parser.
+        except Exception as error:  # Many types: from zipfile, decompressors and Python's parser.
             raise ValueError(str(error) or type(error).__name__) from error
 
 

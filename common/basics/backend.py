@@ -10,6 +10,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 
 from common.basics import streams
 from common.basics.errors import RecipeError, UsageError, near_match
@@ -24,11 +26,14 @@ _collected = -math.inf
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
-def check(words=()):
-    """Checks the name in KERAS_BACKEND, which Keras itself answers after seconds with a traceback.
+def check(words: Collection[str] = ()) -> None:
+    """Checks the name in KERAS_BACKEND. Keras itself takes seconds to fail, with a traceback.
 
     Args:
         words: Words of the command; with --help among them, nothing is checked.
+
+    Raises:
+        UsageError: There is no backend of that name.
     """
     name = _name()
     if name not in BACKENDS and not {"-h", "--help"} & set(words):
@@ -41,22 +46,22 @@ def _name():
     return os.environ.get("KERAS_BACKEND") or "tensorflow"
 
 
-def announce():
-    """Says that the backend is being started, which takes seconds, unless it has been."""
+def announce() -> None:
+    """Says that the backend is being started, which takes seconds; nothing if it has been started."""
     if "keras" not in sys.modules:
         streams.say(f"Starting {BACKENDS[_name()]} ...")
 
 
-def start_or_interrupt():
+def start_or_interrupt() -> None:
     """Starts the backend; an interrupt ends the process at once.
 
-    Raised as an exception inside the import of a native module, it has crashed the interpreter.
-    Nothing has been written yet that would have to be tidied up.
+    A KeyboardInterrupt inside the import of a native module can crash the interpreter. Nothing has been
+    written yet, so there is nothing to tidy up.
     """
     import signal
 
     announce()
-    # Not where interrupts are ignored, or belong to somebody else.
+    # Where interrupts are ignored, or another handler is set, that stays.
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         start()
         return
@@ -68,19 +73,20 @@ def start_or_interrupt():
 
 
 @functools.cache
-def start():
+def start() -> str:
     """Imports Keras and its backend quietly and returns the backend's name.
 
-    TensorFlow's native code reports on standard error, before any logging can be configured, that
-    there is no GPU. What is written there while the backend starts is held back, and shown if the
-    start fails.
+    TensorFlow's native code writes to standard error that there is no GPU, before any logging can be
+    configured. So what is written there during the start is held back, and shown only if the start
+    fails.
 
     Raises:
         RecipeError: The backend that KERAS_BACKEND names is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow has these kernels for every x86 processor and takes them by itself only on those with
-    # AVX512-VNNI or later. With AVX2 too they make CIFAR-10's networks a quarter to a third faster.
+    # TensorFlow has these kernels for every x86 processor, but by default uses them only on those with
+    # AVX512-VNNI or later. On processors with AVX2 they also make the CIFAR-10 networks a quarter to a
+    # third faster.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _keep_freed_memory()
     with _held_back_stderr(), _no_collections():
@@ -103,16 +109,19 @@ def start():
 
 
 def _keep_freed_memory():
-    """Lets the C library keep the memory of one training step for the next one.
+    """Makes the C library keep the memory of one training step for the next one.
 
-    glibc gives large blocks back to the system as they are freed, and each step fetches its activations
-    anew, page by page. TensorFlow 2.21 makes that the rule on Python 3.11: it lowers M_MMAP_THRESHOLD
-    when Keras' fit() reads a PyDataset. On one virtual machine this was a third to a half of the CPU
-    time of every recipe. So: no mapped blocks, no trimming, and one arena, as the others give a whole
-    heap back whatever the threshold.
-    It costs memory: 5 to 10 % more at the peak on TensorFlow, and on PyTorch up to 70 % where batches
-    are of many lengths. On JAX these take twice the memory, so it keeps glibc's way. What the environment
-    chooses (MALLOC_..., GLIBC_TUNABLES) stands.
+    glibc returns large blocks to the system when they are freed. Each step then gets the memory of its
+    activations again, page by page. With TensorFlow 2.21 on Python 3.11 this happens to most blocks: it
+    lowers M_MMAP_THRESHOLD when Keras' fit() reads a PyDataset. On one virtual machine it took a third
+    to a half of the CPU time of every recipe.
+
+    The options turn off mapped blocks and trimming. They allow only one arena, because all others
+    return whole heaps whatever the threshold.
+
+    This costs memory: at the peak 5 to 10 % more with TensorFlow, and up to 70 % more with PyTorch where
+    batches have many lengths. With JAX it would double the memory of such batches, so nothing is changed
+    there. Settings in the environment (MALLOC_..., GLIBC_TUNABLES) have priority.
     """
     chosen = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     if chosen or sys.platform != "linux" or os.environ.get("KERAS_BACKEND") == "jax":
@@ -126,9 +135,10 @@ def _keep_freed_memory():
 def _leave_tensorflow_alone():
     """Keeps Keras from importing TensorFlow just because it is installed.
 
-    On JAX and PyTorch Keras asks whether TensorFlow is there when it seeds and when it saves, and asks
-    by importing it: seconds, 400 MB, and its reports on standard error. Told that it is not, it trains
-    and saves the same. What needs it (a TensorBoard log) still imports it.
+    With JAX and PyTorch, Keras checks whether TensorFlow is installed when it seeds and when it saves. It
+    checks by importing it, which takes seconds and 400 MB and writes to standard error. Here Keras is
+    told that it is not installed; training and saving stay the same. What needs TensorFlow (a
+    TensorBoard log) can still import it.
     """
     from keras.src.utils import module_utils
 
@@ -138,16 +148,16 @@ def _leave_tensorflow_alone():
 
 
 def _keep_what_jax_compiles():
-    """Lets a later start, or trial, find what JAX has compiled before, in the cache folder.
+    """Keeps what JAX compiles in the cache folder, for later starts and trials.
 
-    JAX_COMPILATION_CACHE_DIR names another place; empty, nothing is kept, as where the cache folder
-    cannot be written.
+    JAX_COMPILATION_CACHE_DIR names another folder. If it is empty, or the cache folder cannot be written,
+    nothing is kept.
     """
     import jax
 
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    # A home folder may be shared by processors that do not know each other's instructions.
+    # Machines that share a home folder may have processors with different instructions.
     machine = hashlib.sha256(" ".join(sorted(cpu_flags())).encode()).hexdigest()[:12]
     folder = cache_folder() / "jax" / machine
     try:
@@ -156,24 +166,25 @@ def _keep_what_jax_compiles():
         return
     if not os.access(folder, os.W_OK):
         return
-    # A process killed between the two files of an entry leaves one, and then JAX (0.10) fails to write
-    # any other.
+    # An entry has two files. A process killed between them leaves one, and then JAX (0.10) cannot write
+    # any other entry.
     for entry in folder.glob("*-cache"):
         if not entry.with_name(entry.name.removesuffix("cache") + "atime").exists():
             entry.unlink(missing_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # By default only what took a second is kept, which leaves out most of what starts a training.
+    # By default only what took a second to compile is kept. Most parts of a training take less.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    # What was used least goes first: a search over architectures must not fill the disk.
+    # The least recently used entries go first: a search over architectures must not fill the disk.
     jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 @contextlib.contextmanager
 def _no_collections():
-    """No garbage is looked for meanwhile, nor later among what has been made meanwhile.
+    """Turns garbage collection off during the block, and for ever for the objects made in it.
 
-    An import makes hundreds of thousands of objects that stay. Python would look through them all again
-    and again: a second of TensorFlow's six, and a quarter of one before the first batch.
+    An import makes hundreds of thousands of objects that stay. Python would look through all of them
+    again and again. That takes one of the six seconds of TensorFlow's import, and a quarter of a second
+    before the first batch.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -197,7 +208,7 @@ def _held_back_stderr():
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except Exception:  # Not an interrupt: there is nothing to explain.
+        except Exception:  # Not for an interrupt: it needs no explanation.
             sys.stderr.flush()
             os.dup2(saved, 2)
             held.seek(0)
@@ -209,7 +220,7 @@ def _held_back_stderr():
             os.close(saved)
 
 
-def accelerators():
+def accelerators() -> list[str]:
     """Returns the names of the GPUs or TPUs that the current backend sees."""
     import keras
 
@@ -232,8 +243,8 @@ def accelerators():
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
 
 
-def no_gradients():
-    """Returns a context in which PyTorch keeps nothing for gradients; the others never do unasked."""
+def no_gradients() -> AbstractContextManager[None]:
+    """Returns a context in which PyTorch stores nothing for gradients. Other backends need none."""
     import keras
 
     if keras.backend.backend() != "torch":
@@ -243,11 +254,11 @@ def no_gradients():
     return torch.no_grad()
 
 
-def jit_compile():
-    """Returns what to compile a model with: XLA off for TensorFlow on a CPU, Keras' choice elsewhere.
+def jit_compile() -> bool | str:
+    """Returns the `jit_compile` of a model: False for TensorFlow on a CPU, else Keras' "auto".
 
-    Keras' "auto" turns XLA on everywhere; on two CPU cores TensorFlow then trains the recipes 1.2 to
-    2 times slower.
+    "auto" turns XLA on everywhere. On two CPU cores TensorFlow then trains the recipes 1.2 to 2 times
+    slower.
     """
     import keras
 
@@ -256,15 +267,15 @@ def jit_compile():
     return "auto"
 
 
-def clear():
+def clear() -> None:
     """Frees all models of this process: Keras' clear_session, and the graphs TensorFlow would keep.
 
-    Keras' optimizers sum gradients over replicas by a tf.custom_gradient, and TensorFlow (2.21, issue
-    97697) keeps the function of each one, and with it the graph of each training step ever compiled:
-    18 MB a trial of mnist_cnn, which every collection of garbage looks through.
+    Keras' optimizers sum gradients over replicas by a tf.custom_gradient. TensorFlow (2.21, issue 97697)
+    keeps the function of each one, and with it the graph of each training step ever compiled. For
+    mnist_cnn that is 18 MB a trial, and every garbage collection looks through it.
 
-    That collection takes some 60 ms, more than all else between two trials: trainings of less than
-    GARBAGE_SECONDS share one.
+    A garbage collection takes about 60 ms, more than everything else between two trials. So it is done
+    at most once in GARBAGE_SECONDS.
     """
     global _collected
     import keras
@@ -281,13 +292,13 @@ def clear():
         _collected = time.perf_counter()
 
 
-def seed_everything(seed, deterministic=False):
-    """Seeds Python, NumPy and the backend, before a model is built.
+def seed_everything(seed: int, deterministic: bool = False) -> None:
+    """Seeds Python, NumPy and the backend. Call it before a model is built.
 
     Args:
-        seed: A non-negative integer.
+        seed: 0 or more.
         deterministic: Ask the backend for bitwise repeatable kernels as well. (XLA on the CPU, which
-            JAX uses, is repeatable as it is.)
+            JAX uses, always is.)
     """
     import keras
 
@@ -302,16 +313,16 @@ def seed_everything(seed, deterministic=False):
         torch.use_deterministic_algorithms(True)
 
 
-def seed_epoch(seed, epoch):
-    """Makes dropout in an epoch a function of (seed, epoch), so that a resumed run draws the same.
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Makes dropout in an epoch depend on (seed, epoch) alone, so that a resumed run draws the same.
 
-    Keras keeps the states of its random generators in variables, which a backup holds; but on
-    PyTorch dropout draws from PyTorch's global generator, as does whatever else runs meanwhile.
+    Keras keeps the states of its random generators in variables, and a backup holds these. But with
+    PyTorch, dropout draws from PyTorch's global generator, which other code may use as well.
     """
     import keras
 
     if keras.backend.backend() == "torch":
         import torch
 
-        # Any pair gives another seed; the multiplier only keeps neighbouring seeds apart.
+        # Different pairs shall give different seeds; the multiplier keeps neighbouring seeds apart.
         torch.manual_seed(seed * 1_000_003 + epoch)

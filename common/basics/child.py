@@ -1,6 +1,7 @@
 """A process that ends with the one that started it: python -m common.basics.child MODULE WORDS...
 
-A training that outlived a killed sweep would keep its run folder from the same command given again.
+Else a training could outlive a killed sweep. It would keep its run folder locked when the sweep is
+started again.
 """
 
 import os
@@ -8,24 +9,24 @@ import runpy
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
+from typing import Any
 
 
-def run(words, indent=""):
-    """Runs `recipes WORDS...` in a new process.
+def run(words: Iterable[str], indent: str = "") -> int:
+    """Runs `recipes WORDS...` in a new process and returns its exit code.
 
     Args:
         words: What follows `recipes`.
-        indent: What its printed lines get in front. Without, it prints where this process does.
-
-    Returns:
-        Its exit code.
+        indent: Put in front of each line that the process prints. If empty, the process prints directly
+            to the output of this one.
 
     Raises:
         KeyboardInterrupt: It was interrupted.
     """
-    how = {}
+    how: dict[str, Any] = {}
     if indent:
-        # Its words must arrive whole, whatever the encoding of this process's own output.
+        # What it prints must arrive whole, whatever the encoding of this process's own output.
         how = {"stdout": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
         how["env"] = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     with start(words, **how) as process:
@@ -37,22 +38,23 @@ def run(words, indent=""):
     return code
 
 
-def start(words, **how):
-    """Starts `recipes WORDS...` in a new process, for who has more than one of them.
+def start(words: Iterable[str], **how: Any) -> subprocess.Popen:
+    """Starts `recipes WORDS...` in a new process and does not wait for it.
 
     Args:
         words: What follows `recipes`.
-        **how: As of `subprocess.Popen`.
+        **how: Further arguments of `subprocess.Popen`.
 
     Returns:
-        The `subprocess.Popen`; its standard input is what it lives by.
+        The process. It ends when its standard input is closed.
     """
     command = [sys.executable, "-m", "common.basics.child", "recipes", *words]
     return subprocess.Popen(command, stdin=subprocess.PIPE, **how)
 
 
-def stop(process):
+def stop(process: subprocess.Popen) -> None:
     """Ends a process that `start` returned; finished epochs of a training are on disk."""
+    assert process.stdin is not None  # `start` opened it.
     process.stdin.close()
     try:
         process.wait(5)
@@ -61,25 +63,25 @@ def stop(process):
         process.wait()
 
 
-def follow_parent():
-    """Ends this process with the one at the other end of its standard input, however that one ends."""
+def follow_parent() -> None:
+    """Ends this process when the one at the other end of its standard input ends, for whatever reason."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
 def _wait_for_parent():
-    # Not through sys.stdin: the interpreter could not close it while it is being read.
+    # Not by sys.stdin: the interpreter cannot close it at its end while a thread reads it.
     while os.read(0, 1):
         pass
     os._exit(143)
 
 
-def main():
-    """Runs the module that the process was started with, which ends the process with its exit code."""
+def main() -> None:
+    """Runs the module named on the command line. That module ends the process with its exit code."""
     from common.basics import streams
 
     follow_parent()
     streams.be_silent()
-    # The run's environment.json tells the command as one would type it.
+    # environment.json records the command as a person would type it.
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__")
 

@@ -2,13 +2,14 @@
 
 import errno
 import os
+from collections.abc import Iterable
 
-# What a disk answers that is full, over its quota, read-only, broken, or gone from the network.
+# Error codes of a disk that is full, over its quota, read-only, broken, or gone from the network.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 class RecipeError(Exception):
-    """Something the user can mend: bad data, a damaged file, a full disk, a loss that is not finite.
+    """A problem that the user can mend: bad data, a damaged file, a full disk, a loss that is not finite.
 
     The message says what was expected, what came, and what to do next. The command line prints it on
     one line and exits with `exit_code`; `--debug` shows the traceback as well.
@@ -24,16 +25,16 @@ class UsageError(RecipeError):
 
 
 class StorageError(RecipeError):
-    """A disk or a database that cannot be used now: no fault of what was being computed."""
+    """A disk or a database cannot be used now. The computation itself has not failed."""
 
 
-def storage_error(error):
-    """Returns the StorageError that an exception is or rests on, or None.
+def storage_error(error: BaseException | None) -> StorageError | None:
+    """Returns the StorageError that an exception is or was caused by, or None.
 
-    Libraries wrap what the system told them, or keep its words only: h5py raises RuntimeError,
-    TensorFlow ResourceExhaustedError.
+    Libraries wrap the error of the system, or keep only its text: h5py raises RuntimeError, TensorFlow
+    ResourceExhaustedError.
     """
-    chain = []
+    chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
         hidden = None if error.__suppress_context__ else error.__context__
@@ -48,7 +49,7 @@ def storage_error(error):
     return None
 
 
-# Words that people know from elsewhere, and what they may mean here: the first that there is.
+# Names that people know from other programs, and what they may mean here. The first known one counts.
 SYNONYMS = {
     "rate": ("learning_rate",),
     "l2": ("weight_decay",),
@@ -89,11 +90,11 @@ SYNONYMS = {
 }
 
 
-def near_match(word, known):
+def near_match(word: str, known: Iterable[str]) -> str:
     """Returns `"; did you mean 'x'?"` for the closest of `known`, or an empty string.
 
-    Closest by meaning (SYNONYMS), initials (lr), beginning (epoch), a word (decay), then spelling.
-    Dashes and underscores are the same.
+    These are tried in order: meaning (SYNONYMS), initials (lr), beginning (epoch), one of the words
+    (decay), spelling. Dashes and underscores count as the same.
     """
     import difflib
 

@@ -4,24 +4,26 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from common.basics import partial
 from common.basics.errors import RecipeError, StorageError
 
-# What a file system answers that cannot do it; there is nothing more that could be done on it.
+# Error codes of file systems that cannot sync a folder. Nothing more can be done there.
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` that replaces it when the block succeeds.
 
-    A process killed at any moment leaves the old file or the new one, never half of either, and so does
-    a power cut; what the killed one had begun goes when the next file is written into that folder.
+    If the process is killed or the power is cut, the old file or the new one is there, never half of
+    one. An unfinished temporary file is removed when the next file is written into that folder.
 
     Args:
-        path: The file to (re)place. Its folder is created. The temporary name keeps the suffix,
+        path: The file to write or replace. Its folder is created. The temporary name keeps the suffix,
             because Keras chooses its format by it.
 
     Raises:
@@ -34,7 +36,7 @@ def atomic_path(path):
         with partial.file_in(path.parent, path.suffix) as temporary:
             yield temporary
             sync(temporary)
-            # The temporary file is private; give it the mode an ordinary open() would have.
+            # The temporary file is private. It gets the mode that an ordinary open() would give.
             mask = os.umask(0)
             os.umask(mask)
             temporary.chmod(0o666 & ~mask)
@@ -43,12 +45,12 @@ def atomic_path(path):
         raise could_not_write(path, error) from error
 
 
-def put_in_place(temporary, path):
+def put_in_place(temporary: Path, path: Path) -> None:
     """Renames a file or folder, whose content has been synced, so that a power cut cannot undo it.
 
     Raises:
         OSError: It could not be renamed.
-        StorageError: It was, but the disk does not say that it stays so.
+        StorageError: It was renamed, but the disk does not confirm that this is permanent.
     """
     os.replace(temporary, path)
     try:
@@ -60,8 +62,8 @@ def put_in_place(temporary, path):
         ) from error
 
 
-def sync(path):
-    """Flushes a file or a folder to the disk: of a folder, which names it holds."""
+def sync(path: Path) -> None:
+    """Flushes a file to the disk, or the list of names that a folder holds."""
     is_folder = path.is_dir()
     try:
         handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
@@ -74,7 +76,7 @@ def sync(path):
             raise
 
 
-def make_folder(folder):
+def make_folder(folder: str | Path) -> None:
     """Creates a folder, and those above it, so that a power cut cannot undo it.
 
     Raises:
@@ -91,8 +93,8 @@ def make_folder(folder):
 
 
 @contextlib.contextmanager
-def locked(folder):
-    """Waits until no other process is in such a block for this folder, and keeps them out of it."""
+def locked(folder: str | Path) -> Iterator[None]:
+    """Lets one process at a time run such a block for a folder; the others wait."""
     path = Path(folder) / ".lock"
     try:
         import fcntl
@@ -108,7 +110,7 @@ def locked(folder):
         yield
 
 
-def could_not_write(path, error):
+def could_not_write(path: str | Path, error: OSError) -> StorageError:
     """Returns the StorageError for an OSError that came while `path` was replaced."""
     advice = "Choose another folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -121,25 +123,29 @@ def could_not_write(path, error):
     )
 
 
-def write_bytes_atomic(path, data):
-    """Writes `data` (bytes) to `path` atomically."""
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Writes `data` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text_atomic(path, text):
-    """Writes `text` (UTF-8) to `path` atomically."""
-    # The name of a file need not be text: what is no character is shown by its code.
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Writes `text` to `path` atomically, as UTF-8."""
+    # A text may hold file names, and these may hold bytes that are no characters: they become codes.
     write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
-def write_json_atomic(path, value):
+def write_json_atomic(path: str | Path, value: Any) -> None:
     """Writes `value` to `path` as indented JSON, atomically. NaN and infinity are refused."""
     write_text_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path, what="file"):
+def read_json(path: str | Path, what: str = "file") -> dict[str, Any]:
     """Reads a JSON object.
+
+    Args:
+        path: The file.
+        what: What error messages call it.
 
     Raises:
         RecipeError: The file is absent or not valid JSON, or holds no object.
@@ -157,31 +163,31 @@ def read_json(path, what="file"):
     return value
 
 
-def link_to_nothing(path):
-    """Returns what to add to a message that a path is not there: that it is a link, if it is."""
+def link_to_nothing(path: str | Path) -> str:
+    """Returns what a message about a missing path should add: "" or that it is a broken link."""
     path = Path(path)
     if not path.is_symlink() or path.exists():
         return ""
     return f": it is a link to {os.readlink(path)}, which is not there"
 
 
-def parse_json(text):
+def parse_json(text: str) -> Any:
     """Returns the value of a JSON text.
 
     Raises:
-        ValueError: It is none, or one that Python does not hold; the message is a sentence.
+        ValueError: It is not JSON, or Python cannot hold the value. The message is a sentence.
     """
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         raise
-    except ValueError as error:  # Only of an integer; what Python says of it is for programmers.
+    except ValueError as error:  # An integer too long. Python's own message is for programmers.
         raise ValueError("a number in it has too many digits") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Returns the cache folder: KERAS_RECIPE_BOX_CACHE, else ~/.cache/keras-recipe-box."""
     named = os.environ.get("KERAS_RECIPE_BOX_CACHE")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "keras-recipe-box"

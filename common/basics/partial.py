@@ -1,32 +1,34 @@
 """Temporary names of files and folders that are renamed into place once they are whole.
 
-A process that is killed while it writes leaves one. Who writes locks it, and the system releases that
-lock however the process ends: so the next one that writes into the folder can tell what is abandoned.
+A process that is killed while it writes leaves its temporary file behind. The writer holds a lock on it,
+which the system releases however the process ends. So the next process that writes into the folder can
+see which temporary files are abandoned, and removes them.
 """
 
 import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = ".partial-"
 
 
 @contextlib.contextmanager
-def file_in(folder, suffix):
+def file_in(folder: Path, suffix: str) -> Iterator[Path]:
     """Yields the path of a new, empty file in a folder; removes it at the end, if it is still there.
 
     Args:
-        folder: The folder, which must be there.
-        suffix: How the name ends: Keras chooses its format by it.
+        folder: The folder, which must exist.
+        suffix: End of the name, e.g. ".keras": Keras chooses its format by it.
     """
     with _locked(lambda: tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=suffix)) as path:
         yield path
 
 
 @contextlib.contextmanager
-def folder_in(folder):
+def folder_in(folder: Path) -> Iterator[Path]:
     """Yields the path of a new, empty folder in a folder; removes it at the end, if it is still there."""
 
     def make():
@@ -43,7 +45,7 @@ def _locked(make):
         handle, name = make()
         try:
             _lock(handle, wait=True)
-            # Between its creation and the lock another process may have taken it for abandoned.
+            # Before it was locked, another process may have removed it as abandoned.
             if not _is_at(handle, name):
                 continue
             try:
@@ -56,9 +58,9 @@ def _locked(make):
             os.close(handle)
 
 
-def remove_abandoned(folder):
+def remove_abandoned(folder: Path) -> None:
     """Removes what killed processes left in a folder, and nothing that a living one still writes."""
-    with contextlib.suppress(OSError):  # What cannot be tidied spoils nothing.
+    with contextlib.suppress(OSError):  # Files that cannot be removed do no harm.
         names = [entry.path for entry in os.scandir(folder) if entry.name.startswith(PREFIX)]
         for name in names:
             _remove_if_abandoned(name)
@@ -77,7 +79,7 @@ def _remove_if_abandoned(name):
 
 
 def _lock(handle, wait):
-    """Locks an open file or folder; returns whether that is done."""
+    """Locks an open file or folder; returns whether it succeeded."""
     try:
         import fcntl
     except ImportError:  # Windows has no such locks, and nothing is tidied there.
@@ -97,7 +99,7 @@ def _is_at(handle, name):
 
 
 def _remove(name):
-    # The error that led here says more than one of tidying up.
+    # An error here must not hide the one that led here.
     with contextlib.suppress(OSError):
         if os.path.isdir(name) and not os.path.islink(name):
             shutil.rmtree(name)

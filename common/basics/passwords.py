@@ -1,37 +1,46 @@
-"""Passwords in the addresses of databases: needed to connect, never to be stored or printed.
+"""Passwords in the addresses of databases: needed to connect, never stored or printed.
 
-Whoever is given an address keeps `keep(url)` of it, which says `***` for the password, in files, messages
-and objects alike; `reveal` gives the address itself to the one place that connects. The address lives in
-this process only, and in the environment of the processes that it starts.
+Code that is given an address passes on only `keep(url)`, which has `***` in place of the password: in
+files, messages and objects. The code that connects gets the whole address from `reveal`. The whole
+address exists only in this process and in the environment of the processes that it starts.
 """
 
 import os
 import re
+from typing import overload
 
 from common.basics.errors import UsageError
 
 VARIABLE = "KERAS_RECIPE_BOX_STORAGE"
 MASK = "***"
-# `scheme://user:PASSWORD@`, as SQLAlchemy reads it, and up to the last @: a password that should have
-# been percent-encoded and was not is one all the same.
+# `scheme://user:PASSWORD@`, as SQLAlchemy reads it. It reaches to the last @, because a password may
+# hold one that was not percent-encoded.
 _USER = r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*:){any}+@"
 _QUERY = r"([?&][A-Za-z_]*(?:password|passwd|pwd)=)[^&\s'\"]+"
-_known = {}
+_known: dict[str, str] = {}
 
 
-def hide(text, word=False):
+def hide(text: object, word: bool = False) -> str:
     """Returns a text with `***` for every password in an address.
 
     Args:
-        text: Any text, or anything that str() makes one of.
-        word: It is one word of a command line: blanks in it do not end an address.
+        text: A text, or what `str()` makes a text of.
+        word: Whether it is one word of a command line. Then spaces in it do not end an address.
     """
     text = re.sub(_USER.format(any="." if word else r"\S"), rf"\g<1>{MASK}@", str(text))
     return re.sub(_QUERY, rf"\g<1>{MASK}", text, flags=re.IGNORECASE)
 
 
-def keep(url):
-    """Returns the address of a database without its password; `reveal` knows it. None stays None."""
+@overload
+def keep(url: str) -> str: ...
+
+
+@overload
+def keep(url: None) -> None: ...
+
+
+def keep(url: str | None) -> str | None:
+    """Returns the address of a database with `***` for its password, and remembers the password."""
     if url is None:
         return None
     shown = hide(url, word=True)
@@ -40,11 +49,11 @@ def keep(url):
     return shown
 
 
-def reveal(shown):
-    """Returns the address that `keep` was given, here or in the process that started this one.
+def reveal(shown: str) -> str:
+    """Returns the whole address for what `keep` returned, here or in the process that started this one.
 
     Raises:
-        UsageError: Neither knows it.
+        UsageError: The password is not known here.
     """
     given = os.environ.get(VARIABLE)
     if given is not None and hide(given, word=True) == shown:

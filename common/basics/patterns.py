@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import re
 
-# Thai, Lao, Myanmar, Khmer, the kana and Han put no spaces between words: here a character is a word.
+# Scripts without spaces between words (Thai, Lao, Myanmar, Khmer, kana, Han): a character is a word.
 UNSPACED = (
     r"\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf"
     r"\u1000-\u103f\u1050-\u108f\u109a-\u109d\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa76\uaa7a-\uaa7f"
@@ -12,8 +12,8 @@ UNSPACED = (
     r"\u3041-\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
     r"\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-# Accents, points and vowel signs that are characters of their own, which Python's \w leaves out: of
-# Latin, Cyrillic, Hebrew, Arabic, the scripts of India and Sri Lanka, and Tibetan. They end no word.
+# Accents, points and vowel signs that are separate characters: of Latin, Cyrillic, Hebrew, Arabic, the
+# scripts of India and Sri Lanka, and Tibetan. Python's \w leaves them out, but they do not end a word.
 MARKS = (
     r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     r"\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
@@ -25,10 +25,10 @@ _RUN = rf"{_LETTERS}+(?:[{MARKS}]+{_LETTERS}*)*"
 
 @dataclasses.dataclass(frozen=True)
 class Patterns:
-    """Regular expressions as Python's `re` reads them; a vocabulary keeps those it was made with."""
+    """Regular expressions of Python's `re`. A vocabulary stores those it was made with."""
 
     tag: str
-    """What is no text and becomes a space."""
+    """Markup, which becomes a space."""
     word: str
     """One word."""
 
@@ -36,12 +36,12 @@ class Patterns:
     def _compiled(self):
         return re.compile(self.tag), re.compile(self.word)
 
-    def check(self):
-        """Raises re.error (or TypeError) where one of the two is no regular expression."""
-        return self._compiled
+    def check(self) -> None:
+        """Raises re.error (or TypeError) if one of the two is no regular expression."""
+        _ = self._compiled
 
-    def split(self, text):
-        """Returns the words of a text, list of str, in lower case."""
+    def split(self, text: str) -> list[str]:
+        """Returns the words of a text, in lower case."""
         tag, word = self._compiled
         if "<" in text:
             text = tag.sub(" ", text)
@@ -53,12 +53,12 @@ _TAG = r"</?[a-zA-Z][^<>]*>"
 
 PATTERNS = Patterns(
     tag=_TAG,
-    # Words with inner apostrophes: "don't" is one word and not "don" and "t". The marks that carry a
-    # tone are words of their own, also in the width that Chinese and Japanese write them.
+    # Words may hold apostrophes: "don't" is one word, not "don" and "t". "!" and "?" are words too,
+    # also in the full-width forms of Chinese and Japanese.
     word=rf"{_RUN}(?:'{_RUN})*|[{UNSPACED}!?\uff01\uff1f]",
 )
 PATTERNS_BEFORE = Patterns(tag=_TAG, word=r"[^\W_]+(?:'[^\W_]+)*|[!?]")
-"""Those of vocabularies that do not say: a sentence without spaces was one word."""
+"""Patterns of vocabularies that store none. With them, a sentence without spaces is one word."""
 
 NGRAM_TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:[{MARKS}]+[^\W{UNSPACED}]*)*|[^\w\s]"
-"""A word, or one punctuation mark: what the linear baseline counts, alone and in pairs."""
+"""A word or one punctuation mark. The linear baseline counts these, alone and in pairs."""

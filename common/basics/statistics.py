@@ -1,13 +1,19 @@
 """Intervals of proportions, and whether two sets of scores of the same examples differ."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 from common.basics.errors import RecipeError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 RESAMPLES = 9999
-"""Sign changes that are drawn where there are too many to try them all; p is at least 1 / 10,000 then."""
+"""Sign changes drawn at random where there are too many to try all; then p is at least 1 / 10,000."""
 BLOCK = 1_000_000
-"""Values held at a time while they are drawn, 8 bytes each."""
+"""Values in memory at a time while they are drawn, 8 bytes each."""
 
 MCNEMAR, PERMUTATION = "exact McNemar", "permutation of signs"
 
@@ -27,7 +33,7 @@ class Paired:
     """Mean score of the first minus that of the second."""
 
 
-def wilson_interval(successes, n, confidence=0.95):
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Returns the Wilson score interval (low, high) of a proportion, within [0, 1].
 
     Unlike the normal approximation it is usable at 0 %, at 100 % and for few trials. With no
@@ -39,7 +45,7 @@ def wilson_interval(successes, n, confidence=0.95):
         confidence: Coverage in (0, 1).
 
     Raises:
-        ValueError: The numbers do not fit together.
+        ValueError: A number is out of its range.
     """
     if not 0 <= successes <= n:
         raise ValueError(f"expected 0 <= successes <= n, got successes={successes} and n={n}")
@@ -53,42 +59,42 @@ def wilson_interval(successes, n, confidence=0.95):
     return float(found.low), float(found.high)
 
 
-def paired_test(first, second, higher_is_better=True):
+def paired_test(first: ArrayLike, second: ArrayLike, higher_is_better: bool = True) -> Paired:
     """Tests whether two answers to the same examples differ.
 
-    Scores of 0 and 1 only, right or wrong: McNemar's exact test, binomial on the examples that one of
-    the two alone gets right. Other scores: the mean difference beside those with signs drawn at random.
-    The same scores give the same p.
+    If all scores are 0 or 1 (wrong or right), it is McNemar's exact test: a binomial test on the examples
+    that only one of the two gets right. Otherwise it is a permutation test: the mean difference is
+    compared with those under random signs. The same scores always give the same p.
 
     Args:
-        first: Scores of the one, one for each example, finite, `(n,)`.
-        second: Scores of the other, `(n,)`, in the same order.
+        first: Scores of the first answer, one for each example, finite, `(n,)`.
+        second: Scores of the second answer, `(n,)`, in the same order.
         higher_is_better: Whether the better of two scores is the higher one.
 
     Returns:
-        Paired. The test is two-sided: only its counts depend on `higher_is_better`.
+        The two-sided result: `higher_is_better` changes only the counts.
 
     Raises:
         RecipeError: There is no example, the numbers differ, or a score is not finite.
     """
     import numpy as np
 
-    first, second = (np.asarray(scores, np.float64) for scores in (first, second))
-    if first.shape != second.shape or first.ndim != 1 or not first.size:
+    one, other = (np.asarray(scores, np.float64) for scores in (first, second))
+    if one.shape != other.shape or one.ndim != 1 or not one.size:
         raise RecipeError(
             "a paired test needs the same examples, and at least one: one score for each, got scores "
-            f"of shape {first.shape} and {second.shape}"
+            f"of shape {one.shape} and {other.shape}"
         )
-    gains = first - second
+    gains = one - other
     if not np.isfinite(gains).all():
         raise RecipeError("a paired test needs finite scores, got infinite ones or none (NaN)")
     higher, lower = int(np.sum(gains > 0)), int(np.sum(gains < 0))
-    if all(np.isin(scores, (0, 1)).all() for scores in (first, second)):
+    if all(np.isin(scores, (0, 1)).all() for scores in (one, other)):
         test, p = MCNEMAR, _binomial(higher, higher + lower)
     else:
         test, p = PERMUTATION, _signs(gains[gains != 0])
     better = (higher, lower) if higher_is_better else (lower, higher)
-    return Paired(p, test, *better, difference=float(gains.mean()))
+    return Paired(p, test, better[0], better[1], difference=float(gains.mean()))
 
 
 def _binomial(successes, n):
@@ -98,7 +104,7 @@ def _binomial(successes, n):
 
 
 def _signs(gains):
-    """Returns p of the mean of gains, none of them 0, where each sign is as likely as the other."""
+    """Returns p of the mean of `gains`, none of them 0, if both signs were equally likely."""
     import numpy as np
     from scipy.stats import monte_carlo_test, permutation_test
 
@@ -106,7 +112,7 @@ def _signs(gains):
     if n == 0:
         return 1.0
     if 2**n <= RESAMPLES:
-        # All of them are tried.
+        # All sign changes are tried.
         found = permutation_test(
             (gains,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, vectorized=True
         )

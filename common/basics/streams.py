@@ -1,7 +1,7 @@
-"""Where the words of a command go: streams that are closed or broken, characters that they lack.
+"""Output of a command: streams that are closed or broken, characters that an encoding lacks.
 
-A command's work is not given up because nobody reads its words. `prepare` comes before its first word,
-`finish` after its last one.
+A command goes on with its work when nobody reads its output. `prepare` is called before it prints,
+`finish` after.
 """
 
 import contextlib
@@ -10,19 +10,20 @@ import io
 import os
 import sys
 import threading
+from collections.abc import Iterator
 
 # A pipe whose reader ended (`| head`, a `tee` that was killed), a terminal that was closed.
 READER_GONE = (errno.EPIPE, errno.EIO)
 GLANCE = 0.1
-"""Seconds. What takes no longer needs no announcement."""
+"""Seconds. Work that takes no longer is not announced."""
 
-_work = None
-_failure = None
+_work: str | None = None
+_failure: OSError | None = None
 _silent = False
 
 
 class _Standard(io.FileIO):
-    """Standard output or error. What can no longer be written is dropped."""
+    """Standard output or error. Text that can no longer be written is dropped."""
 
     def write(self, data):
         try:
@@ -32,13 +33,13 @@ class _Standard(io.FileIO):
             return memoryview(data).nbytes
 
 
-def prepare():
-    """Makes the standard streams safe to use, whatever they are; more than once does no harm.
+def prepare() -> None:
+    """Makes the standard streams safe to use, whatever they are. It may be called more than once.
 
-    Streams that somebody has put in their place (a notebook, a test) are left where they are.
+    Streams that a notebook or a test has put in their place stay.
     """
-    # Else the next files that are opened would get the numbers of closed streams, and what native
-    # code reports would be written into them.
+    # Closed streams are opened again. Else the next files would get their numbers, and native code would
+    # write its messages into them.
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -52,7 +53,7 @@ def prepare():
         elif _is_plain(stream, number):
             setattr(sys, name, _safe(stream, number))
         if isinstance(getattr(sys, name), io.TextIOWrapper):
-            # A name that the encoding lacks, or that is no text at all, is shown by its code.
+            # Characters that the encoding lacks, and bytes that are no text, are shown by their codes.
             getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
@@ -61,7 +62,7 @@ def _is_plain(stream, number):
     if type(stream) is not io.TextIOWrapper:
         return False
     raw = getattr(stream.buffer, "raw", stream.buffer)
-    # Not on a Windows console, which is no file.
+    # A Windows console is no file.
     return type(raw) is io.FileIO and raw.fileno() == number
 
 
@@ -78,7 +79,7 @@ def _safe(stream, number):
 
 
 def _lose(number, error):
-    """Lets a descriptor lead nowhere from here on, for native code and child processes as well."""
+    """Connects a descriptor to nothing from here on, for native code and child processes as well."""
     global _failure
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
@@ -93,26 +94,27 @@ def _lose(number, error):
         say(f"note: {reason}; {_work} goes on without it")
 
 
-def goes_on(work):
-    """Notes that this command has more to do than to print.
+def goes_on(work: str) -> None:
+    """Records that this command does more than print.
+
+    If the reader of standard output goes away, a line on standard error then says that the work goes on.
 
     Args:
-        work: What to call it, e.g. "the training", where standard error is told once that the reader of
-            standard output has gone.
+        work: What that line calls it, e.g. "the training".
     """
     global _work
     _work = work
 
 
-def finish(code):
-    """Writes what has been held back, after the last word of a command.
+def finish(code: int) -> int:
+    """Writes what is still buffered, after the last output of a command.
 
     Args:
         code: The command's exit code.
 
     Returns:
-        The exit code: 1 for a command that succeeded and could not say so (a full disk). A reader who
-        has read enough is no failure.
+        The exit code: 1 if the command succeeded but its output could not be written (a full disk). That
+        the reader has gone is no failure.
     """
     global _work, _failure
     _work = None  # Nothing goes on any more.
@@ -125,21 +127,21 @@ def finish(code):
     return code
 
 
-def say(text):
-    """Prints a line on standard error: what a person who waits wants to know, and no program."""
+def say(text: str) -> None:
+    """Prints a line on standard error, for a person who waits; programs read standard output."""
     if not _silent:
         print(text, file=sys.stderr, flush=True)
 
 
-def be_silent():
-    """Leaves `say` to the process that started this one."""
+def be_silent() -> None:
+    """Turns `say` off in this process: the process that started it speaks instead."""
     global _silent
     _silent = True
 
 
 @contextlib.contextmanager
-def doing(what):
-    """Says what is being done, where it takes longer than a glance.
+def doing(what: str) -> Iterator[None]:
+    """Says what the block does, if it takes longer than `GLANCE`.
 
     Args:
         what: E.g. "Reading the data".

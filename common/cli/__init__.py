@@ -2,7 +2,7 @@
 
 It may import from tuning, studies, tasks, explain, report, export, training, runs, layers, data and
 basics; nothing imports it but the recipes' own scripts. Start reading in `entry.py`: it finds the
-command, and turns what goes wrong into one line and an exit code.
+command, and turns an error into one line and an exit code.
 """
 
 from common.cli.entry import main, run_script, tune_script

@@ -1,22 +1,32 @@
-"""The words of a command as an object: what all commands but those of a recipe's Config parse with."""
+"""Parses the words of a command into an object, for commands without a recipe's Config."""
 
 import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any
 
 from common.basics.errors import UsageError
 from common.runs import command_line, registry
 
 
-def arguments_of(name, doc, words, **fields):
-    """Parses `words` into an object; each field is `name=(type, default, help)`.
+def arguments_of(name: str, doc: str, words: Sequence[str], **fields: tuple[Any, Any, str]) -> Any:
+    """Parses the words of a command into an object with an attribute for each field.
 
-    A default of `...` makes a positional argument. A run folder, the first of them, may also be named by
-    --run-dir, as it is where it is trained.
+    Args:
+        name: The command, e.g. "export".
+        doc: Text of its help.
+        words: Words after the command.
+        **fields: `name=(type, default, help)`. A default of `...` makes a positional argument. The field
+            `run` or `runs`, which comes first, may also be given by --run-dir, as in a training.
+
+    Raises:
+        UsageError: A wrong flag or value.
     """
-    import typing
-
     import tyro
 
-    positional, flags = [], []
+    marked: Any = tyro.conf.Positional
+    positional: list[tuple[str, Any]] = []
+    flags: list[tuple[str, Any, Any]] = []
     for field, (hint, default, text) in fields.items():
         if default is ...:
             if field in ("run", "runs"):
@@ -25,21 +35,18 @@ def arguments_of(name, doc, words, **fields):
             many = typing.get_origin(hint) is tuple
             metavar = f"{field[:-1]} ..." if many else field
             settings = tyro.conf.arg(help=text, metavar=metavar.upper(), help_behavior_hint="")
-            positional.append((field, tyro.conf.Positional[typing.Annotated[hint, settings]]))
+            positional.append((field, marked[typing.Annotated[hint, settings]]))
         else:
-            # Where it is None, the help says in words what that means.
-            shown = "" if default is None else None
-            settings = tyro.conf.arg(help=text, help_behavior_hint=shown)
-            hint = typing.Annotated[hint, settings]
+            hint = typing.Annotated[hint, tyro.conf.arg(help=text)]
             flags.append((field, hint, dataclasses.field(default=default)))
-    text = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
-    flags.append(("debug", text, dataclasses.field(default=False)))
-    cls = dataclasses.make_dataclass(name.capitalize(), positional + flags)
+    debug = typing.Annotated[bool, tyro.conf.arg(help="Show tracebacks of errors.")]
+    flags.append(("debug", debug, dataclasses.field(default=False)))
+    cls: type = dataclasses.make_dataclass(name.capitalize(), [*positional, *flags])
     return command_line.parse(cls, words, prog=f"recipes {name}", description=doc)
 
 
 def _run_first(words):
-    """Returns words in which what follows each --run-dir comes first, as a run folder does."""
+    """Returns the words without --run-dir; the folders that it names come first."""
     runs, rest, words = [], [], iter(words)
     for word in words:
         name, equals, value = word.partition("=")
@@ -53,11 +60,15 @@ def _run_first(words):
     return [*runs, *rest]
 
 
-def names_recipe(verb, words):
-    """Returns whether a recipe comes first; where only help is asked for, prints it.
+def names_recipe(verb: str, words: Sequence[str]) -> bool:
+    """Returns whether the words begin with a recipe. If there are none, or --help, prints a help.
+
+    Args:
+        verb: The command.
+        words: Words after it.
 
     Raises:
-        UsageError: Flags come first.
+        UsageError: Other flags come first.
     """
     if words and not words[0].startswith("-"):
         return True

@@ -1,8 +1,9 @@
-"""`make data`, `python -m common.cli.data`: downloads (where absent) and caches what recipes declare."""
+"""`make data`, `python -m common.cli.data`: downloads missing data sets of recipes and caches them."""
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from common.basics import streams
 from common.basics.errors import RecipeError
@@ -11,12 +12,12 @@ from common.data.sets import RealSet
 from common.runs import registry
 
 
-def declared():
-    """Returns the data sets that recipes declare as `DATA`: a dict from name to RealSet.
+def declared() -> dict[str, RealSet]:
+    """Returns the data sets that recipes declare as `DATA`, by name.
 
-    Recipes may share a data set. One that reads data in its own way declares none.
+    Several recipes may declare the same one. A recipe with another way to read its data declares none.
     """
-    found = {}
+    found: dict[str, RealSet] = {}
     for name in registry.names():
         data_set = getattr(registry.load(name), "DATA", None)
         if isinstance(data_set, RealSet):
@@ -24,11 +25,11 @@ def declared():
     return found
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prepares the data sets named on the command line; returns the exit code.
 
     Args:
-        arguments: List of str; None: those of the process.
+        arguments: Words of the command line; None: those of the process.
     """
     streams.prepare()
     known = declared()

@@ -1,6 +1,6 @@
 """Where a command starts: the console script `recipes`, `python -m recipes`, a recipe's own scripts.
 
-Each command is a function of the remaining words that returns an exit code: 0 done, 1 a RecipeError
+Each command is a function of the words after it that returns an exit code: 0 done, 1 a RecipeError
 (data, files, divergence), 2 a usage error, 130 interrupted. Keras is imported inside the commands
 that need it, after the command line has been checked.
 """
@@ -8,6 +8,7 @@ that need it, after the command line has been checked.
 import importlib
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.basics import streams
@@ -38,7 +39,7 @@ Every command answers --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 i
 """
 
 
-# What a command lies in: its file is imported when it is asked for.
+# The file that a command is in. It is imported only for this command.
 COMMANDS = {
     "list": "listing",
     "train": "train",
@@ -55,20 +56,21 @@ COMMANDS = {
 }
 
 
-def main(argv=None):
-    """Runs one command.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code.
 
     Args:
-        argv: Words after `recipes`; those of the process by default.
-
-    Returns:
-        The exit code.
+        argv: Words after `recipes`; None: those of the process.
     """
     return guarded(_command, list(sys.argv[1:] if argv is None else argv))
 
 
-def run_script(file, argv=None):
-    """Trains the recipe whose `train.py` is `file`; what a recipe script calls.
+def run_script(file: str, argv: Sequence[str] | None = None) -> int:
+    """Trains a recipe; called by its `train.py`.
+
+    Args:
+        file: Path of that `train.py`.
+        argv: Flags of the command; None: those of the process.
 
     Returns:
         The exit code.
@@ -77,8 +79,12 @@ def run_script(file, argv=None):
     return guarded(_of("train"), [Path(file).resolve().parent.name, *words])
 
 
-def tune_script(file, argv=None):
-    """Searches hyperparameters of the recipe whose `tune.py` is `file`.
+def tune_script(file: str, argv: Sequence[str] | None = None) -> int:
+    """Searches the hyperparameters of a recipe; called by its `tune.py`.
+
+    Args:
+        file: Path of that `tune.py`.
+        argv: Flags of the command; None: those of the process.
 
     Returns:
         The exit code.
@@ -87,8 +93,8 @@ def tune_script(file, argv=None):
     return guarded(_of("tune"), [Path(file).resolve().parent.name, *words])
 
 
-def guarded(function, words):
-    """Runs a command; returns the exit code. An error is one line, with --debug a traceback."""
+def guarded(function: Callable[[list[str]], int | None], words: list[str]) -> int:
+    """Runs a command; returns the exit code (0 for None). An error becomes one line, unless --debug."""
     streams.prepare()
     return streams.finish(_exit_code(function, words))
 

@@ -1,21 +1,22 @@
-"""`recipes list` and `recipes compare`: what there is, and what it came to."""
+"""`recipes list` and `recipes compare`: the recipes with their results, and runs side by side."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import UsageError
 from common.cli.arguments import arguments_of
 from common.runs import registry
 
 
-def list_command(words):
-    """Runs `recipes list`; returns the exit code, None for 0."""
+def list_command(words: list[str]) -> int:
+    """Runs `recipes list`; returns the exit code."""
     arguments = arguments_of(
         "list", "Lists every recipe.", words, json=(bool, False, "Print JSON.")
     )
     from common.studies import tables
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in registry.names():
         module = registry.load(name)
         rows.append(
@@ -28,7 +29,7 @@ def list_command(words):
         )
     if arguments.json:
         print(json.dumps(rows, indent=2))
-        return
+        return 0
     width = max(len(preset) for row in rows for preset in row["presets"])
     for row in rows:
         print(f"{row['name']:<16} {row['summary']}")
@@ -36,14 +37,15 @@ def list_command(words):
             # Sample data is never measured.
             absent = "for --data sample" if preset == "sample" else "not measured yet"
             print(f"  --preset {preset:<{width}}  {row['results'].get(preset) or absent}")
+    return 0
 
 
-def compare_command(words):
-    """Runs `recipes compare`; returns the exit code, None for 0."""
+def compare_command(words: list[str]) -> int:
+    """Runs `recipes compare`; returns the exit code."""
     arguments = arguments_of(
         "compare",
-        "Prints runs side by side: scores, settings that differ, and tests. Runs that differ in the seed "
-        "only are one row: mean, deviation, and a t test against the others; single runs are compared "
+        "Prints runs side by side: scores, settings that differ, and tests. Runs that differ only in the "
+        "seed are one row: mean, deviation, and a t test against the others. Single runs are compared "
         "on the same test examples.",
         words,
         runs=(tuple[Path, ...], ..., "Run folders."),
@@ -53,3 +55,4 @@ def compare_command(words):
     from common.studies.compare import compare
 
     print(compare(arguments.runs))
+    return 0

@@ -2,9 +2,11 @@
 
     python -m common.cli.notebook notebooks/*.ipynb     runs notebooks and stores what they show
 
-A notebook explains, the recipe computes. Which data it uses says the variable NOTEBOOK_DATA: "sample"
-(default, built in) or "full"; every notebook prints it.
+A notebook explains, the recipe computes. The environment variable NOTEBOOK_DATA chooses the data:
+"sample" (default, built in) or "full". Every notebook prints which it uses.
 """
+
+from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -13,13 +15,24 @@ import io
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.basics.wording import duration
 from common.runs import config as configuration
 from common.runs import headline, registry
+from common.runs.types import Config
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from common.data.types import Splits
+    from common.runs.run import Run
 
 KEY = "keras_recipe_box"
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,27 +40,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclasses.dataclass
 class Trained:
-    """A finished training and what one asks of it."""
+    """A finished training: its run, model, data, metrics.json and a row of history.csv for each epoch."""
 
-    run: object
-    model: object
-    splits: object
-    metrics: dict
-    history: list
+    run: Run
+    model: keras.Model
+    splits: Splits
+    metrics: dict[str, Any]
+    history: list[dict[str, str]]
 
-    def predict(self, x):
+    def predict(self, x: np.ndarray) -> np.ndarray:
         """Returns probabilities `(n, classes)` of model inputs."""
         from common.training.outputs import inference_batches, predict
 
         return predict(self.model, inference_batches(x))
 
-    def column(self, name):
-        """Returns a column of the history, a list over epochs."""
+    def column(self, name: str) -> list[float]:
+        """Returns a column of the history, a value for each epoch."""
         return [float(row[name]) for row in self.history]
 
 
-def start(minutes, full="tens of minutes"):
-    """Starts Keras quietly and says what the notebook runs on.
+def start(minutes: str, full: str | None = "tens of minutes") -> str:
+    """Starts Keras quietly and prints the backend, the device and the data of the notebook.
 
     Args:
         minutes: How long the notebook takes on two cores with the sample, e.g. "2 minutes".
@@ -61,7 +74,7 @@ def start(minutes, full="tens of minutes"):
     from common.basics import backend, processor
 
     name = backend.start()
-    # TensorFlow warns of functions traced anew, which several models in one process cannot avoid.
+    # TensorFlow warns about functions that are traced again. With several models they always are.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import keras
 
@@ -78,15 +91,15 @@ def start(minutes, full="tens of minutes"):
     return data
 
 
-def kept(recipe, *what):
-    """Returns the folder for something of a recipe that a notebook trains, and finds again later.
+def kept(recipe: str, *what: Any) -> Path:
+    """Returns the folder of a training that a notebook keeps, to find it again later.
 
-    Another for other code of the recipe, and on another backend: what is found must be what would be
-    trained.
+    If the code of the recipe or the backend changes, it is another folder: what is found must be what
+    would be trained now.
 
     Args:
         recipe: Name of the recipe.
-        what: What it is, anything that JSON can hold.
+        what: Identifies the training; values that JSON can hold.
     """
     files = sorted((registry.recipes_folder() / recipe).glob("*.py"))
     code = [file.read_text(encoding="utf-8") for file in files]
@@ -95,7 +108,7 @@ def kept(recipe, *what):
     return ROOT / "runs" / "notebooks" / f"{recipe}-{name}"
 
 
-def train(recipe, config, data, quiet=True):
+def train(recipe: str, config: Config, data: str, quiet: bool = True) -> Trained:
     """Trains a recipe, or opens the same training if it has been done before.
 
     Args:
@@ -103,9 +116,6 @@ def train(recipe, config, data, quiet=True):
         config: Its Config.
         data: As for --data.
         quiet: Whether to hide the lines of the epochs.
-
-    Returns:
-        Trained.
     """
     import csv
 
@@ -133,11 +143,11 @@ def train(recipe, config, data, quiet=True):
     return Trained(run, load_model(run.path("best.keras")), splits, metrics, history)
 
 
-def command(*words):
+def command(*words: object) -> None:
     """Runs `recipes WORDS...` and prints what it prints, without the project's path.
 
     Raises:
-        RecipeError: It did not succeed.
+        RecipeError: Its exit code is not 0.
     """
     from common.cli import main
 
@@ -149,8 +159,8 @@ def command(*words):
         raise RecipeError(f"recipes {' '.join(map(str, words))} ended with exit code {code}")
 
 
-def show(picture):
-    """Shows a matplotlib figure, or PNG bytes, in the notebook."""
+def show(picture: Figure | bytes) -> None:
+    """Shows a matplotlib figure, or the bytes of a PNG file, in the notebook."""
     from IPython.display import Image, display
 
     from common.report.drawing import to_png
@@ -160,17 +170,18 @@ def show(picture):
 
 
 def _width(png):
-    # Bytes 16 to 20 of a PNG are its width; the figures have 150 pixels to the inch.
+    # Bytes 16 to 19 of a PNG are its width. The figures have 150 pixels per inch, the page 96.
     return int(int.from_bytes(png[16:20], "big") * 96 / 150)
 
 
-def panels(rows, columns, title, size=1.5):
-    """Returns a figure and its axes (rows x columns), without frames, for small pictures.
+def panels(rows: int, columns: int, title: str, size: float = 1.5) -> tuple[Figure, np.ndarray]:
+    """Returns a figure for small pictures, and its axes without frames `(rows, columns)`.
 
     Args:
-        rows, columns: How many.
+        rows: Number of rows.
+        columns: Number of columns.
         title: The finding, as a sentence.
-        size: Inches of a side.
+        size: Side of a picture, in inches.
     """
     from matplotlib.figure import Figure
 
@@ -186,15 +197,23 @@ def panels(rows, columns, title, size=1.5):
     return figure, axes
 
 
-def lines(series, xlabel, ylabel, title, x=None, marker=None):
-    """Draws named curves in the look of the reports; told apart in grey by lightness and dashes.
+def lines(
+    series: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    x: Sequence[float] | None = None,
+    marker: str | None = None,
+) -> Figure:
+    """Draws named curves in the look of the reports; in grey, lightness and dashes tell them apart.
 
     Args:
-        series: Dict from name to values.
-        x: Common x values (default: 1, 2, ...).
-
-    Returns:
-        The figure.
+        series: Values of each curve by its name.
+        xlabel: Label of the x axis.
+        ylabel: Label of the y axis.
+        title: The finding, as a sentence.
+        x: x values of all curves (default: 1, 2, ...).
+        marker: matplotlib marker of the points (default: none).
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -213,16 +232,16 @@ def lines(series, xlabel, ylabel, title, x=None, marker=None):
     return figure
 
 
-def code_hash(notebook):
-    """Returns a digest of a notebook's code cells, in order."""
+def code_hash(notebook: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of a notebook's code cells, hexadecimal."""
     code = "\n\x00\n".join(
         cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"
     )
     return hashlib.sha256(code.encode()).hexdigest()
 
 
-def execute(path, output=None, timeout=3600):
-    """Runs a notebook from its own folder and stores outputs and what they were made with.
+def execute(path: str | Path, output: str | Path | None = None, timeout: int = 3600) -> None:
+    """Runs a notebook from its own folder; stores its outputs, a digest of its code, data and time.
 
     Args:
         path: The .ipynb file.
@@ -251,7 +270,7 @@ def execute(path, output=None, timeout=3600):
     except CellExecutionError as error:
         raise RecipeError(f"{path}: {error}") from error
     for cell in notebook["cells"]:
-        # Times of cells would make every execution another file.
+        # With the times of cells in it, the file would change with every execution.
         cell["metadata"].pop("execution", None)
     notebook["metadata"][KEY] = {
         "code": code_hash(notebook),

@@ -1,11 +1,12 @@
 """`recipes results`: trains presets over seeds; `python -m common.cli.results` writes the tables again.
 
-A number in a README is written here from a run that happened.
+All result tables in READMEs are written here, from results of runs.
 """
 
 import dataclasses
 import inspect
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from common.basics import child, streams
@@ -21,8 +22,8 @@ from common.studies import results, tables
 class Arguments:
     """Trains presets over seeds on the real data and writes results.json and the tables.
 
-    Each run is a process of its own in runs/NAME/results/. Finished runs are reused, so that an
-    interrupted series goes on where it stopped.
+    Each run is a process of its own, in a folder of runs/NAME/results/. Finished runs are reused, so an
+    interrupted series continues where it stopped.
     """
 
     seeds: PositiveInt = 3
@@ -34,12 +35,12 @@ class Arguments:
     runs_dir: Path = Path("runs")
     """Where the runs are kept."""
     search: Path | None = None
-    """Train nothing; put the search that is finished in this folder into tuning.json and the README."""
+    """Train nothing; write the finished search in this folder into tuning.json and the README."""
     debug: bool = False
     """Show tracebacks of errors."""
 
 
-def results_command(words):
+def results_command(words: list[str]) -> int:
     """Runs `recipes results`; returns the exit code."""
     streams.goes_on("the series of trainings")
     if not words or words[0].startswith("-"):
@@ -102,8 +103,8 @@ def _train(name, module, preset, seed, directory, data_dir):
         raise RecipeError(f"the run in {directory} failed with exit code {code}")
 
 
-def readmes():
-    """Yields (path, section, begin, end) of every generated section, with the lines around it."""
+def readmes() -> Iterator[tuple[Path, str, str, str]]:
+    """Yields each generated section of a README: the file, the text, the lines before and after it."""
     from common.studies import study_record
     from common.studies.study import of_recipe
     from common.tuning import evidence
@@ -118,9 +119,9 @@ def readmes():
             yield path, study_record.section(name), study_record.BEGIN, study_record.END
 
 
-def write_tables():
+def write_tables() -> None:
     """Writes the generated sections of all READMEs."""
-    # What another process recorded after this one looked must not leave the tables again.
+    # Else this process could write old tables over those with new results of another process.
     with locked(registry.recipes_folder()):
         for path, section, begin, end in readmes():
             text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`recipes tune` and `recipes sweep`: the recipe's name first, then all is the tuner's."""
+"""`recipes tune` and `recipes sweep`: checks the name of the recipe and starts the tuner."""
 
 import importlib
 
@@ -7,12 +7,12 @@ from common.cli.arguments import names_recipe
 from common.runs import registry
 
 
-def tune_command(words):
+def tune_command(words: list[str]) -> int:
     """Runs `recipes tune`; returns the exit code."""
     return _command("tune", "the search", "sweep", words)
 
 
-def sweep_command(words):
+def sweep_command(words: list[str]) -> int:
     """Runs `recipes sweep`; returns the exit code."""
     return _command("sweep", "the comparison", "contest", words)
 

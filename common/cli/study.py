@@ -1,8 +1,9 @@
-"""`recipes study`: trains the arms of a study and says what they differ by."""
+"""`recipes study`: trains the arms of a study and says how they differ."""
 
 import inspect
 import shlex
 import sys
+from collections.abc import Sequence
 
 from common.basics import backend, streams
 from common.basics.files import write_bytes_atomic, write_json_atomic
@@ -12,8 +13,8 @@ from common.runs import command_line, registry
 from common.studies import study as studies
 
 
-def study_command(words):
-    """Runs `recipes study`; returns the exit code, None for 0."""
+def study_command(words: list[str]) -> int:
+    """Runs `recipes study`; returns the exit code."""
     if not names_recipe("study", words):
         return 0
     name, words = registry.check(words[0]), words[1:]
@@ -36,8 +37,8 @@ def study_command(words):
     return run(name, title, study, options, planned)
 
 
-def listing(name):
-    """Returns the studies of a recipe with their questions, a line each, and how to run one."""
+def listing(name: str) -> str:
+    """Returns the studies of a recipe, a line each with the question, and how to run one."""
     found = studies.of_recipe(name)
     if not found:
         return f"{name} has no studies; recipes/README.md says how to write one."
@@ -51,8 +52,22 @@ def listing(name):
     return "\n".join([f"Studies of {name}:", *lines, "", usage])
 
 
-def run(name, title, study, options, planned):
-    """Trains what a study plans, prints its answer, and writes its files; returns the exit code."""
+def run(
+    name: str,
+    title: str,
+    study: studies.Study,
+    options: studies.StudyOptions,
+    planned: Sequence[studies.Planned],
+) -> int:
+    """Trains a study, prints its answer and writes its files; returns the exit code.
+
+    Args:
+        name: Name of the recipe.
+        title: Name of the study.
+        study: The study.
+        options: Flags of the command.
+        planned: Its trainings.
+    """
     from common.studies import study_runs
 
     try:
@@ -75,7 +90,7 @@ def run(name, title, study, options, planned):
     if options.record:
         from common.cli.results import write_tables
 
-        # Before the JSON that the README's section is made from: that shows it.
+        # The picture comes first: `record` and the tables refer to it.
         write_bytes_atomic(study_record.picture_file(name, title), picture)
         study_record.record(found)
         write_tables()
@@ -83,8 +98,8 @@ def run(name, title, study, options, planned):
     return 0
 
 
-def command(name, title, options):
-    """Returns the command line that makes a study again, without what only says how and where."""
+def command(name: str, title: str, options: studies.StudyOptions) -> str:
+    """Returns the command line that repeats a study: with the flags that change its answer only."""
     words = ["recipes", "study", name, title]
     for field in ("seeds", "arms", "epochs"):
         if getattr(options, field) is not None:
@@ -96,10 +111,10 @@ def command(name, title, options):
 
 def _interrupted(planned):
     done = {one for one in planned if one.finished()}
-    text = f"{len(done)} of {len(planned)} trainings are done; the same command goes on."
+    text = f"{len(done)} of {len(planned)} trainings are done; the same command continues."
     whole = 0
     while any(one.seed == whole for one in planned) and all(
         one in done for one in planned if one.seed == whole
     ):
         whole += 1
-    return text + (f" --seeds {whole} answers with what is there." if whole else "")
+    return text + (f" With --seeds {whole} the finished ones give an answer." if whole else "")

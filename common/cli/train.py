@@ -1,18 +1,30 @@
 """`recipes train`: reads the command and the data, trains in a run folder, writes its report."""
 
+from __future__ import annotations
+
 import dataclasses
 import shlex
 import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from common.basics import backend, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
 from common.runs import command_line, headline, recorded, registry
+from common.runs.types import Config
 from common.training import budget
 
+if TYPE_CHECKING:
+    from common.data.types import Splits
+    from common.runs.run import Run
+    from common.tasks.task import Task
 
-def train_command(words):
-    """Runs `recipes train`; returns the exit code, None for 0."""
+
+def train_command(words: list[str]) -> int:
+    """Runs `recipes train`; returns the exit code."""
     if not names_recipe("train", words):
         return 0
     from common.runs.run import Run
@@ -34,27 +46,27 @@ def train_command(words):
     return train(module, run, command_line.given_fields(module.Config, words))
 
 
-def preset_name(module, config):
-    """Returns the name of the preset that a Config is, whatever its seed, or "custom"."""
+def preset_name(module: ModuleType, config: Config) -> str:
+    """Returns the name of the preset that a Config equals, except for the seed; else "custom"."""
     for name, value in module.PRESETS.items():
         if dataclasses.replace(value, seed=config.seed) == config:
             return name
     return "custom"
 
 
-def train(module, run, given=()):
+def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     """Trains a recipe in a run folder, prints the result and writes the report.
 
     Args:
         module: The recipe's `train` module.
-        run: Run, not opened yet.
+        run: The run, not opened yet.
         given: Names of the Config fields that the user chose; the others may be fitted to own data.
 
     Returns:
         The exit code.
     """
-    # The folder is touched last: neither a mistyped path nor a backend that does not start may cost
-    # the run that --overwrite gives up. Data comes first, the backend takes seconds to start.
+    # The folder is changed last: with --overwrite the old run in it is deleted, and a mistyped path or a
+    # backend that does not start must not cost it. The data comes before the backend, which is slow.
     backend.check()
     streams.goes_on("the training")
     run.check()
@@ -64,7 +76,7 @@ def train(module, run, given=()):
 
     remarks.show(splits.info)
     run.fit_to_data(module, given)
-    # The process before ended while it wrote the report: that is all there is left to do.
+    # An earlier process ended while it wrote the report: only the report is left to do.
     trained = run.lacks_report and not run.options.overwrite
     if trained:
         results = finished_on(run, splits)
@@ -95,13 +107,13 @@ def train(module, run, given=()):
     return 0
 
 
-def finish_line(task, results, run):
-    """Returns what a training prints at its end.
+def finish_line(task: Task, results: dict[str, Any], run: Run) -> str:
+    """Returns the lines that a training prints at its end.
 
     Args:
         task: The recipe's TASK.
         results: Content of metrics.json.
-        run: The Run.
+        run: The finished run.
     """
     found, data = headline.of(results), results["data"]
     interval = ""
@@ -125,11 +137,11 @@ def finish_line(task, results, run):
     return "\n".join(lines)
 
 
-def finished_on(run, splits):
-    """Returns the metrics of a finished run.
+def finished_on(run: Run, splits: Splits) -> dict[str, Any]:
+    """Returns the content of metrics.json of a finished run.
 
     Raises:
-        RecipeError: They are damaged, or the data is not what it was trained on.
+        RecipeError: The file is damaged, or `splits` is not the data that the run was trained on.
     """
     from common.runs.run import read_metrics
 
@@ -137,8 +149,8 @@ def finished_on(run, splits):
     if splits.info.fingerprint != trained:
         raise RecipeError(
             f"{splits.info.label} is not the data that {run.directory} was trained on (fingerprint "
-            f"{trained} -> {splits.info.fingerprint}); name that with --data or --data-dir, or score "
-            "the run on this with `recipes evaluate`"
+            f"{trained} -> {splits.info.fingerprint}); give the data of the run with --data or "
+            "--data-dir, or score the run on this data with `recipes evaluate`"
         )
     return metrics
 
@@ -147,7 +159,7 @@ def _report_command(run):
     return shlex.join(["recipes", "report", str(run.directory)])
 
 
-def write_run_report(run, module, splits):
+def write_run_report(run: Run, module: ModuleType, splits: Splits) -> Path:
     """Writes the report of a finished run; returns its path."""
     from common.report.page import write_report
 
@@ -158,7 +170,7 @@ def write_run_report(run, module, splits):
     return write_report(task, run.directory, splits, explanations=explanations)
 
 
-def encoder(module, run):
-    """Returns the recipe's function from raw inputs to model inputs (the identity for images)."""
+def encoder(module: ModuleType, run: Run) -> Callable[[Any], Any]:
+    """Returns the recipe's function from raw inputs to model inputs: `encode`, else the identity."""
     encode = getattr(module, "encode", None)
     return (lambda x: encode(run, x)) if encode else (lambda x: x)

@@ -1,9 +1,13 @@
 """The commands on a finished run: evaluate, predict, explain, export, report."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import shlex
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from common.basics import backend, streams
 from common.basics.errors import RecipeError, UsageError, near_match
@@ -11,9 +15,13 @@ from common.basics.wording import printable
 from common.cli.arguments import arguments_of
 from common.cli.train import encoder, finished_on, write_run_report
 
+if TYPE_CHECKING:
+    from common.data import Source, Splits
+    from common.runs.run import Run
 
-def open_run(path):
-    """Returns a finished run and its recipe's module; the backend is started once all is checked."""
+
+def open_run(path: Path) -> tuple[Run, ModuleType]:
+    """Returns a finished run and its recipe's module. The backend is checked, but not started."""
     from common.runs.run import open_finished
 
     opened = open_finished(path)
@@ -28,12 +36,12 @@ DATA_FLAGS = {
 }
 
 
-def source_of(run, arguments):
-    """Returns where a run's data is: where the flags say, else where it was."""
+def source_of(run: Run, arguments: Any) -> Source:
+    """Returns where a run's data is: as the flags `data` and `data_dir` say, else where it was."""
     from common.data import Source
 
     reading = run.source.reading
-    # Found in the training images, where no flag gave it; other data is read alike.
+    # If no flag gave the range, it was found in the training images. Other data is read with it too.
     found = (run.data_info().get("reading") or {}).get("value_range")
     if found is not None and arguments.data:
         reading = dataclasses.replace(reading, value_range=tuple(found))
@@ -44,14 +52,14 @@ def source_of(run, arguments):
     )
 
 
-def splits_of(run, module, arguments):
-    """Returns the Splits of a run's data."""
+def splits_of(run: Run, module: ModuleType, arguments: Any) -> Splits:
+    """Returns the data of a run, from where `source_of` says."""
     with streams.doing("Reading the data"):
         return module.load_data(run.config, source_of(run, arguments))
 
 
-def evaluate_command(words):
-    """Runs `recipes evaluate`; returns the exit code, None for 0."""
+def evaluate_command(words: list[str]) -> int:
+    """Runs `recipes evaluate`; returns the exit code."""
     arguments = arguments_of(
         "evaluate",
         "Scores a run's best model on the validation and test split of its data, or on your own.",
@@ -77,7 +85,7 @@ def evaluate_command(words):
     scores = task.score(task.outputs(model, splits, encode))
     if arguments.json:
         print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
-        return
+        return 0
     print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
     if splits.info.note:
         print(splits.info.note)
@@ -88,14 +96,15 @@ def evaluate_command(words):
         words += [f"(95 % {low} to {high})"] * (name == "test" and found.interval is not None)
         words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
         print("  ".join([*words, f"{score['count']:,} examples"]))
+    return 0
 
 
-def predict_command(words):
-    """Runs `recipes predict`; returns the exit code, None for 0."""
+def predict_command(words: list[str]) -> int:
+    """Runs `recipes predict`; returns the exit code."""
     arguments = arguments_of(
         "predict",
-        "Asks a run's best model about files: images, text files or arrays, as the recipe needs. What "
-        "cannot be read is named, everything else is answered, and the exit code is 1.",
+        "Asks a run's best model about files: images, text files or arrays, as the recipe needs. Files "
+        "that cannot be read are named and make the exit code 1; all others are answered.",
         words,
         run=(Path, ..., "Run folder."),
         files=(
@@ -107,7 +116,7 @@ def predict_command(words):
         output=(
             Path | None,
             None,
-            "CSV file to write, a row for each.",
+            "CSV file to write, with a row for each file.",
         ),
         text_column=(
             str | None,
@@ -118,7 +127,7 @@ def predict_command(words):
         json=(
             bool,
             False,
-            "Print JSON with all that the model says.",
+            "Print JSON with all outputs of the model.",
         ),
     )
     if not arguments.files:
@@ -141,20 +150,21 @@ def predict_command(words):
         as_json=arguments.json,
         top=arguments.top,
     )
+    return 0
 
 
-def explain_command(words):
-    """Runs `recipes explain`; returns the exit code, None for 0."""
+def explain_command(words: list[str]) -> int:
+    """Runs `recipes explain`; returns the exit code."""
     arguments = arguments_of(
         "explain",
         "Explains a run's answers and draws a picture for each file.\n\n"
-        "Of an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
-        "integrated gradients, pixel by pixel for and against it; and how the probability falls while "
-        "the most marked pixels are removed, beside random ones.\n\n"
-        "Of a text: a page with its words shaded for and against the class, the words that weigh "
-        "most, and the same fall while words are removed.\n\n"
-        "Both with a check against the same network with random weights: an explanation that stays "
-        "the same explains nothing.",
+        "For an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
+        "integrated gradients, which say for each pixel whether it speaks for or against the class; and "
+        "how the probability falls while the most marked pixels are removed, or random ones.\n\n"
+        "For a text: a page with its words shaded for and against the class, the words with the "
+        "largest weights, and how the probability falls while words are removed.\n\n"
+        "Both are compared with the same network with random weights: an explanation that stays the "
+        "same explains nothing.",
         words,
         run=(Path, ..., "Run folder."),
         files=(tuple[str, ...], ..., "Files, folders, CSV files of texts; '-' is standard input."),
@@ -182,10 +192,11 @@ def explain_command(words):
     output = arguments.output or run.path("explanations")
     for lines in module.TASK.explain.explain_files(run, encode, given, label, output):
         print(lines, flush=True)
+    return 0
 
 
-def export_command(words):
-    """Runs `recipes export`; returns the exit code, None for 0."""
+def export_command(words: list[str]) -> int:
+    """Runs `recipes export`; returns the exit code."""
     arguments = arguments_of(
         "export",
         "Exports a run's best model and checks it against the model on 100 test inputs.",
@@ -208,8 +219,12 @@ def export_command(words):
     check_output(output, arguments.format, arguments.overwrite)
     splits = splits_of(run, module, arguments)
     backend.start_or_interrupt()
-    inputs = encoder(module, run)(splits.test.take(range(min(len(splits.test), 100))).x)
+    import numpy as np
+
     from common.export.package import describe
+
+    some = splits.test.take(np.arange(min(len(splits.test), 100)))
+    inputs = encoder(module, run)(some.x)
 
     result = export(
         run.path("best.keras"),
@@ -231,10 +246,11 @@ def export_command(words):
         f"{result.backend}). Largest difference of {what} from the model's on {result.count} test "
         f"inputs: {result.max_difference:.2e}. Beside it: {names}. {use}"
     )
+    return 0
 
 
-def report_command(words):
-    """Runs `recipes report`; returns the exit code, None for 0."""
+def report_command(words: list[str]) -> int:
+    """Runs `recipes report`; returns the exit code."""
     arguments = arguments_of(
         "report",
         "Writes a run's report.html again.",
@@ -255,3 +271,4 @@ def report_command(words):
     backend.start_or_interrupt()
     path = write_run_report(run, module, splits)
     print(f"Report: {Path(path).resolve()}")
+    return 0

@@ -1,16 +1,23 @@
-"""How far what an exported file gives may be from what its model gives."""
+"""How far the outputs of an exported file may be from those of its model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from common.basics.errors import RecipeError
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 # Largest accepted difference of a probability. Float32 arithmetic in another order gives 1e-7 to
-# 1e-5; a wrong conversion (a shape fixed while tracing, a lost mask) shows far above this.
+# 1e-5. A wrong conversion (a shape fixed while tracing, a lost mask) gives far more than this.
 TOLERANCE = 1e-3
-# Two classes this close may swap ranks by rounding alone: that is a tie, not another prediction.
+# Rounding alone may swap two classes whose probabilities are this close: that is a tie.
 TIE = 1e-5
 
 
 def _difference(expected, got):
-    """Returns the largest absolute difference, or says what makes two outputs incomparable."""
+    """Returns the largest absolute difference; a RecipeError says why outputs cannot be compared."""
     import numpy as np
 
     if expected.shape != got.shape:
@@ -25,12 +32,14 @@ def _difference(expected, got):
     return float(np.abs(expected - got).max())
 
 
-def compare_values(expected, got):
+def compare_values(expected: ArrayLike, got: ArrayLike) -> float:
     """Returns the largest absolute difference of two arrays of any values.
 
+    Integers must be equal. Other numbers may differ by `TOLERANCE` times the largest magnitude, or by
+    `TOLERANCE` if that magnitude is below 1.
+
     Args:
-        expected: Output of the model. Integers must be equal; of other numbers the largest may differ by
-            `TOLERANCE` of the largest magnitude, or of 1 where that is smaller.
+        expected: Output of the model.
         got: Output of the exported file, same shape.
 
     Raises:
@@ -39,11 +48,11 @@ def compare_values(expected, got):
     import numpy as np
 
     exact = np.asarray(expected).dtype.kind in "iub"
-    # Of large integers floats tell less than their difference.
+    # As floats, two large integers may look equal and are not.
     equal = np.array_equal(expected, got)
-    expected, got = np.asarray(expected, "float64"), np.asarray(got, "float64")
-    difference = _difference(expected, got)
-    allowed = 0.0 if exact else TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    wanted, found = np.asarray(expected, "float64"), np.asarray(got, "float64")
+    difference = _difference(wanted, found)
+    allowed = 0.0 if exact else TOLERANCE * max(1.0, float(np.abs(wanted).max()))
     if difference > allowed or (exact and not equal):
         raise RecipeError(
             f"its outputs differ from the model's by up to {difference:.2g} (allowed: {allowed:g})"
@@ -51,7 +60,7 @@ def compare_values(expected, got):
     return difference
 
 
-def compare(expected, got):
+def compare(expected: ArrayLike, got: ArrayLike) -> float:
     """Returns the largest absolute difference of two arrays of probabilities.
 
     Args:
@@ -65,17 +74,17 @@ def compare(expected, got):
     """
     import numpy as np
 
-    expected, got = np.asarray(expected, "float64"), np.asarray(got, "float64")
-    difference = _difference(expected, got)
+    wanted, found = np.asarray(expected, "float64"), np.asarray(got, "float64")
+    difference = _difference(wanted, found)
     if difference > TOLERANCE:
         raise RecipeError(
             f"its probabilities differ from the model's by up to {difference:.2g} "
             f"(allowed: {TOLERANCE:g})"
         )
-    if expected.shape[-1] == 1:
-        expected, got = (np.concatenate([1 - values, values], -1) for values in (expected, got))
-    two_best = np.sort(expected, -1)[..., -2:]
-    differs = expected.argmax(-1) != got.argmax(-1)
+    if wanted.shape[-1] == 1:
+        wanted, found = (np.concatenate([1 - values, values], -1) for values in (wanted, found))
+    two_best = np.sort(wanted, -1)[..., -2:]
+    differs = wanted.argmax(-1) != found.argmax(-1)
     differs &= two_best[..., 1] - two_best[..., 0] > TIE
     if differs.any():
         raise RecipeError(f"it predicts another class for {int(differs.sum())} of {differs.size}")

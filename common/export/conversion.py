@@ -1,11 +1,13 @@
 """Export of a trained model for use without Keras, checked against the model it came from.
 
-The conversion runs in a process of its own, on the CPU, for three reasons: another Keras backend
-than the current one can do it; TensorFlow on a GPU would put the cuDNN LSTM into the file, which no
-other runtime knows; and the converters write dozens of log lines and can crash. That process
-(worker.py) also runs the exported file with the format's own runtime and compares it with the
-predictions of the model under the *current* backend.
+The conversion runs in a process of its own, on the CPU, for three reasons. It may need another Keras
+backend than the current one. On a GPU, TensorFlow would write the cuDNN LSTM into the file, which no
+other runtime knows. And the converters write dozens of log lines and can crash. That process (worker.py)
+also runs the exported file with the format's own runtime and compares its outputs with the predictions
+of the model under the *current* backend.
 """
+
+from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -14,7 +16,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics import partial
 from common.basics.errors import RecipeError, UsageError, near_match
@@ -22,10 +26,14 @@ from common.basics.files import could_not_write, make_folder, put_in_place, sync
 from common.export import probes as probing
 from common.export.package import Package
 
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
 _DEFAULT_NAMES = {"savedmodel": "savedmodel", "onnx": "model.onnx", "litert": "model.tflite"}
 FORMATS = tuple(_DEFAULT_NAMES)
 
-# format -> backend -> modules that the conversion and its check import.
+# Format to backend to the modules that the conversion and its check import.
 _NEEDS = {
     "savedmodel": {
         "tensorflow": ("tensorflow",),
@@ -52,21 +60,21 @@ class ExportResult:
     format: str
     """"savedmodel", "onnx" or "litert"."""
     backend: str
-    """Keras backend that converted it; not always the current one."""
+    """Keras backend that converted it; it may be another one than the current one."""
     max_difference: float
-    """Largest absolute difference of an output from the current backend's prediction."""
+    """Largest absolute difference between an output and the prediction of the current backend."""
     count: int
     """Number of inputs compared."""
     bytes: int
     """Size on disk."""
     input_shape: tuple
     """Shape of the input, None where any size is accepted; of several inputs, a tuple of shapes."""
-    beside: tuple = ()
-    """Files that go with it, in the same folder: labels.json, predict.py, ..."""
+    beside: tuple[Path, ...] = ()
+    """Files that belong to it, in the same folder: labels.json, predict.py, ..."""
 
 
-def default_output(run_dir, format):
-    """Returns where `export` writes by default: a name in the run folder.
+def default_output(run_dir: str | Path, format: str) -> Path:
+    """Returns where an export is written by default: a path in the run folder.
 
     Args:
         run_dir: The run folder.
@@ -75,32 +83,37 @@ def default_output(run_dir, format):
     return Path(run_dir) / _DEFAULT_NAMES[_known_format(format)]
 
 
-def export(model_path, format, output, inputs, *, overwrite=False, describe=None):
+def export(
+    model_path: str | Path,
+    format: str,
+    output: str | Path,
+    inputs: np.ndarray | tuple | list | dict[str, np.ndarray],
+    *,
+    overwrite: bool = False,
+    describe: Callable[[keras.Model], Package] | None = None,
+) -> ExportResult:
     """Exports a model, runs the exported file and compares it with the model.
 
-    The current backend converts where it can; else another installed one does, with the weights
-    from the same file. The batch size stays free in the exported file, except in LiteRT files of
-    recurrent networks, which take one example at a time. Sequence lengths stay free.
+    The current backend converts if it can. Otherwise another installed backend does, with the weights
+    from the same file. The exported file takes any batch size, except LiteRT files of recurrent
+    networks, which take one example at a time. It takes sequences of any length.
 
     Args:
         model_path: A .keras file.
         format: "savedmodel" (a folder), "onnx" or "litert".
         output: Path to write. It appears whole or not at all.
         inputs: Real inputs to compare on, at least one; the first 100 are used. An array, e.g. uint8
-            images `(n, height, width, channels)` or int32 token ids `(n, length)`; of a model with
-            several inputs a tuple of them in its order, or a dict by name.
+            images `(n, height, width, channels)` or int32 token ids `(n, length)`. For a model with
+            several inputs, a tuple or list of arrays in its order, or a dict by name.
         overwrite: Whether to replace what is at `output`.
-        describe: Function of the model that returns its package.Package. What it says of
-            classes and preparation goes into the file, and beside it. None: only the model.
-
-    Returns:
-        An `ExportResult`.
+        describe: Returns the description of the classes and of the preparation of inputs. It is
+            written into the exported file and beside it. None: only the model is written.
 
     Raises:
-        UsageError: Unknown format, bad inputs, or `output` exists, or files beside it belong to
+        UsageError: Unknown format or bad inputs; `output` exists; or files beside it belong to
             something else.
         RecipeError: The model cannot be loaded or exported, a package is missing, or the exported
-            file predicts otherwise than the model. Nothing is left at `output` then.
+            file gives other predictions than the model. Then nothing is left at `output`.
     """
     import numpy as np
 
@@ -113,20 +126,21 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
     import keras
 
     model = load_model(model_path)
-    inputs = probing.check_inputs(model, inputs)
+    arrays = probing.check_inputs(model, inputs)
     ready, missing = _backends(format, keras.backend.backend())
     if not ready:
         raise RecipeError(f"export to {format} needs {' or '.join(missing)}")
 
     package = describe(model) if describe else Package({}, output.parent)
     package.check(output, overwrite)
-    probes = probing.batches_to_compare(inputs, model)
+    probes = probing.batches_to_compare(arrays, model)
     with _workspace(output) as workspace:
-        np.savez(workspace / "probes.npz", **probing.as_arrays(probes, model))
+        stored: dict[str, Any] = probing.as_arrays(probes, model)
+        np.savez(workspace / "probes.npz", **stored)
         write_json_atomic(workspace / "embedded.json", package.embedded())
         failures = []
         for backend in ready:
-            # Named as the final file is: the converters look at the suffix.
+            # It has the name of the final file, because the converters look at the suffix.
             artifact = workspace / backend / _DEFAULT_NAMES[format]
             artifact.parent.mkdir()
             report = _run_worker(backend, format, Path(model_path), artifact, workspace)
@@ -148,7 +162,7 @@ def export(model_path, format, output, inputs, *, overwrite=False, describe=None
         format=format,
         backend=backend,
         max_difference=report["max_difference"],
-        count=len(inputs[0]),
+        count=len(arrays[0]),
         bytes=size,
         input_shape=_shape_of(report["input_shapes"]),
         beside=beside,
@@ -164,22 +178,22 @@ def _known_format(format):
     return format
 
 
-def check_output(output, format, overwrite):
+def check_output(output: Path, format: str, overwrite: bool) -> None:
     """Checks that an export may be written to `output`; the arguments are those of `export`.
 
     Raises:
-        UsageError: There is something, and it is not to be replaced.
+        UsageError: Something is there that must not be replaced.
     """
     if not output.exists():
         return
     if not overwrite:
         raise UsageError(f"{output} exists; choose another --output, or --overwrite to replace it")
     if output.is_dir() != (format == "savedmodel") or (
-        # Never delete a folder of something else, however the flags read.
+        # A folder of something else is never deleted, even with --overwrite.
         output.is_dir() and any(output.iterdir()) and not (output / "saved_model.pb").exists()
     ):
         kind = "folder" if output.is_dir() else "file"
-        raise UsageError(f"{output} is a {kind} that is no {format} export; it is not replaced")
+        raise UsageError(f"{output} is a {kind} that is no {format} export, so it is not replaced")
 
 
 def _shape_of(shapes):
@@ -188,7 +202,7 @@ def _shape_of(shapes):
 
 
 def _backends(format, current):
-    """Returns the backends that can export `format`, current one first, and what others lack."""
+    """Returns the backends that can export `format`, the current one first, and what others lack."""
     needs = _NEEDS[format]
     ready, missing = [], []
     for backend in sorted(needs, key=lambda name: name != current):
@@ -204,7 +218,7 @@ def _backends(format, current):
 
 @contextlib.contextmanager
 def _workspace(output):
-    """Yields a folder beside `output`, so that the finished export moves there by a rename."""
+    """Yields a folder beside `output`, so that a rename puts the finished export in place."""
     try:
         make_folder(output.parent)
         partial.remove_abandoned(output.parent)
@@ -223,7 +237,7 @@ def _sync(artifact):
 
 
 def _publish(artifact, output, workspace):
-    """Moves the finished export into place; a SavedModel there before moves out of the way."""
+    """Moves the finished export into place, and an earlier SavedModel out of the way first."""
     if output.is_dir():
         before = workspace / "before"
         output.replace(before)
@@ -265,7 +279,7 @@ def _run_worker(backend, format, model_path, artifact, workspace):
         ),
     )
     log = artifact.parent / "log.txt"
-    # -P: a file named as a module in the user's current folder must not be imported.
+    # -P: a file in the user's current folder that has the name of a module must not be imported.
     command = [sys.executable, "-P", "-c", "from common.export import worker; worker.work()"]
     with log.open("wb") as stream:
         process = subprocess.run(
@@ -283,7 +297,7 @@ def _run_worker(backend, format, model_path, artifact, workspace):
 
 
 def _registering_modules():
-    """Returns the modules whose classes are registered here, for the worker to import as well."""
+    """Returns the modules that registered Keras classes here: the worker must import them too."""
     from keras.saving import get_custom_objects
 
     names = {getattr(value, "__module__", None) for value in get_custom_objects().values()}

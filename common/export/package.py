@@ -1,29 +1,37 @@
-"""What an exported model needs to be used without this project: labels.json, words, predict.py.
+"""What an exported model needs to be used without this project: labels.json, vocabulary, predict.py.
 
-A model alone is a function of arrays. How a photograph becomes such an array decides the answer as
-much as the weights do: with another resize filter or tokeniser the same file gives other
-probabilities, and nothing says so. labels.json says how, in the file's own metadata and beside it,
-and predict.py does it for the format of the export. A second format in a folder has a script of its
-own there, e.g. predict_onnx.py.
+A model alone is a function of arrays. How a photograph becomes an array decides the answer as much as
+the weights do: with another resize filter or tokeniser, the same file gives other probabilities without
+any error. labels.json describes the preparation, in the metadata of the exported file and beside it.
+predict.py does it, for the format of the export. A second format in a folder gets its own script, e.g.
+predict_onnx.py.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import write_text_atomic
 from common.export.probes import output_names
 
+if TYPE_CHECKING:
+    import keras
+
+    from common.runs.run import Run
+
 SCRIPT = "predict.py"
-# Patterns by which a file of each name is known as one that an export wrote.
+# A file of one of these names was written by an export if it holds the pattern.
 _MARKS = {
     "labels.json": r'"prepare"|"inputs"',
     "vocabulary.json": r'"max_tokens"',
     SCRIPT: r"s with an exported [\w ]+: python \w+\.py MODEL FILE\.\.\.",
 }
-# format -> its name in words, and what its script needs.
+# Format to its name in words, and the packages that its script needs.
 _RUNTIMES = {
     "savedmodel": ("SavedModel", "tensorflow"),
     "onnx": ("ONNX model", "onnxruntime"),
@@ -33,20 +41,20 @@ _RUNTIMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """The files that go with every export of a model; the exports in one folder share them."""
+    """The files that belong to every export of a model; the exports in one folder share them."""
 
-    texts: dict
-    """Content of each by its name."""
+    texts: dict[str, str]
+    """Content of each file by its name."""
     home: Path
-    """The run folder. What lies there and says otherwise is of an older version of this project."""
+    """The run folder. Other files of these names there come from an older version of this project."""
     format: str = "savedmodel"
     """What the script runs; see `FORMATS` of conversion.py."""
 
-    def embedded(self):
-        """Returns those of the texts that go into the exported file as well."""
+    def embedded(self) -> dict[str, str]:
+        """Returns the texts that also go into the exported file."""
         return {name: text for name, text in self.texts.items() if name != SCRIPT}
 
-    def check(self, output, overwrite):
+    def check(self, output: Path, overwrite: bool) -> None:
         """Checks that the files can be written beside an export without harm to what is there.
 
         Args:
@@ -54,7 +62,8 @@ class Package:
             overwrite: Whether files of an earlier export may be replaced.
 
         Raises:
-            UsageError: A file there says otherwise, and is nobody's export or another model's.
+            UsageError: A file there has other content, and no export wrote it, or it describes another
+                model.
         """
         folder = output.parent
         at_home = folder.exists() and folder.samefile(self.home)
@@ -67,7 +76,7 @@ class Package:
                     f"{path} was not written by an export; move it away, or choose another folder "
                     "for --output"
                 )
-            # What the script says of a model is in labels.json, which is judged here as well.
+            # The script depends on the model only through labels.json, which is checked here too.
             if at_home or name == SCRIPT:
                 continue
             others = sorted(each.name for each in folder.iterdir() if _relies(each, output))
@@ -82,7 +91,7 @@ class Package:
                     "--overwrite to replace it"
                 )
 
-    def write(self, output):
+    def write(self, output: Path) -> tuple[Path, ...]:
         """Writes the files beside an export; returns their paths.
 
         Raises:
@@ -106,10 +115,10 @@ class Package:
         return files
 
     def _is_of_another_format(self, script, output):
-        """Returns whether a script runs another export than `output` that lies in its folder."""
+        """Returns whether a script is that of another export in the folder."""
         if not script.exists() or not _written_by_an_export(script, SCRIPT):
             return False
-        # The first line says of what kind and format it is.
+        # The first line of the script names the kind of inputs and the format.
         same = _content(script).partition("\n")[0] == self.texts[SCRIPT].partition("\n")[0]
         return not same and any(
             _is_export(each) and each.name != output.name for each in script.parent.iterdir()
@@ -117,7 +126,7 @@ class Package:
 
 
 def _written_by_an_export(path, name):
-    """Returns whether a file has what an export writes into one of that name."""
+    """Returns whether a file looks like one of that name that an export wrote."""
     return re.search(_MARKS[name], _content(path)) is not None
 
 
@@ -126,7 +135,7 @@ def _is_export(path):
 
 
 def _relies(path, output):
-    """Returns whether something beside an export relies on the files there as well."""
+    """Returns whether a file beside an export needs the same labels.json."""
     return path.name != output.name and (_is_export(path) or path.name == "best.keras")
 
 
@@ -137,14 +146,16 @@ def _content(path):
         raise RecipeError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def describe(run, model, format):
-    """Returns the Package of a run.
+def describe(run: Run, model: keras.Model, format: str) -> Package:
+    """Returns the files that belong to an export of a run's model.
+
+    A classifier of images or texts gets a script. Other models are described by their arrays alone: no
+    script could prepare their inputs.
 
     Args:
-        run: Finished Run.
-        model: Its model. What is no classifier of images or texts is described by its arrays alone:
-            no script could prepare its inputs.
-        format: What it is exported to: "savedmodel", "onnx" or "litert".
+        run: The finished run.
+        model: Its model.
+        format: "savedmodel", "onnx" or "litert".
 
     Raises:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
@@ -157,7 +168,7 @@ def describe(run, model, format):
             "outputs": list(map(_tensor, model.outputs, output_names(model))),
         }
         return Package({"labels.json": json.dumps(arrays, indent=2) + "\n"}, run.directory, format)
-    labels = {
+    labels: dict[str, Any] = {
         "kind": data["kind"],
         "classes": data["class_names"],
         "input": _tensor(model.inputs[0], model.inputs[0].name),
@@ -184,7 +195,7 @@ def _tensor(tensor, name):
 
 
 def _image_preparation(data, shape):
-    """Returns what common/data/images.py does with an image file, in its order."""
+    """Returns the steps of common/data/images.py for an image file, in their order."""
     _, height, width, channels = shape
     return {
         "orientation": "as the EXIF tag says",
@@ -204,7 +215,7 @@ def _image_preparation(data, shape):
 
 
 def _text_preparation(path):
-    """Returns what common/data/tokens.py and common/data/text.py do with a text, in their order."""
+    """Returns the steps of common/data/tokens.py and text.py for a text, in their order."""
     from common.data import text
 
     encoder = text.TextEncoder.load(path)
@@ -225,7 +236,7 @@ def _text_preparation(path):
 
 
 def _script(kind, format, one):
-    """Returns predict.py; `one`: the output is one probability, of the second of two classes."""
+    """Returns predict.py. With `one`, the output is one probability, of the second of two classes."""
     import jinja2
 
     title, runtime = _RUNTIMES[format]

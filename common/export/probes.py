@@ -1,12 +1,27 @@
-"""What an exported file is compared with its model on: real inputs, alone, many and of other lengths."""
+"""The inputs on which an exported file is compared with its model: all, one alone, another length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 MAXIMUM_INPUTS = 100
 
 
-def check_inputs(model, inputs):
-    """Returns arrays in the order and dtypes of the model's inputs, or says what is wrong."""
+def check_inputs(
+    model: keras.Model, inputs: np.ndarray | tuple | list | dict[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Returns at most `MAXIMUM_INPUTS` rows of each input, in the order and dtypes of the model.
+
+    Raises:
+        UsageError: The inputs do not fit the model, or there are none.
+    """
     import numpy as np
 
     names = [tensor.name for tensor in model.inputs]
@@ -51,19 +66,23 @@ def _checked(wanted, array):
     return np.ascontiguousarray(array, dtype)
 
 
-def batches_to_compare(inputs, model):
-    """Returns the batches to compare on, each a list of arrays in the order of the model's inputs."""
+def batches_to_compare(inputs: list[np.ndarray], model: keras.Model) -> list[list[np.ndarray]]:
+    """Returns the batches to compare on, each with an array for each input of the model."""
     if len(inputs) == 1:
         return [[probe] for probe in of_every_size(inputs[0], model.inputs[0].shape)]
-    # Lengths of several inputs may have to fit each other: only the number of examples varies.
+    # The lengths of several inputs may depend on each other, so only the number of examples varies.
     return [inputs, [array[:1] for array in inputs]]
 
 
-def of_every_size(inputs, shape):
-    """Returns the batches to compare on: all, one alone, and a few of another length.
+def of_every_size(inputs: np.ndarray, shape: Sequence[int | None]) -> list[np.ndarray]:
+    """Returns the batches to compare on: all inputs, one alone, and a few of another length.
 
-    A size that a converter fixed by mistake (PyTorch's tracer fixes the length of an LSTM) shows
-    only when the size varies.
+    A converter may fix a size by mistake (PyTorch's tracer fixes the length of an LSTM). That shows only
+    when the size varies.
+
+    Args:
+        inputs: `(n, ...)`.
+        shape: Shape of the model's input, None for sizes that vary.
     """
     import numpy as np
 
@@ -77,26 +96,26 @@ def of_every_size(inputs, shape):
             half = inputs.shape[axis] // 2
             first = np.take(first, range(half), axis)
             last = np.take(last, range(last.shape[axis] - half, last.shape[axis]), axis)
-        # Padding lies at one end; the other end holds the tokens.
+        # Padding is at one end. The half at the other end holds more tokens.
         probes.append(max(first, last, key=np.count_nonzero))
     return probes
 
 
-def as_the_model_takes(model, values):
-    """Returns values in the order of the model's inputs in the structure that it was made with.
+def as_the_model_takes(model: keras.Model, values: Iterable[Any]) -> Any:
+    """Returns values in the structure that the model's `call` takes: one value, a list or a dict.
 
     Args:
-        model: A model of inputs in a list or a dict, or of one input.
-        values: One for each of `model.inputs`: arrays, tensors or specifications.
+        model: The model.
+        values: One for each of `model.inputs`, in that order: arrays, tensors or specifications.
     """
     import keras
 
     return keras.tree.pack_sequence_as(model.input, list(values))
 
 
-def output_names(model):
-    """Returns a name for each output; Keras gives those of one layer (an LSTM's states) the same."""
-    names = []
+def output_names(model: keras.Model) -> list[str]:
+    """Returns a name for each output, all different. Keras gives all outputs of a layer the same name."""
+    names: list[str] = []
     for name in model.output_names:
         taken = {*names, *model.output_names}
         again = (f"{name}_{number}" for number in range(1, 2 + len(taken)))
@@ -104,11 +123,14 @@ def output_names(model):
     return names
 
 
-def as_arrays(batches, model):
-    """Returns probes and the model's answers as one dict of arrays, for the worker."""
+def as_arrays(batches: Sequence[list[np.ndarray]], model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the batches and the model's outputs for them as one dict, for the worker.
+
+    Input i of batch b is `inputs_b_i`, output i is `expected_b_i`.
+    """
     import keras
 
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for index, probe in enumerate(batches):
         answers = model.predict(as_the_model_takes(model, probe), verbose=0)
         arrays |= {f"inputs_{index}_{i}": array for i, array in enumerate(probe)}

@@ -14,24 +14,24 @@ from common.export.comparison import compare, compare_values
 from common.export.probes import as_the_model_takes, output_names
 
 
-def work():
+def work() -> None:
     """Does the task that comes as JSON on standard input and writes a report."""
     from common.layers import fast_lstm
 
     task = json.load(sys.stdin)
-    # Converters know Keras' own operations only.
+    # Converters know only Keras' own operations.
     fast_lstm.PLAIN = True
     Path(task["report"]).write_text(json.dumps(_report(task)), encoding="utf-8")
 
 
 def _report(task):
-    """Returns what came out of a task, or under "error" why nothing did."""
+    """Returns the result of a task, or under "error" why there is none."""
     try:
         return _convert_and_compare(task)
     except RecipeError as error:
         return {"error": str(error)}
     except Exception as error:
-        # Converters raise anything. The traceback goes to the log, one line to the user.
+        # Converters raise errors of any type. The log gets the traceback, the user one line.
         import traceback
 
         traceback.print_exc()
@@ -46,7 +46,7 @@ def _convert_and_compare(task):
 
     sys.path.extend(entry for entry in task["sys_path"] if entry not in sys.path)
     for name in task["modules"]:
-        # A module that cannot be imported here shows, by name, as a class that is not registered.
+        # If a module cannot be imported, Keras names the class that is then not registered.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     model = load_model(task["model"])
@@ -61,7 +61,7 @@ def _convert_and_compare(task):
                 )
             )
     embedded = json.loads(Path(task["embedded"]).read_text(encoding="utf-8"))
-    # A description that names classes says that the output is their probabilities.
+    # If the description names classes, the output is their probabilities.
     classes = "classes" in json.loads(embedded.get("labels.json", "{}"))
     artifact = Path(task["artifact"])
     convert = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}[task["format"]]
@@ -85,7 +85,7 @@ def _convert_and_compare(task):
 
 
 def _fits(shapes, batch):
-    """Returns whether a batch has the lengths that had to be fixed; another cannot be probed."""
+    """Returns whether a batch has the sizes that had to be fixed. Others cannot be compared."""
     return all(
         size in (None, found)
         for shape, array in zip(shapes, batch, strict=True)
@@ -93,10 +93,10 @@ def _fits(shapes, batch):
     )
 
 
-# Each converter writes `artifact`, whose input and output have the names they have in the model, and
-# puts the texts of `embedded` into it. It yields (input shapes, function that runs it on a batch: a list
-# of arrays in the order of the model's inputs, to a list of outputs). It yields again, after another
-# attempt, when there is one; `reasons` collects what an attempt that could not be converted said.
+# Each converter writes `artifact` with the texts of `embedded` in it. Inputs and outputs keep the names
+# they have in the model. A converter yields the input shapes and a function that runs the file: from a
+# list of arrays, in the order of the model's inputs, to a list of outputs. If there is another way to
+# convert, it yields again. `reasons` collects the errors of conversions that failed.
 
 
 def _answer(model, tensors):
@@ -120,7 +120,7 @@ def _savedmodel(model, artifact, example_shapes, embedded, reasons):
     signature = [as_the_model_takes(model, specs)]
     serve = archive.track_and_add_endpoint("serve", model, signature, **options)
 
-    # The endpoint of Keras' own export calls its outputs output_0, ...
+    # Keras' own export names its outputs output_0, ...
     def named(*tensors):
         outputs = serve(as_the_model_takes(model, tensors))
         return dict(zip(output_names(model), tf.nest.flatten(outputs), strict=True))
@@ -131,11 +131,11 @@ def _savedmodel(model, artifact, example_shapes, embedded, reasons):
     named.get_concrete_function()
     archive.add_endpoint("serving_default", named)
     archive.write_out(artifact, verbose=False)
-    # The folder that TensorFlow leaves to what is not a part of the graph.
+    # TensorFlow's folder for files that are not a part of the graph.
     (artifact / "assets.extra").mkdir()
     for name, text in embedded.items():
         (artifact / "assets.extra" / name).write_text(text, encoding="utf-8")
-    # The variables live only as long as the loaded object is held.
+    # The variables live only as long as there is a reference to the loaded object.
     loaded = tf.saved_model.load(str(artifact))
     run = loaded.signatures["serving_default"]
 
@@ -175,7 +175,7 @@ def _onnx(model, artifact, example_shapes, embedded, reasons):
 
 
 def _rename(graph, old, new):
-    """Renames a value of an ONNX graph, also where a graph inside it (of a loop) uses it."""
+    """Renames a value of an ONNX graph, also in graphs inside it (those of loops)."""
     for value in (*graph.input, *graph.output):
         if value.name == old:
             value.name = new
@@ -190,9 +190,9 @@ def _rename(graph, old, new):
 def _litert(model, artifact, example_shapes, embedded, reasons):
     """Converts with TensorFlow, each time with one more size fixed, until the file runs.
 
-    Recurrent layers keep their steps in tensor lists, which LiteRT knows for a fixed batch only.
-    Keras' own export falls back to TensorFlow operations there ("Flex"), which plain LiteRT
-    runtimes lack, so that the file would convert and not run.
+    Recurrent layers keep their steps in tensor lists, which LiteRT supports only for a fixed batch size.
+    Keras' own export then uses TensorFlow operations ("Flex"). Plain LiteRT runtimes lack these, so the
+    file would be written but would not run.
     """
     import keras
     import tensorflow as tf
@@ -228,7 +228,7 @@ def _litert(model, artifact, example_shapes, embedded, reasons):
 
 
 def _run_litert(artifact, model, alone, batch):
-    """Runs the file on a batch; `alone`: it takes one example at a time."""
+    """Runs the file on a batch. With `alone`, it takes one example at a time."""
     import numpy as np
 
     if importlib.util.find_spec("ai_edge_litert"):

@@ -1,27 +1,29 @@
 """A bidirectional LSTM that trains faster than Keras' own on CPUs: same weights, same values.
 
 Keras runs an LSTM as a loop of small operations, each with its overhead, and multiplies the inputs step
-by step. Here, for the case that recipes use (default activations, full sequences, padding at the end):
+by step. This layer does the following for the case that recipes use (default activations, full
+sequences, padding at the end):
 
-- TensorFlow on a CPU: the BlockLSTM kernel, which loops inside one operation. (Its second version,
-  BlockLSTMV2, orders its gates differently, but TensorFlow registers the first one's gradient for it,
-  which is then wrong: with TensorFlow 2.21 the gradient of x differs from a finite difference.)
+- TensorFlow on a CPU: the BlockLSTM kernel, which loops inside one operation. (BlockLSTMV2 must not be
+  used: its gates have another order, but TensorFlow 2.21 gives it the gradient of the first version. The
+  gradient of x then differs from a finite difference.)
 - PyTorch: its fused LSTM.
 - JAX: one product for all inputs before the loop, and both directions in one step of it.
 
-All three go step by step and know no masks. So each row's words are laid out as a direction reads them,
-with the padding after them, where it does no harm, and the states are laid back. (A shut input gate over
-padding would need no laying out, but one more feature: a training step of imdb_bilstm then takes 3 %
-longer with TensorFlow and JAX, and as long with PyTorch.)
+None of the three knows masks. So the words of each row are put into the order in which a direction reads
+them, with the padding after them, where it does no harm. Afterwards the states are put back into the
+order of the words. (An input gate that is closed over padding would need no reordering, but one more
+feature. A training step of imdb_bilstm then takes 3 % longer with TensorFlow and JAX, and as long with
+PyTorch.)
 
-Anything else falls back to Keras.
+Every other case is computed by Keras' own layer.
 """
 
 import keras
 from keras import layers, ops
 
 PLAIN = False
-"""Set to True where only standard operations will do, as in an export."""
+"""Set this to True where only standard operations are allowed, as in an export."""
 
 
 @keras.saving.register_keras_serializable(package="keras_recipe_box")
@@ -31,18 +33,31 @@ class BidirectionalLSTM(layers.Bidirectional):
     A mask must be padding at the end: True, then False. Outputs where it is False are those of Keras.
 
     Args:
-        layer: keras.layers.LSTM with return_sequences=True.
+        layer: An LSTM with return_sequences=True.
         **kwargs: As for keras.layers.Bidirectional.
     """
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: layers.LSTM, **kwargs):
         super().__init__(layer, **kwargs)
-        # XLA does not know TensorFlow's LSTM kernels. Keras asks before it compiles with it.
+        # XLA does not know TensorFlow's LSTM kernels. Keras reads this before it compiles with XLA.
         if keras.backend.backend() == "tensorflow":
             self.supports_jit = False
 
-    def call(self, sequences, initial_state=None, mask=None, training=None):
-        """Returns float `(batch, steps, 2 * units)`."""
+    def call(
+        self,
+        sequences: keras.KerasTensor,
+        initial_state: list[keras.KerasTensor] | None = None,
+        mask: keras.KerasTensor | None = None,
+        training: bool | None = None,
+    ) -> keras.KerasTensor:
+        """Returns float `(batch, steps, 2 * units)`.
+
+        Args:
+            sequences: float `(batch, steps, features)`.
+            initial_state: With one, Keras' own layer computes the result.
+            mask: bool `(batch, steps)`, False for padding; None: no padding.
+            training: As in Keras.
+        """
         run = self._fast(initial_state)
         if run is None:
             return super().call(
@@ -60,11 +75,11 @@ class BidirectionalLSTM(layers.Bidirectional):
         ends = steps if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1)[None, :]
         backwards = ops.where(times < ends, ends - 1 - times, times)
         if keras.backend.backend() == "torch":
-            # Its kernel takes the batch first: words that are read as they stand may stay there.
+            # Its kernel takes the batch first, so the forward direction needs no reordering.
             turned = ops.transpose(rows * steps + backwards)
             layouts = [None, (turned, turned)]
         else:
-            # (batch, steps) to (steps, batch) as a direction reads, and back.
+            # From (batch, steps) to (steps, batch) in the order of a direction, and back.
             layouts = [
                 (rows * steps + places, ops.transpose(places * batch + rows))
                 for places in (times, backwards)
@@ -100,7 +115,7 @@ class BidirectionalLSTM(layers.Bidirectional):
         if backend == "tensorflow":
             import tensorflow as tf
 
-            # Elsewhere cuDNN is at work already.
+            # On a GPU Keras uses cuDNN.
             return None if tf.config.list_physical_devices("GPU") else _block_lstm
         return {"torch": _torch_lstm, "jax": _jax_lstm}.get(backend)
 
@@ -111,15 +126,15 @@ def _rows(x, order, inverse):
     Args:
         x: `(a, b, features)`.
         order: int `(c, d)`, numbers of vectors, each once: the result is `(c, d, features)`.
-        inverse: int `(a, b)`, the order that undoes it. Gradients are copied by it: Keras would add
-            each to zeros.
+        inverse: int `(a, b)`, the order that undoes it. The gradient is copied in this order. Without
+            it, Keras would add each vector to zeros.
     """
 
     def move(x, order):
         flat = ops.reshape(x, (-1, x.shape[-1]))
         numbers = ops.reshape(order, (-1,))
         if keras.backend.backend() == "torch":
-            # Keras' take asks first which numbers are negative.
+            # Keras' take first looks for negative numbers, which takes time.
             moved = flat.index_select(0, numbers)
         else:
             moved = ops.take(flat, numbers, axis=0)
@@ -141,9 +156,9 @@ def _block_lstm(there, back, forward, backward):
     def run(x, weights):
         kernel, recurrent, bias = weights
         units = recurrent.shape[0]
-        # The kernel's gradient reads the weights column by column. Where rows are a multiple of 1 KB
-        # long, all of a column falls into the same few places of the cache: unused units make the rows
-        # longer. With 64 units a training step of imdb_bilstm's `article` is 8 % shorter.
+        # The kernel's gradient reads the weights column by column. If the length of a row is a multiple
+        # of 1 KB, a whole column falls into the same few places of the cache. So unused units make the
+        # rows longer. With 64 units this makes a training step of imdb_bilstm's `article` 8 % shorter.
         unused = 4 if units % 64 == 0 else 0
         padding = [[0, 0], [0, unused]]
         width = units + unused
@@ -164,7 +179,7 @@ def _block_lstm(there, back, forward, backward):
             cell_clip=-1.0,
             use_peephole=False,
         ).h
-        # Not a slice: its gradient is slow.
+        # The gradient of a slice would be slow.
         return tf.split(states, [units, unused], axis=-1)[0] if unused else states
 
     return run(there, forward), run(back, backward)
@@ -183,11 +198,11 @@ def _torch_lstm(there, back, forward, backward):
 
     def run(x, weights):
         kernel, recurrent, bias = weights
-        # PyTorch has two biases that it adds up.
+        # PyTorch has two biases and adds them.
         given = [kernel.T.contiguous(), recurrent.T.contiguous(), bias, torch.zeros_like(bias)]
         state = x.new_zeros(1, x.shape[0], recurrent.shape[0])
         training = torch.is_grad_enabled()
-        # Biases, one layer, no dropout, one direction, batch first.
+        # These say: biases, one layer, no dropout, training or not, one direction, batch first.
         return torch._VF.lstm(x, (state, state), given, True, 1, 0.0, training, False, True)[0]
 
     return run(there, forward), run(back, backward)

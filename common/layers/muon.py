@@ -1,8 +1,8 @@
-"""Muon for convolutions: Keras' own has it for matrices only and trains everything else by AdamW.
+"""Muon for convolutions: Keras' own Muon trains matrices only, and everything else by AdamW.
 
 Muon (Jordan 2024, github.com/KellerJordan/Muon) replaces the momentum of a matrix by the nearest
-orthogonal one, so that directions with small gradients are learnt as fast as those with large ones. A
-kernel `(height, width, inputs, outputs)` is taken as the matrix `(height * width * inputs, outputs)`.
+orthogonal matrix. So directions with small gradients are learnt as fast as those with large ones. A
+kernel `(height, width, inputs, outputs)` is used as the matrix `(height * width * inputs, outputs)`.
 """
 
 import keras
@@ -13,9 +13,9 @@ from keras import ops
 class Muon(keras.optimizers.Muon):
     """`keras.optimizers.Muon`, with the same arguments, for convolutional networks.
 
-    Kernels of convolutions take Muon's step. All other variables (the last layer, batch normalisation,
-    biases) take Adam's, at `adam_lr_ratio` times the learning rate. Weights of a kernel change by
-    `learning_rate * rms_rate` per step in the root mean square, as in Liu et al. 2025.
+    Kernels of convolutions get Muon's step. All other variables (the last layer, batch normalisation,
+    biases) get Adam's, at `adam_lr_ratio` times the learning rate. The root mean square of a kernel's
+    change per step is `learning_rate * rms_rate`, as in Liu et al. 2025.
     """
 
     def _should_use_adamw(self, variable):
@@ -28,12 +28,16 @@ class Muon(keras.optimizers.Muon):
         matrix = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
         self.assign_sub(variable, ops.reshape(matrix, variable.shape))
 
-    def zeropower_via_newtonschulz5(self, x, steps):
-        """Returns what Keras' own does, to rounding, in less than half of the time.
+    def zeropower_via_newtonschulz5(self, x: keras.KerasTensor, steps: int) -> keras.KerasTensor:
+        """Returns the result of Keras' own method, up to rounding, in less than half the time.
 
-        A step multiplies X by a polynomial p of G = X X'. All that the next one needs is its own G,
-        which is p G p: so the steps run on the smaller square, and X is touched once, at the end. The
+        A step multiplies X by a polynomial p of G = X X'. The next step needs only its own G, which is
+        p G p. So all steps work on the smaller square matrix, and X is multiplied once, at the end. The
         matrix of a 3 x 3 kernel has up to nine times as many rows as columns.
+
+        Args:
+            x: `(rows, columns)`.
+            steps: Number of Newton-Schulz steps.
         """
         tall = x.shape[0] > x.shape[1]
         x = x / (ops.norm(x) + 1e-7)

@@ -1,17 +1,24 @@
-"""Learning-rate schedules: thin names for those Keras has, in the terms recipes use."""
+"""Learning-rate schedules of Keras, with the arguments that recipes have.
+
+The position in a schedule is the optimizer's count of steps, so a resumed run goes on at the right place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras.optimizers.schedules import LearningRateSchedule
 
 
-def one_cycle(peak, steps, warmup_fraction=0.1):
+def one_cycle(peak: float, steps: int, warmup_fraction: float = 0.1) -> LearningRateSchedule:
     """Linear warm-up to the peak, then a cosine down to 0 (after Smith & Topin 2018).
 
     Args:
         peak: Largest learning rate.
         steps: Optimizer steps of the whole training.
         warmup_fraction: Share of the steps that warm up, 0 to 1.
-
-    Returns:
-        A keras LearningRateSchedule; its position is the optimizer's step count, so it survives a
-        resumed run.
     """
     import keras
 
@@ -24,21 +31,20 @@ def one_cycle(peak, steps, warmup_fraction=0.1):
     )
 
 
-def drops(initial, epochs, steps_per_epoch, warmup_steps=0):
+def drops(
+    initial: float, epochs: Sequence[int], steps_per_epoch: int, warmup_steps: int = 0
+) -> LearningRateSchedule:
     """Constant, divided by 10 at the start of each of `epochs` (He et al. 2015).
 
     Args:
         initial: Learning rate of the first epoch.
         epochs: 0-based epochs at which it drops, ascending.
         steps_per_epoch: Optimizer steps per epoch.
-        warmup_steps: Steps at a tenth of the initial rate before all else.
-
-    Returns:
-        A keras LearningRateSchedule.
+        warmup_steps: Steps at a tenth of the initial rate at the very start.
     """
     import keras
 
-    # Keras keeps the old value on a boundary step itself, and counts steps from 0.
+    # Keras counts steps from 0 and still uses the old value on the boundary step.
     boundaries = [epoch * steps_per_epoch - 1 for epoch in epochs]
     values = [initial * 0.1**index for index in range(len(epochs) + 1)]
     if warmup_steps:

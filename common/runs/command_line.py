@@ -1,47 +1,58 @@
 """Command lines from dataclasses: a recipe's Config and the options of a command, by tyro.
 
-Every mistake is one line that names what was expected, and nothing here imports NumPy or Keras.
+Every mistake is answered by one line that says what was expected. Nothing here imports NumPy or Keras.
 """
 
 import dataclasses
 import typing
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
 from common.runs import recorded
 from common.runs.bounds import bounds_text, declared_bounds, field_types
-from common.runs.config import field_names, preset, read_config_file
+from common.runs.config import Chosen, field_names, preset, read_config_file
+from common.runs.types import Config
 
 
-def parse_recipe(module, args, options_class, *, prog, description):
+def parse_recipe(
+    module: ModuleType,
+    args: Sequence[str],
+    options_class: type[Chosen],
+    *,
+    prog: str,
+    description: str,
+) -> tuple[Chosen, Config]:
     """Parses options and the fields of a recipe's Config, which start from a preset or a file.
 
     Args:
         module: The recipe's `train` module.
         args: Words after the recipe's name.
-        options_class: Dataclass of the other flags; has the fields `preset` and `config`.
-        prog, description: As for `parse`.
-
-    Returns:
-        Tuple of the options and the Config.
+        options_class: Dataclass of the other flags. It has the fields `preset`, `config`, `data` and
+            `reading`.
+        prog: As for `parse`.
+        description: As for `parse`; a line with the presets is added.
 
     Raises:
-        UsageError: A wrong flag or value, or a file that was made on other data than the command
-            takes without saying so.
+        UsageError: A wrong flag or value; or the file was made on other data, and the command line does
+            not name the data.
     """
     recipe = module.__name__.split(".")[-2]
-    name = split_option(args, "--preset", options_class.preset)
+    made: Any = options_class  # A class cannot be described by a Protocol with fields.
+    name = split_option(args, "--preset", made.preset)
     file = split_option(args, "--config")
     base = preset(module.PRESETS, name)
     if file is not None:
         base = read_config_file(file, module.Config, recipe)
     import tyro
 
-    # Not the docstring of Config, which tells of its own defaults.
+    # The docstring of Config describes the defaults of the class, and these are others.
     text = f"Defaults of {f'preset {name}' if file is None else file}:"
-    hyperparameters = typing.Annotated[module.Config, tyro.conf.arg(help=text)]
-    # The help's groups: tyro adds "options" to these names.
-    cls = dataclasses.make_dataclass(
+    hyperparameters: Any = typing.Annotated[module.Config, tyro.conf.arg(help=text)]
+    # The names of the groups in the help: tyro adds "options" to them.
+    cls: Any = dataclasses.make_dataclass(
         "Arguments", [("command", options_class), ("hyperparameter", hyperparameters)]
     )
     arguments = parse(
@@ -50,22 +61,29 @@ def parse_recipe(module, args, options_class, *, prog, description):
         prog=prog,
         description=f"{description}\n\nPresets: {', '.join(module.PRESETS)}. Flags change single "
         "fields of the preset.",
-        default=cls(options_class(preset=name), base),
+        default=cls(made(preset=name), base),
     )
     if file is not None:
         recorded.check(file, arguments.command, given=split_option(args, "--data") is not None)
     return arguments.command, arguments.hyperparameter
 
 
-def parse(cls, args, *, prog, description, default=None):
-    """Parses a command line into a dataclass with tyro; every mistake is one line and exit code 2.
+def parse(
+    cls: type[Chosen],
+    args: Sequence[str],
+    *,
+    prog: str,
+    description: str | None,
+    default: Chosen | None = None,
+) -> Chosen:
+    """Parses a command line into a dataclass with tyro.
 
     Args:
-        cls: The dataclass. A field whose type is a dataclass contributes its fields without prefix.
+        cls: The dataclass. If the type of a field is a dataclass, its fields become flags without prefix.
         args: Words after the program's name.
         prog: What to call the program in the help.
         description: Text above the flags in the help.
-        default: Instance that supplies the defaults.
+        default: Instance with the defaults; None: those of the class.
 
     Raises:
         UsageError: An unknown flag (the near match is named) or a bad value.
@@ -88,21 +106,22 @@ def parse(cls, args, *, prog, description, default=None):
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(
+            parsed = tyro.cli(
                 cls,
                 args=list(args),
                 prog=prog,
                 description=description,
                 default=default,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
-                registry=_bounds_in_help(),
+                registry=_help_rules() if {"-h", "--help"} & set(args) else None,
             )
+            return typing.cast(Chosen, parsed)
     except SystemExit as stop:
         if not stop.code:
             raise
-        # tyro draws a box with the message first, then a rule and the flag's help: keep the message.
+        # tyro draws a box: the message, a line, and the help of the flag. Only the message is kept.
         lines = [line.strip(" │╭╮╰╯─") for line in errors.getvalue().splitlines()[1:]]
-        message = []
+        message: list[str] = []
         for line in lines:
             if not line and message:
                 break
@@ -111,8 +130,8 @@ def parse(cls, args, *, prog, description, default=None):
         raise UsageError(f"{text} (see {prog} --help)") from None
 
 
-def _bounds_in_help():
-    """Returns tyro's rules for a dataclass, with the bounds of a field behind its description."""
+def _help_rules():
+    """Returns tyro's rules for a dataclass, with another help of fields: see `_help_of`."""
     import tyro
     from tyro.constructors import ConstructorRegistry
 
@@ -122,30 +141,56 @@ def _bounds_in_help():
     def rule(info):
         if not dataclasses.is_dataclass(info.type) or info.type in at_work:
             return None
-        # tyro's own rule, which this one stands before.
+        # The second call for a type is this one: it leaves the type to tyro's own rule.
         at_work.add(info.type)
         try:
             found = ConstructorRegistry.get_struct_spec(info)
         finally:
             at_work.discard(info.type)
-        bounds = declared_bounds(info.type)
-        return dataclasses.replace(
-            found, fields=tuple(_with_bounds(field, bounds[field.name]) for field in found.fields)
-        )
+        bounds, types = declared_bounds(info.type), field_types(info.type)
 
-    def _with_bounds(field, bounds):
-        if not bounds:
-            return field
-        hint = tyro.conf.arg(
-            help_behavior_hint=lambda default: f"({bounds_text(bounds)}) (default: {default})"
-        )
-        return dataclasses.replace(field, type=typing.Annotated[field.type, hint])
+        def with_help(field):
+            text = field.helptext() if callable(field.helptext) else field.helptext
+            given = _help_of(types[field.name], text or "", field.default, bounds[field.name])
+            if not given:
+                return field
+            hint = typing.Annotated[field.type, tyro.conf.arg(**given)]
+            return dataclasses.replace(field, type=hint)
+
+        return dataclasses.replace(found, fields=tuple(map(with_help, found.fields)))
 
     return registry
 
 
-def given_fields(cls, args):
-    """Returns the names of the fields that a command line sets: by flags, or all by `--config FILE`."""
+def _help_of(hint, text, default, bounds):
+    """Returns how the help of a flag differs from tyro's own: arguments of `tyro.conf.arg`.
+
+    The bounds are shown. A default of None is shown only if the text says what None means. Otherwise the
+    text says what happens without the flag, and None is not named as a value either.
+    """
+    given = {}
+    shown = f"({bounds_text(bounds)})" if bounds else ""
+    if default == () or (default is None and "None" not in text):
+        given["help_behavior_hint"] = shown
+        metavar = _metavar(hint)
+        if default is None and metavar:
+            given["metavar"] = metavar
+    elif bounds:
+        given["help_behavior_hint"] = lambda value: f"{shown} (default: {value})"
+    return given
+
+
+def _metavar(hint):
+    """Returns the placeholder for a value, e.g. "PATH" for `Path | None`; None: keep that of tyro."""
+    kinds = [part for part in typing.get_args(hint) if part is not type(None)]
+    parts = [part for kind in kinds for part in typing.get_args(kind) or (kind,)]
+    if len(kinds) != 1 or not all(isinstance(part, type) for part in parts):
+        return None
+    return " ".join(part.__name__.upper() for part in parts)
+
+
+def given_fields(cls: type, args: Sequence[str]) -> set[str]:
+    """Returns the names of the fields that a command line sets: those of its flags; all by `--config`."""
     if split_option(args, "--config") is not None:
         return set(field_names(cls))
     written = {word.split("=")[0].replace("_", "-") for word in args if word.startswith("--")}
@@ -156,18 +201,35 @@ def given_fields(cls, args):
     }
 
 
-def leaves(cls):
-    """Returns the types of a dataclass's fields by name, those of nested dataclasses in their place."""
-    found = {}
+def leaves(cls: type) -> dict[str, Any]:
+    """Returns the types of a dataclass's fields by name. A nested dataclass is replaced by its fields."""
+    found: dict[str, Any] = {}
     for name, hint in field_types(cls).items():
-        found |= leaves(hint) if dataclasses.is_dataclass(hint) else {name: hint}
+        nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        found |= leaves(hint) if nested else {name: hint}
     return found
 
 
-def split_option(args, name, fallback=None):
-    """Returns the value of `--name VALUE` or `--name=VALUE` in `args`, or the fallback.
+@typing.overload
+def split_option(args: Sequence[str], name: str, fallback: str) -> str: ...
 
-    Presets and configuration files set the defaults of all other flags, so they are read first.
+
+@typing.overload
+def split_option(args: Sequence[str], name: str, fallback: None = None) -> str | None: ...
+
+
+def split_option(args: Sequence[str], name: str, fallback: str | None = None) -> str | None:
+    """Returns the value of `NAME VALUE` or `NAME=VALUE` in `args`, or the fallback.
+
+    A preset or a configuration file sets the defaults of all other flags, so these are read first.
+
+    Args:
+        args: Words of a command line.
+        name: The flag, e.g. "--preset".
+        fallback: Returned if the flag is not there.
+
+    Raises:
+        UsageError: The flag has no value.
     """
     for index, word in enumerate(args):
         if word == name:
@@ -180,7 +242,7 @@ def split_option(args, name, fallback=None):
 
 
 def _is_flag(word):
-    """Returns whether a word is no value: neither a number below 0 nor `-`, standard input."""
+    """Returns whether a word is a flag, and not a negative number or `-` (standard input)."""
     if not word.startswith("-") or word == "-":
         return False
     try:

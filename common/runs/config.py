@@ -1,35 +1,40 @@
-"""One frozen dataclass per recipe is its command line, its JSON file, its tuner space and its notebook.
+"""A recipe's `Config`: one frozen dataclass for its flags, its JSON files, its search and its notebook.
 
-A recipe's `Config` has a default and a docstring for every field; `PRESETS` maps names to values of
-it. Nothing here imports NumPy or Keras, so that a wrong flag is answered at once.
+Every field of a `Config` has a default and a docstring; `PRESETS` maps names to values of it. Nothing
+here imports NumPy or Keras, so that the error for a wrong flag comes at once.
 """
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from common.basics.errors import UsageError, near_match
 from common.basics.files import link_to_nothing, parse_json
 from common.runs.bounds import field_types
+from common.runs.types import Config
+
+Chosen = TypeVar("Chosen")
 
 
-def field_names(cls):
+def field_names(cls: type) -> list[str]:
     """Returns the names of a dataclass's fields, in order."""
     return [field.name for field in dataclasses.fields(cls)]
 
 
-def to_dict(config):
+def to_dict(config: Config) -> dict[str, Any]:
     """Returns a Config as a dict that JSON can hold (tuples become lists)."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def from_dict(cls, values):
+def from_dict(cls: type[Chosen], values: Mapping[str, Any]) -> Chosen:
     """Makes a Config from a dict, as read from JSON.
 
     Args:
         cls: The Config class.
-        values: Field values. Fields that are absent take their defaults.
+        values: Field values by name. Fields that are absent take their defaults.
 
     Raises:
         UsageError: An unknown key (the near match is named), a value of the wrong type, or one that
@@ -57,7 +62,7 @@ def from_dict(cls, values):
     return cls(**checked)
 
 
-def read_config_file(path, cls, recipe):
+def read_config_file(path: str | Path, cls: type[Chosen], recipe: str) -> Chosen:
     """Reads a Config from a JSON file: a run's `config.json`, a tuner's `best.json`, or bare fields.
 
     Raises:
@@ -77,12 +82,12 @@ def read_config_file(path, cls, recipe):
     # The other files of a run name their recipe too.
     fields = content.get("config", None if "recipe" in content else content)
     if not isinstance(fields, dict):
-        raise UsageError(f"{path} is no configuration: it lacks 'config', the object of its fields")
+        raise UsageError(f"{path} is not a configuration: it lacks 'config', an object of fields")
     return from_dict(cls, fields)
 
 
-def differences(old, new):
-    """Returns a line per field that differs between two dicts: `epochs: 20 -> 3`."""
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Returns a line for each key that has another value: `epochs: 20 -> 3`."""
     return [
         f"{name}: {old.get(name, '(absent)')} -> {new.get(name, '(absent)')}"
         for name in dict.fromkeys([*old, *new])
@@ -90,25 +95,25 @@ def differences(old, new):
     ]
 
 
-def changes(config, stored):
-    """Returns a line per field in which a Config differs from the stored fields of an older one.
+def changes(config: Config, stored: Mapping[str, Any]) -> list[str]:
+    """Returns a line for each field in which a Config differs from the stored fields of an older one.
 
-    A field that was added to the Config since then counts as stored with its default, as it does where
-    a configuration is read from a file: a default keeps what recipes did before they had the field.
+    A field that is not stored counts as stored with its default, as in a configuration file. So a new
+    field of a Config needs a default that does what the recipe did without it.
     """
     return differences({**to_dict(type(config)()), **stored}, to_dict(config))
 
 
-def short_hash(value):
-    """Returns eight hex digits that identify a JSON-able value."""
+def short_hash(value: Any) -> str:
+    """Returns eight hex digits that identify a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def preset(presets, name):
+def preset(presets: Mapping[str, Chosen], name: str) -> Chosen:
     """Returns the preset of that name.
 
     Raises:
-        UsageError: There is none; the message lists those that exist.
+        UsageError: There is no such preset; the message lists all.
     """
     if name not in presets:
         raise UsageError(

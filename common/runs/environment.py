@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, commit. Written beside every result."""
+"""The environment of a run: versions, machine, commit. It is written beside every result."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,9 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from common.basics.backend import accelerators
 from common.basics.passwords import hide
@@ -16,8 +18,8 @@ from common.basics.processor import cpu_count, cpu_name
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
 
 
-def versions():
-    """Returns the installed versions of the packages a result depends on, without importing them."""
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages that a result depends on, by name; nothing is imported."""
     found = {}
     for name in PACKAGES:
         try:
@@ -27,8 +29,8 @@ def versions():
     return found
 
 
-def commit():
-    """Returns the commit the code is at, with `+` when tracked files differ from it, or None."""
+def commit() -> str | None:
+    """Returns the commit of the code, with `+` if tracked files were changed; None outside a clone."""
     folder = Path(__file__).parents[2]
 
     def git(*args):
@@ -38,13 +40,13 @@ def commit():
             text=True,
             errors="replace",
             timeout=10,
-            # `git status` would lock the index, which a command of the user's may want just then.
+            # `git status` would lock the index, and a git command of the user would fail meanwhile.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
 
     try:
         head = git("rev-parse", "--short=12", "HEAD")
-        # Results are written while a series runs; they do not change the code that made them.
+        # Only code counts: result files change while a series runs.
         changed = git("status", "--porcelain", "-uno", "--", "*.py", "constraints.txt")
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -53,8 +55,8 @@ def commit():
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
-def command():
-    """Returns the command line of this process as one would type it in a clone, without passwords."""
+def command() -> str:
+    """Returns the command line of this process as a person types it in a clone, without passwords."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         program = Path(program.parent.name)
@@ -67,8 +69,8 @@ def _joined(words):
     return shlex.join(hide(word, word=True) for word in words)
 
 
-def without_passwords(command):
-    """Returns a command line that was recorded with the passwords that stood in it."""
+def without_passwords(command: str) -> str:
+    """Returns a recorded command line with `***` for each password in it."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -76,8 +78,8 @@ def without_passwords(command):
     return command if all(hide(word, word=True) == word for word in words) else _joined(words)
 
 
-def describe(seed, data):
-    """Returns what `environment.json` holds.
+def describe(seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of `environment.json`.
 
     Args:
         seed: The training seed.

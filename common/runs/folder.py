@@ -1,24 +1,26 @@
 """Who may write in a run folder, and how it is emptied."""
 
 import shutil
+from pathlib import Path
+from typing import TextIO
 
 from common.basics import partial
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import make_folder, sync, write_text_atomic
 
 LOCK = ".lock"
-# There from before `clear` deletes anything until it has deleted all.
+# `clear` makes this file before it deletes anything, and removes it when all is deleted.
 _GIVEN_UP = ".given-up"
 
 
-def lock(directory):
-    """Keeps other processes out of a folder, which is created, for as long as this one lives.
+def lock(directory: Path) -> TextIO:
+    """Locks a folder, which is created, until this process ends.
 
     Two trainings in one folder would overwrite each other's backups. The system releases the lock
-    when the process ends, however it ends.
+    however the process ends.
 
     Returns:
-        What must be held for that long.
+        The open lock file. When it is closed, the lock is gone: keep a reference to it.
 
     Raises:
         UsageError: Another process has it.
@@ -45,8 +47,12 @@ def lock(directory):
     return file
 
 
-def clear(directory):
-    """Deletes the run in a locked folder; where that is interrupted, the next training goes on."""
+def clear(directory: Path) -> None:
+    """Deletes the run in a locked folder. If that is interrupted, the next training completes it.
+
+    Raises:
+        RecipeError: Something cannot be deleted.
+    """
     write_text_atomic(directory / _GIVEN_UP, "")
     try:
         for path in directory.iterdir():
@@ -58,16 +64,16 @@ def clear(directory):
         (directory / _GIVEN_UP).unlink()
     except OSError as error:
         raise RecipeError(
-            f"could not empty {directory}: {error.strerror or error}; the same command goes on with it"
+            f"could not empty {directory}: {error.strerror or error}; the same command continues"
         ) from error
 
 
-def is_given_up(directory):
-    """Returns whether a process ended while it emptied a folder: what is there is no run any more."""
+def is_given_up(directory: Path) -> bool:
+    """Returns whether a process ended while it emptied the folder. What is left there is no run."""
     return (directory / _GIVEN_UP).exists()
 
 
-def remove_unfinished(directory):
-    """Removes what killed processes were writing in a run folder."""
+def remove_unfinished(directory: Path) -> None:
+    """Removes the temporary files that killed processes left in a run folder."""
     for folder in {path.parent for path in directory.rglob(f"{partial.PREFIX}*")}:
         partial.remove_abandoned(folder)

@@ -1,81 +1,82 @@
-"""The one figure by which a run is judged, whatever it trained: `headline` in metrics.json.
+"""The one figure by which a run is judged, whatever its task: `headline` in metrics.json.
 
-Tables, comparisons, studies and searches read this and nothing that only some tasks have. A metrics.json
-of before it was written tells the accuracy of a classifier.
+Tables, comparisons, studies and searches read this figure, and nothing that only some tasks have. An old
+metrics.json without it is that of a classifier: its accuracy is the headline.
 """
 
 import dataclasses
-import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from common.basics.wording import DASH
 
 RISING = ("accuracy", "auc", "precision", "recall", "f1", "epoch")
-"""A column of history.csv whose name ends in one of these is better the higher it is. To choose by
-"epoch" is to take the last one."""
+"""If the name of a column of history.csv ends in one of these, higher values are better. "epoch" makes
+the last epoch the best."""
 
 
-def higher_is_better(column):
-    """Returns whether a column of history.csv is better the higher it is; a loss is not."""
+def higher_is_better(column: str) -> bool:
+    """Returns whether higher values of a column of history.csv are better, by its name."""
     return column.lower().endswith(RISING)
 
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-    """A figure of the test split, and the same one of the validation split.
+    """A figure of the test split, and the same figure of the validation split.
 
-    What a task names (`name`, `unit`, `better`) comes without values; `of` fills them in.
+    A task declares its headline with `name`, `unit` and `better` only. `of` reads one with values.
     """
 
     name: str
     """E.g. "accuracy", "mean squared error"."""
     unit: str = ""
-    """"%": the value is a fraction in [0, 1] and shown in per cent; else what follows the number."""
+    """"%": the value is a fraction in [0, 1] and shown in per cent. Any other unit follows the number."""
     better: str = "higher"
     """"higher" or "lower"."""
     value: float | None = None
     """On the test split."""
     interval: tuple[float, float] | None = None
-    """95 % interval of `value` over test examples; None where the task has none."""
+    """95 % interval of `value` over test examples; None if the task has none."""
     count: int | None = None
     """Test examples."""
     validation: float | None = None
     """The same figure on the validation split."""
 
     @property
-    def higher(self):
+    def higher(self) -> bool:
         """Whether a higher value is better."""
         return self.better == "higher"
 
     @property
-    def scale(self):
-        """What a value is multiplied by to be shown: 100 for per cent."""
+    def scale(self) -> int:
+        """The factor between a value and the number that is shown: 100 for per cent, else 1."""
         return 100 if self.unit == "%" else 1
 
     @property
-    def column(self):
+    def column(self) -> str:
         """The head of a table's column: "accuracy, %", "mean squared error"."""
         return f"{self.name}, {self.unit}" if self.unit else self.name
 
     @property
-    def words(self):
+    def words(self) -> str:
         """Unit and name as they follow a number: "% accuracy", "mean squared error"."""
         return f"{self.unit} {self.name}" if self.unit not in ("", self.name) else self.name
 
     @property
-    def difference_unit(self):
+    def difference_unit(self) -> str:
         """What follows the difference of two values: " points of accuracy"."""
         return f" points of {self.name}" if self.unit == "%" else f" {self.unit or self.name}"
 
-    def to_dict(self):
-        """Returns what metrics.json holds, a dict."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the `headline` of metrics.json."""
         return dataclasses.asdict(self)
 
-    def text(self, value, digits=None):
+    def text(self, value: float | None, digits: int | None = None) -> str:
         """Returns a value as text, without its unit; a dash for None.
 
         Args:
-            value: As in `value`.
-            digits: After the point. None: two of a percentage, else four significant digits.
+            value: A value of the figure, a fraction where the unit is "%".
+            digits: Digits after the point. None: two of a percentage, else four significant digits.
         """
         if value is None:
             return DASH
@@ -83,13 +84,13 @@ class Headline:
             return f"{100 * value:.{2 if digits is None else digits}f}"
         return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
 
-    def shown(self, value, digits=None):
+    def shown(self, value: float | None, digits: int | None = None) -> str:
         """Returns a value as text with its unit, e.g. "99.53 %" or "0.01234"."""
         text = self.text(value, digits)
         return f"{text} {self.unit}" if self.unit and value is not None else text
 
-    def spread(self, values):
-        """Returns `99.53 ± 0.04`, without unit: mean and sample deviation, absent for one value."""
+    def spread(self, values: Sequence[float]) -> str:
+        """Returns mean and sample deviation without unit, "99.53 ± 0.04"; of one value only the mean."""
         import statistics
 
         mean = statistics.fmean(values)
@@ -101,11 +102,8 @@ class Headline:
         return f"{mean:.4g} ± {deviation:.2g}"
 
 
-def of(metrics):
-    """Returns the Headline of the content of a metrics.json.
-
-    Args:
-        metrics: Dict.
+def of(metrics: Mapping[str, Any]) -> Headline:
+    """Returns the headline in the content of a metrics.json.
 
     Raises:
         KeyError, TypeError: It is not the metrics of a run.
@@ -121,28 +119,29 @@ def of(metrics):
         "%",
         "higher",
         value=float(test["accuracy"]),
-        interval=tuple(map(float, interval)) if interval else None,
+        interval=(float(interval[0]), float(interval[1])) if interval else None,
         count=int(test["count"]),
         validation=float(metrics["validation"]["accuracy"]),
     )
 
 
-class Baseline(typing.NamedTuple):
-    """What another answer to the test split comes to, in the figure of the headline."""
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """The score of another method on the test split, in the figure of the headline."""
 
     name: str
     value: float
     count: int | None
-    """Test examples; None where the row does not tell."""
+    """Test examples; None if the row does not say."""
     p: float | None
-    """Of the paired test against the network; None where there was none."""
+    """Of the paired test against the network; None if there was none."""
 
 
-def baseline(row):
-    """Returns the Baseline of a row of `baselines` in metrics.json or results.json, of any age.
+def baseline(row: Mapping[str, Any]) -> Baseline:
+    """Returns the Baseline of a row of `baselines` in metrics.json or results.json.
 
     Args:
-        row: Dict of name, value, count and p; before, and of a classifier, of name, accuracy, count and
+        row: It has name, value, count and p; an old row of a classifier has name, accuracy, count and
             mcnemar_p.
 
     Raises:

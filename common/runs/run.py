@@ -6,28 +6,33 @@ runs/<recipe>/<name>/
   backup/state.npz   everything an interrupted training continues from (common/training/keeper.py)
   history.csv        one row per epoch
   best.keras         the epoch with the best validation score; final.keras: the last epoch
-  predictions.npz    class probabilities for the validation and test splits
+  predictions.npz    outputs for the validation and test splits, a score for each test example
   metrics.json       written last: its presence means that the run is finished
   timing.json        wall and CPU seconds
-  report.html        the same for a person, figures/ beside it
+  report.html        the results for a person, figures/ beside it
 """
 
 import contextlib
 import dataclasses
 import os
 import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Self, TextIO
 
 from common.basics import partial
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import link_to_nothing, read_json, write_json_atomic
 from common.basics.flags import flags
 from common.data.source import AS_IT_COMES, Reading, Source
+from common.data.types import DataInfo, Splits
 from common.runs import config as configuration
 from common.runs import folder
 from common.runs.folder import LOCK
+from common.runs.types import Config
 
-# What finishes a run is done again where metrics.json is missing; the epochs are in the backup.
+# Without metrics.json a run is not finished, so it is scored again; its epochs are in the backup.
 SCORE_AGAIN = (
     "delete metrics.json and repeat the training command: it scores the run again, without training"
 )
@@ -35,7 +40,7 @@ SCORE_AGAIN = (
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How and where a run takes place; what does not change its result."""
+    """How and where a run takes place. These options do not change its result."""
 
     preset: str = "best"
     """Named configuration to start from; all other flags change single fields of it."""
@@ -61,13 +66,16 @@ class Options:
     """Show tracebacks of errors."""
 
 
-def needs_fit(module, config, source):
-    """Returns whether a recipe fits its presets to the data: they are made for the built-in sets, whole.
+def needs_fit(module: ModuleType, config: Config, source: Source) -> bool:
+    """Returns whether a recipe must fit its presets to the data.
+
+    Presets are made for the built-in data sets. They need a fit on other data and on a subset, if the
+    recipe has a `fit_to`.
 
     Args:
         module: The recipe's `train` module.
-        config: Config.
-        source: Source.
+        config: The configuration; its `train_examples` asks for a subset.
+        source: Where the data comes from.
     """
     other = not source.built_in or getattr(config, "train_examples", 0) > 0
     return other and hasattr(module, "fit_to")
@@ -79,8 +87,8 @@ class Run:
     Args:
         recipe: Name of the recipe.
         config: The recipe's Config.
-        options: Options.
-        preset: Name of the preset, for the record.
+        options: How and where it takes place; None: the defaults.
+        preset: Name of the preset that `config` is, or "custom".
 
     A trial of a search is a Run whose `is_trial` is true: it prints nothing, never reads the test
     split, and leaves only its history and checkpoints.
@@ -88,18 +96,24 @@ class Run:
 
     is_trial = False
 
-    def __init__(self, recipe, config, options=None, preset="custom"):
+    def __init__(
+        self,
+        recipe: str,
+        config: Config,
+        options: Options | None = None,
+        preset: str = "custom",
+    ):
         self.recipe = recipe
         self.config = self.asked = config
         self.options = options or Options()
         self.preset = preset
         self.source = Source(self.options.data, self.options.data_dir, self.options.reading)
-        self._splits = None
-        self._lock_file = None
+        self._splits: Splits | None = None
+        self._lock_file: TextIO | None = None
         self.directory = Path(self.options.run_dir or self._default_directory())
 
     def _default_directory(self):
-        # A field changed by a flag gets a folder of its own: the plain name is the plain preset.
+        # A preset changed by flags is "custom". The hash gives each such Config its own folder.
         data = self.options.data
         if not self.source.built_in:
             resolved = Path(data).resolve()
@@ -110,51 +124,52 @@ class Run:
             name += f"-{configuration.short_hash(fields)}"
         return Path("runs") / self.recipe / name
 
-    def path(self, name):
+    def path(self, name: str) -> Path:
         """Returns the path of a file in the run folder."""
         return self.directory / name
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether metrics.json, which is written last, is there."""
         return self.path("metrics.json").exists()
 
     @property
-    def lacks_report(self):
-        """Whether the run is finished but for its report: its process ended while it wrote that."""
+    def lacks_report(self) -> bool:
+        """Whether only the report is missing: the process ended while it wrote it."""
         return self.finished and self.options.report and not self.path("report.html").exists()
 
-    def stops(self, history):
-        """Returns whether training ends here for a reason of the run's own; asked at every epoch.
+    def stops(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Returns whether the run itself wants training to end now; asked after every epoch.
 
         Args:
-            history: List of dicts, a row for each epoch done.
+            history: A row for each finished epoch, by column.
         """
         return False
 
-    def fit_to_data(self, module, given):
+    def fit_to_data(self, module: ModuleType, given: Collection[str]) -> None:
         """Lets the recipe fit the Config of a new run to the user's own data, or to a subset.
 
-        A run that goes on keeps what it was started with: `check` has read it.
+        A run that is continued keeps the Config that it was started with: `check` has read it.
 
         Args:
             module: The recipe's `train` module.
-            given: Names of the fields that the user chose.
+            given: Names of the fields that the user chose; they stay.
         """
         if self.config is self.asked and needs_fit(module, self.asked, self.source):
             examples = len(self.load(module.load_data).train)
             self.config = module.fit_to(self.asked, examples, given)
 
-    def load(self, load_data):
-        """Returns the run's Splits; `load_data(config, source)` is called the first time only."""
+    def load(self, load_data: Callable[[Any, Source], Splits]) -> Splits:
+        """Returns the data of the run; `load_data(config, source)` is called the first time only."""
         if self._splits is None:
             self._splits = load_data(self.config, self.source)
         return self._splits
 
     @property
-    def command(self):
+    def command(self) -> str:
         """The command line that continues this run, for a person to copy."""
-        options, words = self.options, ["recipes", "train", self.recipe]
+        options = self.options
+        words: list[str | Path] = ["recipes", "train", self.recipe]
         words += ["--config", self.path("config.json"), "--data", options.data]
         if options.data_dir:
             words += ["--data-dir", options.data_dir]
@@ -166,11 +181,11 @@ class Run:
             words.append("--no-report")
         return shlex.join(map(str, words))
 
-    def check(self):
+    def check(self) -> dict[str, Any] | None:
         """Checks that the folder can hold this run, and changes nothing in it.
 
-        What fails or takes long comes between this and `open`, which deletes what `overwrite` gives
-        up. A run that is in the folder is kept from other processes from here on.
+        Steps that may fail or take long belong between `check` and `open`, because `open` deletes the old
+        run if `overwrite` is set. If the folder holds a run, it is locked from here on.
 
         Returns:
             The config.json of the run in the folder, or None.
@@ -178,7 +193,7 @@ class Run:
         Raises:
             UsageError: The folder holds a finished run (with its report, where one is wanted),
                 another recipe's run, a run of another configuration or other data (the message says
-                what differs), or files that no run wrote; or another process is training in it.
+                what differs), or files of something else; or another process is training in it.
             RecipeError: The folder cannot be written.
         """
         if link_to_nothing(self.directory):
@@ -201,14 +216,14 @@ class Run:
             self._lock()
         return held
 
-    def open(self):
-        """Creates the folder, or empties it where `overwrite` says so, and writes config.json.
+    def open(self) -> Self:
+        """Creates the folder, or empties it if `overwrite` is set, and writes config.json.
 
         Returns:
             The Run itself.
 
         Raises:
-            UsageError, RecipeError: As `check`, which is done again.
+            UsageError, RecipeError: As `check`, which is called again.
         """
         held = self.check()
         self._lock()
@@ -218,30 +233,30 @@ class Run:
             raise self._is_finished()
         folder.remove_unfinished(self.directory)
         if self.options.report:
-            # Of scores that are made again. One that cannot be deleted is replaced in the end.
+            # It shows old scores. If it cannot be deleted, the new report replaces it at the end.
             with contextlib.suppress(OSError):
                 self.path("report.html").unlink()
         write_json_atomic(self.path("config.json"), self._started())
         return self
 
     def _started(self):
-        """Returns what config.json holds."""
+        """Returns the content of config.json."""
         data = self.options.data
         return {
             "recipe": self.recipe,
             "preset": self.preset,
-            # A path is recorded whole, so that `recipes report` finds the data from any directory.
+            # The path is absolute, so that `recipes report` finds the data from any directory.
             "data": data if self.source.built_in else str(Path(data).resolve()),
             "data_dir": str(self.source.data_dir.resolve()) if self.source.data_dir else None,
             "reading": self.source.reading.to_dict(),
             "config": configuration.to_dict(self.config),
-            # Before it was fitted to the data: what the same command asks for again.
+            # The Config before it was fitted to the data: the same command asks for it again.
             "asked": configuration.to_dict(self.asked),
         }
 
     def _held(self):
         """Returns the config.json of the run in the folder, or None where the folder is empty."""
-        # A process killed while it wrote its first file leaves these.
+        # These files are left if a process is killed while it writes its first file.
         own = (LOCK, partial.PREFIX)
         if all(path.name.startswith(own) for path in self.directory.iterdir()):
             return None
@@ -255,7 +270,7 @@ class Run:
         try:
             held = read_json(self.path("config.json"), "run configuration")
         except RecipeError:
-            # A training did lock the folder, so it is a run's, of whichever recipe.
+            # The lock shows that a training of some recipe made the folder, so it may be emptied.
             if self.options.overwrite and self.path(LOCK).exists():
                 return {}
             raise
@@ -267,22 +282,22 @@ class Run:
         return held
 
     def _lock(self):
-        """Keeps other processes out of the folder for as long as this one lives.
-
-        Two trainings in one folder would overwrite each other's backups. The system releases the
-        lock when the process ends, however it ends.
-        """
+        """Keeps other processes out of the folder until this one ends."""
         if self._lock_file is None:
             self._lock_file = folder.lock(self.directory)
 
-    def changes(self, held):
-        """Returns a line per thing in which the run is another one than that of a config.json."""
+    def changes(self, held: Mapping[str, Any]) -> list[str]:
+        """Returns a line for each difference between this run and that of a config.json.
+
+        Args:
+            held: Content of the config.json.
+        """
         started = self._started()
         stored = held.get("config", {})
         changed = configuration.changes(self.asked, held.get("asked", stored))
         if not configuration.changes(self.asked, stored):
-            changed = []  # It was started from this very config.json.
-        # The folder the data set lies in may change between machines; the data set may not.
+            changed = []  # It was started from this config.json.
+        # The data set must stay the same. The folder it lies in may differ between machines.
         if held.get("data") != started["data"]:
             changed.append(f"data: {held.get('data')} -> {started['data']}")
         return changed + configuration.differences(held.get("reading", {}), started["reading"])
@@ -301,10 +316,13 @@ class Run:
             f"`recipes report {self.directory}` shows it"
         )
 
-    def record_environment(self, info):
-        """Writes environment.json; `info` is the DataInfo of the data trained on.
+    def record_environment(self, info: DataInfo) -> None:
+        """Writes environment.json.
 
-        Where a run goes on with another commit or other versions, the file says so under `resumed`.
+        If a run is continued with another commit or other versions, they are added under `resumed`.
+
+        Args:
+            info: The data trained on.
 
         Raises:
             RecipeError: The run was started on data with another fingerprint, or under another
@@ -325,7 +343,8 @@ class Run:
                 f"(fingerprint {fingerprint} -> {info.fingerprint}); --overwrite starts again"
             )
         if held.get("backend") != now["backend"]:
-            # Weights would fit, random numbers would not: the result would be neither backend's.
+            # The weights would fit, but the random numbers would not. The result would be that of
+            # neither backend.
             raise RecipeError(
                 f"{self.directory} was started with the Keras backend {held.get('backend')}, and this "
                 f"is {now['backend']}: set KERAS_BACKEND={held.get('backend')} to go on, or "
@@ -337,8 +356,8 @@ class Run:
             held["resumed"] = [*held.get("resumed", []), resumed]
             write_json_atomic(path, held)
 
-    def data_info(self):
-        """Returns what environment.json holds of the data trained on, a dict.
+    def data_info(self) -> dict[str, Any]:
+        """Returns what environment.json records about the data trained on (`DataInfo.to_dict()`).
 
         Raises:
             RecipeError: The file is absent or damaged.
@@ -348,14 +367,14 @@ class Run:
         wanted = {"kind", "class_names", "fingerprint"}
         if not isinstance(data, dict) or not wanted <= data.keys():
             raise RecipeError(
-                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; take it from "
+                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; restore it from "
                 "a copy, or train again with --overwrite"
             )
         return data
 
 
-def read_metrics(directory):
-    """Returns what metrics.json of a finished run holds.
+def read_metrics(directory: str | Path) -> dict[str, Any]:
+    """Returns the content of metrics.json of a finished run.
 
     Raises:
         RecipeError: The file is absent or damaged.
@@ -371,16 +390,18 @@ def read_metrics(directory):
     return held
 
 
-def open_finished(directory, recipe_module=None):
+def open_finished(
+    directory: str | Path, recipe_module: Callable[[str], ModuleType] | None = None
+) -> tuple[Run, ModuleType]:
     """Opens the folder of an existing run for evaluate, predict, export, report.
 
     Args:
         directory: The run folder.
-        recipe_module: Called with the recipe's name, returns its `train` module
+        recipe_module: Function from the recipe's name to its `train` module
             (default: `common.runs.registry.load`).
 
     Returns:
-        Tuple of the Run and the recipe's module.
+        The run and the recipe's module.
 
     Raises:
         RecipeError: It is not a run folder, or has no trained model yet.
@@ -392,7 +413,7 @@ def open_finished(directory, recipe_module=None):
         raise UsageError(f"no run folder at {directory}{link_to_nothing(directory)}")
     if folder.is_given_up(directory):
         raise UsageError(
-            f"{directory} was being emptied for a new run when its process ended; repeat the training "
+            f"{directory} was being emptied for a new run when the process ended; repeat the training "
             "command"
         )
     if not (directory / "config.json").exists():

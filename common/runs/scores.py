@@ -1,9 +1,10 @@
-"""predictions.npz: what a run answered to the test split, with one score for each example.
+"""predictions.npz: a run's answers on the test split, with one score for each example.
 
-Two runs on the same test examples are compared by these scores, whatever they were trained for.
+Two runs on the same test examples are compared by these scores, whatever their task.
 """
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -16,22 +17,22 @@ class Scores:
     """Scores of the test examples.
 
     Args:
-        scores: `(n,)`: 1 for a right answer and 0 for a wrong one, a squared error, ...
-        truth: What was to be answered, `(n, ...)`: it differs where other examples were tested.
+        scores: float64 `(n,)`: 1 for a right answer and 0 for a wrong one, a squared error, ...
+        truth: The right answers, `(n, ...)`. Those of two runs differ if other examples were tested.
     """
 
     scores: np.ndarray
     truth: np.ndarray
 
 
-def read(directory):
+def read(directory: Path) -> tuple[Scores, None] | tuple[None, str]:
     """Reads the test scores of a finished run.
 
     Args:
         directory: The run folder.
 
     Returns:
-        Scores and None; or None and a sentence that says what is wrong with the file.
+        The scores and None; or None and a sentence that says what is wrong with the file.
     """
     path = directory / "predictions.npz"
     if not path.is_file():
@@ -39,7 +40,7 @@ def read(directory):
     try:
         names = arrays.names(path)
         truth = next(name for name in ("test_truth", "test_labels") if name in names)
-        # A file of before scores were stored is a classifier's.
+        # An old file without scores is that of a classifier.
         wanted = "test_scores" if "test_scores" in names else "test_probabilities"
         held = arrays.read(path, [truth, wanted])
         scores = held[wanted]
@@ -52,14 +53,14 @@ def read(directory):
     return Scores(np.asarray(scores, "float64"), held[truth]), None
 
 
-def validated(directory):
-    """Returns what was to be answered in the validation split, `(n, ...)`.
+def validated(directory: Path) -> np.ndarray | None:
+    """Returns the right answers of the validation split, `(n, ...)`.
 
     Args:
         directory: The run folder.
 
     Returns:
-        An array; None where predictions.npz does not tell or cannot be read.
+        None if predictions.npz lacks them or cannot be read.
     """
     path = directory / "predictions.npz"
     try:

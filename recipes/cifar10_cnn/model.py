@@ -1,20 +1,27 @@
 """Two small convolutional networks for 32 x 32 colour images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import layers, ops
 
 from common.layers.batch_norm import BatchNormalization
 
+if TYPE_CHECKING:
+    from .train import Config
 
-def build_model(config, num_classes=10):
+
+def build_model(config: Config, num_classes: int = 10) -> keras.Model:
     """Builds the network, uncompiled.
 
     Args:
-        config: The recipe's Config; `architecture` chooses between the two networks.
+        config: Its `architecture` chooses between the two networks.
         num_classes: Size of the softmax.
 
     Returns:
-        keras.Model from uint8 images `(n, 32, 32, 3)`, values 0 to 255, to probabilities
+        Model from uint8 images `(n, 32, 32, 3)`, values 0 to 255, to probabilities
         `(n, num_classes)`.
     """
     inputs = keras.Input((32, 32, 3), dtype="uint8", name="image")

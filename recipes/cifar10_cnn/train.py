@@ -10,8 +10,9 @@ batch-normalised network that pools early. Measured accuracy and time, with the 
 README.md beside this file.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from common import data
 from common.basics.errors import UsageError
@@ -26,8 +27,12 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+if TYPE_CHECKING:
+    import keras
 
 TASK = Classification("image")
 
@@ -148,10 +153,10 @@ PRESETS = {
 BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
-    changes = {}
+    changes: dict[str, Any] = {}
     if config.optimizer == "sgd" and "learning_rate" not in given:
         # A smaller batch makes noisier steps (Goyal et al. 2017); Adam and Muon scale them anyway.
         changes["learning_rate"] = config.learning_rate * fitted.batch_size / config.batch_size
@@ -171,8 +176,8 @@ DATA = data.ImageSet(
 )
 
 
-def load_data(config, source):
-    """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns uint8 images `(n, 32, 32, 3)` and integer labels."""
     return data.load_images(
         DATA,
         source,
@@ -181,8 +186,8 @@ def load_data(config, source):
     )
 
 
-def make_optimizer(config, steps):
-    """Returns the Keras optimizer for a training of `steps` steps in all."""
+def make_optimizer(config: Config, steps: int) -> "keras.Optimizer":
+    """Returns the optimizer for a training of `steps` steps in all."""
     import keras
 
     from common.layers.schedules import one_cycle
@@ -206,12 +211,12 @@ def make_optimizer(config, steps):
     return optimizer
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.

@@ -1,23 +1,30 @@
 """The CIFAR-10 networks of He et al. 2015, "Deep Residual Learning", section 4.2."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import layers, ops
 
 from common.layers.batch_norm import BatchNormalization
 
+if TYPE_CHECKING:
+    from .train import Config
 
-def build_model(config, num_classes=10):
+
+def build_model(config: Config, num_classes: int = 10) -> keras.Model:
     """Builds the residual network of depth 6 n + 2, or the plain one of the same depth, uncompiled.
 
     A 3 x 3 convolution, then three stages of n blocks of two convolutions with 16, 32 and 64 filters
     on 32 x 32, 16 x 16 and 8 x 8 maps, global average pooling, softmax.
 
     Args:
-        config: The recipe's Config.
+        config: Hyperparameters.
         num_classes: Size of the softmax.
 
     Returns:
-        keras.Model from uint8 images `(n, 32, 32, 3)`, values 0 to 255, to probabilities
+        Model from uint8 images `(n, 32, 32, 3)`, values 0 to 255, to probabilities
         `(n, num_classes)`.
     """
     inputs = keras.Input((32, 32, 3), dtype="uint8", name="image")

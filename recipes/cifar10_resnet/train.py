@@ -10,8 +10,9 @@ network without shortcuts shows the degradation that the paper is about: deeper 
 accuracy and time, with the spread over seeds: README.md beside this file.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from common import data
 from common.runs.bounds import (
@@ -25,8 +26,12 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+if TYPE_CHECKING:
+    import keras
 
 TASK = Classification("image")
 
@@ -136,10 +141,10 @@ PRESETS = {
 BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
-    changes = {}
+    changes: dict[str, Any] = {}
     if config.optimizer == "sgd" and "learning_rate" not in given:
         # A smaller batch makes noisier steps (Goyal et al. 2017); Muon scales them anyway.
         changes["learning_rate"] = config.learning_rate * fitted.batch_size / config.batch_size
@@ -159,8 +164,8 @@ DATA = data.ImageSet(
 )
 
 
-def load_data(config, source):
-    """Returns the Splits: uint8 images `(n, 32, 32, 3)` and integer labels."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns uint8 images `(n, 32, 32, 3)` and integer labels."""
     return data.load_images(
         DATA,
         source,
@@ -169,8 +174,8 @@ def load_data(config, source):
     )
 
 
-def make_optimizer(config, steps_per_epoch):
-    """Returns the Keras optimizer, with its learning-rate schedule."""
+def make_optimizer(config: Config, steps_per_epoch: int) -> "keras.Optimizer":
+    """Returns the optimizer, with its learning-rate schedule."""
     import keras
 
     rate = learning_rate(config, steps_per_epoch)
@@ -188,7 +193,9 @@ def make_optimizer(config, steps_per_epoch):
     return optimizer
 
 
-def learning_rate(config, steps_per_epoch):
+def learning_rate(
+    config: Config, steps_per_epoch: int
+) -> "keras.optimizers.schedules.LearningRateSchedule":
     """Returns the learning-rate schedule."""
     from common.layers.schedules import drops, one_cycle
 
@@ -199,12 +206,12 @@ def learning_rate(config, steps_per_epoch):
     return drops(config.learning_rate, epochs, steps_per_epoch, config.warmup_steps)
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.

@@ -1,20 +1,27 @@
 """A bidirectional LSTM over word ids."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import layers, ops
 
 from common.layers.fast_lstm import BidirectionalLSTM
 
+if TYPE_CHECKING:
+    from .train import Config
 
-def build_model(config, num_classes=2):
+
+def build_model(config: Config, num_classes: int = 2) -> keras.Model:
     """Builds the network, uncompiled.
 
     Args:
-        config: The recipe's Config.
+        config: Hyperparameters.
         num_classes: 2 makes one sigmoid output, more make a softmax.
 
     Returns:
-        keras.Model from int32 token ids `(n, tokens)`, 0 for padding at the end, of any length, to
+        Model from int32 token ids `(n, tokens)`, 0 for padding at the end, of any length, to
         probabilities `(n, 1)` of class 1, or `(n, num_classes)`.
     """
     inputs = keras.Input((None,), dtype="int32", name="tokens")

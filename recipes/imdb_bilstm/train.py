@@ -10,8 +10,9 @@ hard to beat, and the average of the two. Measured accuracy and time, with the s
 README.md beside this file.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from common import data
 from common.runs.bounds import (
@@ -24,8 +25,12 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TASK = Classification("text")
 
@@ -116,10 +121,10 @@ PRESETS = {
 BUDGET = Budget(steps=170, smallest_batch=16, most_epochs=12)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few texts: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
-    changes = {}
+    changes: dict[str, Any] = {}
     if "learning_rate" not in given:
         # Adam's steps are as long in a smaller batch, and noisier.
         scale = (fitted.batch_size / config.batch_size) ** 0.5
@@ -139,8 +144,8 @@ DATA = data.TextSet(
 )
 
 
-def load_data(config, source):
-    """Returns the Splits: texts as an object array of strings, and integer labels."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns texts as an object array of strings, and integer labels."""
     return data.load_texts(
         DATA,
         source,
@@ -149,19 +154,19 @@ def load_data(config, source):
     )
 
 
-def encode(run, texts):
+def encode(run: Run, texts: "np.ndarray") -> "np.ndarray":
     """Returns int32 token ids `(n, max_tokens)` by the vocabulary of a run."""
     from common.data.text import TextEncoder
 
     return TextEncoder.load(run.path("vocabulary.json")).encode(texts)
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch and the linear baseline on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.
@@ -235,15 +240,17 @@ def train(config, run):
     )
 
 
-def linear_baseline(splits, outputs):
+def linear_baseline(
+    splits: data.Splits, outputs: Mapping[str, "np.ndarray"]
+) -> list[dict[str, Any]]:
     """Fits NB-weighted logistic regression and compares it, and the average, with the LSTM.
 
     Args:
-        splits: The Splits.
+        splits: The data.
         outputs: The LSTM's probabilities and labels, as in predictions.npz.
 
     Returns:
-        List of two dicts for metrics.json.
+        Two rows for metrics.json.
     """
     from common.tasks.baselines import beside, nbsvm
 

@@ -9,8 +9,9 @@ Two architectures: `plain`, that of `article` (convolutions, pooling, global ave
 the spread over seeds: README.md beside this file.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from common import data
 from common.basics.errors import UsageError
@@ -24,6 +25,7 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -117,7 +119,7 @@ PRESETS = {
 BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     if config.patience is not None and "patience" not in given:
@@ -130,8 +132,8 @@ def fit_to(config, examples, given):
 DATA = data.ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
 
 
-def load_data(config, source):
-    """Returns the Splits: uint8 images `(n, 28, 28, 1)` and integer labels."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns uint8 images `(n, 28, 28, 1)` and integer labels."""
     return data.load_images(
         DATA,
         source,
@@ -140,12 +142,12 @@ def load_data(config, source):
     )
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.
