@@ -30,8 +30,8 @@ class Split:
             cut. None: there are no groups.
     """
 
-    x: Arrays
-    y: Arrays
+    x: typing.Any
+    y: typing.Any
     groups: np.ndarray | None = None
 
     def __len__(self) -> int:

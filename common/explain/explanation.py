@@ -32,7 +32,7 @@ color: #1c2733 }} img {{ width: 100% }} span {{ padding: .1em .15em; border-radi
 
 def explain_files(
     run: Run,
-    encode: Callable[[Sequence], np.ndarray],
+    encode: Callable[[Sequence | np.ndarray], np.ndarray],
     given: inputs.Given,
     label: str | None,
     output: Path | str,
@@ -95,7 +95,7 @@ def _stem(name):
 
 def explain_examples(
     run: Run,
-    encode: Callable[[Sequence], np.ndarray],
+    encode: Callable[[Sequence | np.ndarray], np.ndarray],
     splits: Splits,
     predictions: Mapping[str, np.ndarray] | None,
     problem: str | None,
@@ -236,7 +236,8 @@ def explain_words(
     senseless = methods.erase_words(answers(methods.randomised(model)), ids, chosen)
     similarity = methods.similarity(scores, senseless)
     encoder = TextEncoder.load(run.path("vocabulary.json"))
-    words = [encoder.decode(np.array([index])) for index in ids[ids != PADDING]]
+    # One id at a time: a word of its own for each.
+    words = [str(encoder.decode(np.array([index]))) for index in ids[ids != PADDING]]
     curves = {
         "erased words": methods.deletion_curve(ask, ids, scores, chosen, fill=UNKNOWN),
         "random": methods.random_deletion(ask, ids, len(scores), chosen, fill=UNKNOWN),

@@ -124,7 +124,6 @@ def baselines(summary: dict[str, Any]) -> list[dict[str, Any]]:
     if not given:
         return []
     found: headlines.Headline = headlines.of(summary)
-    assert found.value is not None  # A finished run has one.
     own: dict[str, Any] = {"name": "this model", "difference": "", "verdict": "", "model": True}
     own["value"] = found.shown(found.value)
     own["interval"] = DASH.join(found.text(end) for end in found.interval or ())
@@ -132,8 +131,8 @@ def baselines(summary: dict[str, Any]) -> list[dict[str, Any]]:
     for held in given:
         row, interval = headlines.baseline(held), ""
         # Wilson's interval suits only answers that are either right or wrong.
-        if "accuracy" in held and (row.count or found.count):
-            count = row.count or found.count
+        count = row.count or found.count
+        if "accuracy" in held and count:
             ends = wilson_interval(round(row.value * count), count)
             interval = DASH.join(found.text(end) for end in ends)
         difference = found.value - row.value

@@ -5,6 +5,7 @@ metrics.json without it is that of a classifier: its accuracy is the headline.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,8 +34,8 @@ class Headline:
     """"%": the value is a fraction in [0, 1] and shown in per cent. Any other unit follows the number."""
     better: str = "higher"
     """"higher" or "lower"."""
-    value: float | None = None
-    """On the test split."""
+    value: float = math.nan
+    """On the test split; NaN where a task only declares its headline."""
     interval: tuple[float, float] | None = None
     """95 % interval of `value` over test examples; None if the task has none."""
     count: int | None = None
@@ -111,7 +112,10 @@ def of(metrics: Mapping[str, Any]) -> Headline:
     held = metrics.get("headline")
     if held is not None:
         interval = held.get("interval")
-        return Headline(**{**held, "interval": tuple(interval) if interval else None})
+        if held["value"] is None:
+            raise TypeError("its headline has no value")
+        ends = (float(interval[0]), float(interval[1])) if interval else None
+        return Headline(**{**held, "value": float(held["value"]), "interval": ends})
     test = metrics["test"]
     interval = test.get("accuracy_interval")
     return Headline(

@@ -70,8 +70,6 @@ def _read_run(path):
             "headline": headline.of(summary),
             "data_key": _data_key(summary["data"]),
         }
-        if row["headline"].value is None:
-            raise ValueError("its headline has no value")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecipeError(
             f"{path / 'metrics.json'} is not the metrics of a run ({error!r}); {SCORE_AGAIN}"

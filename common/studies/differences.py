@@ -52,7 +52,7 @@ class Difference:
         seeds = f"{first} seed{'s' * (first > 1)}, paired"
         if not self.paired:
             seeds = f"{first} and {second} seeds, Welch"
-        if self.interval is None:
+        if self.interval is None or self.p is None:
             return f"{mean} (n = {seeds}; too few different values for an interval)"
         from common.basics.wording import p_value
 

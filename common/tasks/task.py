@@ -120,7 +120,6 @@ class Task:
         from common.runs import headline
 
         found: Headline = headline.of(metrics)
-        assert found.value is not None  # A finished run has one.
         shown = f"{found.name} {found.shown(found.value)} on the test split"
         rows = [headline.baseline(row) for row in metrics["baselines"]]
         if not rows:

@@ -7,28 +7,15 @@ which a network has hardly learnt anything.
 import dataclasses
 from collections.abc import Container
 from types import ModuleType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TypeVar
 
 from common.data.source import Source
 from common.data.types import Splits
+from common.runs import types
 from common.runs.run import Run, needs_fit
 
-
-class TrainingConfig(Protocol):
-    """A recipe's Config: a dataclass with at least these fields."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def batch_size(self) -> int:
-        """Examples per batch."""
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the training data."""
-
-
-Config = TypeVar("Config", bound=TrainingConfig)
+Config = TypeVar("Config", bound=types.Config)
+"""A recipe's Config; what is fitted is of the same type."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,10 +78,10 @@ def progress(trials: Sequence[Trial], objective: str, maximise: bool, title: str
     kinds = ((True, "trained to the end", STRONG, STRONG), (False, "stopped early", "white", WEAK))
     for full, label, face, edge in kinds:
         if dots[full]:
+            places, scores = zip(*dots[full], strict=True)
             axes.scatter(
-                *zip(*dots[full], strict=True), s=22, facecolor=face, edgecolor=edge, label=label,
-                zorder=3,
-            )  # fmt: skip
+                places, scores, s=22, facecolor=face, edgecolor=edge, label=label, zorder=3
+            )
     failed = [last[trial.number] for trial in trials if trial.status == FAILED]
     if failed:
         low = axes.get_ylim()[0]
