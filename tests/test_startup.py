@@ -131,7 +131,13 @@ def check_without_keras(words, code, tmp_path, heavy=HEAVY):
 
 @pytest.mark.parametrize(
     "words",
-    [["list"], ["evaluate", "--help"], *[["train", name, "--help"] for name in registry.names()]],
+    [
+        ["list"],
+        ["evaluate", "--help"],
+        ["tune", "mnist_cnn", "--help"],
+        ["sweep", "mnist_cnn", "--help"],
+        *[["train", name, "--help"] for name in registry.names()],
+    ],
 )
 def test_reading_and_training_a_recipe_start_without_numpy(words, tmp_path):
     check_without_keras(words, 0, tmp_path, heavy=("numpy", *HEAVY))

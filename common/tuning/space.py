@@ -14,8 +14,6 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from common.basics.errors import UsageError
 from common.tuning.ranges import (
     Point,
@@ -32,7 +30,7 @@ from common.tuning.ranges import (
 )
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
 
 
 # Number of random points that are drawn before the free points of a small space are listed instead.
@@ -193,6 +191,8 @@ class Space:
             else:
                 values = domain(entry) or ()
                 columns += [float(here and point[entry.name] == value) for value in values]
+        import numpy as np
+
         return np.array(columns)
 
     def describe(self) -> str:
