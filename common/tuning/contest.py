@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from common.basics.files import (
     read_json,
     write_bytes_atomic,
@@ -89,6 +87,8 @@ def write_report(folder: Path | str, methods: Sequence[str], seeds: int) -> Path
     Returns:
         The path of contest.html.
     """
+    import numpy as np
+
     from common.report.rendering import data_uri, render
     from common.tuning import figures
     from common.tuning.definition import Definition
