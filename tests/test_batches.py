@@ -175,6 +175,16 @@ def test_balanced_weights_make_all_classes_count_the_same():
     assert np.mean(weights[labels]) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_class_weights_may_be_named(outputs):
+    x, y = np.ones((6, 3), "int32"), np.array([1, 0, 1, 1, 1, 0])
+    options = {"batch_size": 4, "num_classes": outputs}
+    # 6 examples of 2 classes: 3 each, so 3 / 2 and 3 / 4.
+    named = ArrayBatches(x, y, class_weights="balanced", **options)
+    np.testing.assert_allclose(named[0][2], [3 / 4, 3 / 2, 3 / 4, 3 / 4])
+    assert len(ArrayBatches(x, y, class_weights="none", **options)[0]) == 2
+
+
 @pytest.mark.parametrize("make", [ArrayBatches, BucketBatches])
 def test_with_class_weights_a_batch_is_a_triple_that_fit_takes(make):
     x = np.arange(1, 23).reshape(11, 2).astype("int32")

@@ -34,10 +34,10 @@ __all__ = [
 def load_images(
     data_set: ImageSet,
     source: Source,
-    *,
     validation_fraction: float,
-    split_seed: int = 0,
     train_examples: int = 0,
+    *,
+    split_seed: int = 0,
     subset_seed: int = 0,
 ) -> Splits:
     """Loads a data set of images.
@@ -47,11 +47,12 @@ def load_images(
             images of all sources are converted to.
         source: Where the data comes from.
         validation_fraction: Share of the training split to validate on, in (0, 1).
-        split_seed: Seed of the validation cut, 0 to 2**32 - 1. It is not the training seed, so
-            that runs with different seeds are compared on the same images.
         train_examples: Examples to keep of the training split after the validation cut, stratified
             and nested (`stratified_subset`); 0: all. Validation and test stay the same.
-        subset_seed: Seed of that choice, 0 to 2**32 - 1; not the training seed either.
+        split_seed: Seed of the validation cut, 0 to 2**32 - 1. It is not the training seed, so
+            that runs with different seeds are compared on the same images.
+        subset_seed: Seed of the choice of `train_examples`, 0 to 2**32 - 1; not the training seed
+            either.
 
     Returns:
         `x` is uint8 `(n, height, width, channels)`, `y` int32 `(n,)`.
@@ -86,10 +87,10 @@ def load_images(
 def load_texts(
     data_set: TextSet,
     source: Source,
-    *,
     validation_fraction: float,
-    split_seed: int = 0,
     train_examples: int = 0,
+    *,
+    split_seed: int = 0,
     subset_seed: int = 0,
 ) -> Splits:
     """Loads a data set of texts.
@@ -97,9 +98,7 @@ def load_texts(
     Args:
         data_set: The real data set, and the sample that stands in for it.
         source: Where the data comes from.
-        validation_fraction: Share of the training split to validate on, in (0, 1).
-        split_seed: Seed of the validation cut, 0 to 2**32 - 1.
-        train_examples, subset_seed: As of `load_images`.
+        validation_fraction, train_examples, split_seed, subset_seed: As of `load_images`.
 
     Returns:
         `x` is an object array of str `(n,)`, `y` int32 `(n,)`.

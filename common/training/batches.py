@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -34,8 +34,8 @@ class ArrayBatches(keras.utils.PyDataset):
         augment: Function of `(batch of x, random)` that returns a batch of x, for training.
         mix: Function of `(batch of x, targets, random)` that returns both, for training, called after
             `augment`; e.g. `common.data.augment.mixup(0.2)`.
-        class_weights: Weight in the loss of an example of each class, float32 `(classes,)`; None: all
-            equal.
+        class_weights: Weight in the loss of an example of each class, float32 `(classes,)`. "balanced":
+            those of `balanced_weights`. None or "none": all equal.
         weights: Weight in the loss of each example, `(n,)`, or of each of its parts, e.g. `(n, tokens)`
             with 0 for padding; nested as `y` is. None: all equal. A Keras loss divides by the number of
             all parts, unless its reduction is "mean_with_sample_weight".
@@ -54,7 +54,7 @@ class ArrayBatches(keras.utils.PyDataset):
         seed: int | None = None,
         augment: Callable[[Any, np.random.Generator], Any] | None = None,
         mix: Callable[[Any, Any, np.random.Generator], tuple[Any, Any]] | None = None,
-        class_weights: np.ndarray | None = None,
+        class_weights: np.ndarray | Literal["none", "balanced"] | None = None,
         weights: Arrays | None = None,
     ) -> None:
         super().__init__()
@@ -64,8 +64,11 @@ class ArrayBatches(keras.utils.PyDataset):
         self.seed = seed
         self.augment = augment
         self.mix = mix
-        self.class_weights = class_weights
+        self.class_weights = None if _is(class_weights, "none") else class_weights
         self._check()
+        if _is(class_weights, "balanced"):
+            # A sigmoid has one output and two classes.
+            self.class_weights = balanced_weights(np.asarray(y), max(num_classes or 2, 2))
         self.set_epoch(0)
 
     def _check(self):
@@ -232,6 +235,11 @@ class BucketBatches(ArrayBatches):
             super().__getitem__(index),
             self.sources,
         )
+
+
+def _is(value, word):
+    # An array is no word, and comparing it with one gives an array.
+    return isinstance(value, str) and value == word
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -166,12 +166,7 @@ DATA = data.ImageSet(
 
 def load_data(config: Config, source: data.Source) -> data.Splits:
     """Returns uint8 images `(n, 32, 32, 3)` and integer labels."""
-    return data.load_images(
-        DATA,
-        source,
-        validation_fraction=config.validation_fraction,
-        train_examples=config.train_examples,
-    )
+    return data.load_images(DATA, source, config.validation_fraction, config.train_examples)
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> "keras.Optimizer":
@@ -221,7 +216,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.basics.backend import jit_compile, seed_everything
     from common.data.augment import random_flip, random_shift
     from common.tasks.baselines import linear_on_pixels, mirrored
-    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.batches import ArrayBatches
     from common.training.finish import finish
     from common.training.fit import fit
     from common.training.precision import precision
@@ -240,16 +235,13 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         return images
 
     classes = len(splits.info.class_names)
-    weights = (
-        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
-    )
     train_batches = ArrayBatches(
         splits.train.x,
         splits.train.y,
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
-        class_weights=weights,
+        class_weights=config.class_weights,
         augment=augment,
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)

@@ -146,12 +146,7 @@ DATA = data.TextSet(
 
 def load_data(config: Config, source: data.Source) -> data.Splits:
     """Returns texts as an object array of strings, and integer labels."""
-    return data.load_texts(
-        DATA,
-        source,
-        validation_fraction=config.validation_fraction,
-        train_examples=config.train_examples,
-    )
+    return data.load_texts(DATA, source, config.validation_fraction, config.train_examples)
 
 
 def encode(run: Run, texts: "np.ndarray") -> "np.ndarray":
@@ -177,7 +172,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.data.text import PADDING, UNKNOWN, TextEncoder, tell_unknown
     from common.layers.fast_adam import FusedAdam
     from common.layers.schedules import one_cycle
-    from common.training.batches import ArrayBatches, BucketBatches, balanced_weights
+    from common.training.batches import ArrayBatches, BucketBatches
     from common.training.finish import finish
     from common.training.fit import fit
 
@@ -196,9 +191,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     classes = len(splits.info.class_names)
     # Two classes are one sigmoid.
     outputs = 1 if classes == 2 else classes
-    weights = (
-        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
-    )
     make_batches = BucketBatches if config.bucketing else ArrayBatches
     train_batches = make_batches(
         encoder.encode(splits.train.x),
@@ -206,7 +198,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         batch_size=config.batch_size,
         num_classes=outputs,
         seed=config.seed,
-        class_weights=weights,
+        class_weights=config.class_weights,
         augment=drop_words if config.word_dropout_rate else None,
     )
     validation_ids = encoder.encode(splits.val.x)

@@ -134,12 +134,7 @@ DATA = data.ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="
 
 def load_data(config: Config, source: data.Source) -> data.Splits:
     """Returns uint8 images `(n, 28, 28, 1)` and integer labels."""
-    return data.load_images(
-        DATA,
-        source,
-        validation_fraction=config.validation_fraction,
-        train_examples=config.train_examples,
-    )
+    return data.load_images(DATA, source, config.validation_fraction, config.train_examples)
 
 
 def train(config: Config, run: Run) -> dict[str, Any]:
@@ -158,7 +153,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.data.augment import random_affine
     from common.layers.schedules import one_cycle
     from common.tasks.baselines import linear_on_pixels
-    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.batches import ArrayBatches
     from common.training.finish import finish
     from common.training.fit import fit
 
@@ -173,16 +168,13 @@ def train(config: Config, run: Run) -> dict[str, Any]:
 
     augmented = config.rotation or config.scale or config.shift
     classes = len(splits.info.class_names)
-    weights = (
-        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
-    )
     train_batches = ArrayBatches(
         splits.train.x,
         splits.train.y,
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
-        class_weights=weights,
+        class_weights=config.class_weights,
         augment=augment if augmented else None,
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
