@@ -4,21 +4,25 @@ It may import from basics. Start reading in `__init__.py`, `load_images`: `sets.
 declares, `full.py`, `sample.py` and `own.py` are the three places that data comes from.
 
     DATA = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
-    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)
+    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)  # or load_texts, load_audio
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
-Images are uint8 `(n, height, width, channels)`, texts are Python strings, labels int32.
+Images are uint8 `(n, height, width, channels)`, texts are Python strings, clips of sound float32
+`(n, samples)`, labels int32.
 Validation is cut from train by a seed of its own; the test split is whole and is only read when
 somebody asks for it. NumPy is imported when data is loaded: recipes declare theirs at their top.
 """
 
+import dataclasses
+
 from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.data.sets import ImageSet, TextSet
+from common.data.sets import AudioSet, ImageSet, TextSet
 from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
 __all__ = [
+    "AudioSet",
     "DataInfo",
     "ImageSet",
     "Reading",
@@ -26,6 +30,7 @@ __all__ = [
     "Split",
     "Splits",
     "TextSet",
+    "load_audio",
     "load_images",
     "load_texts",
 ]
@@ -112,6 +117,82 @@ def load_texts(
         dataset = own.load_texts(source.data, source.reading)
     return _cut(
         dataset, lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
+    )
+
+
+def load_audio(
+    data_set,
+    source,
+    *,
+    hold_out,
+    validation_fraction,
+    split_seed=0,
+    train_examples=0,
+    subset_seed=0,
+):
+    """Loads a data set of clips.
+
+    Args:
+        data_set: AudioSet: the real data set, the sample that stands in for it, and the rate and length
+            that clips of all sources are given.
+        source: Source. Where the data comes from.
+        hold_out: Function of the names of the files, a list of str, that returns which clips are tested
+            on, bool `(n,)`, and what the clips belong to, `(n,)` of values that NumPy sorts: validation
+            takes whole groups; or None: each is by itself. For the real set and its sample only: the
+            user's own data says by its folders what belongs together.
+        validation_fraction: Share of the rest to validate on, in (0, 1).
+        split_seed, train_examples, subset_seed: As of `load_images`.
+
+    Returns:
+        Splits, with `x` float32 `(n, samples)` in [-1, 1] and `y` int32 `(n,)`.
+
+    Raises:
+        UsageError: A value above is out of its range.
+        RecipeError: The data is absent, damaged, or not sound.
+    """
+    import numpy as np
+
+    from common.data import full, own, sample
+    from common.data.audio import fitted
+    from common.data.split import check_fraction, check_seed
+
+    check_fraction(validation_fraction)
+    check_seed(split_seed)
+    check_seed(subset_seed, "subset_seed")
+    _check_set(data_set, AudioSet)
+    _check_reading(source)
+    if source.built_in:
+        if source.data == "full":
+            dataset = full.load(data_set, source.data_dir)
+        else:
+            dataset = sample.load_audio(data_set.sample)
+        dataset = _held_out(dataset, hold_out)
+    else:
+        dataset = own.load_audio(source.data, data_set.rate, data_set.samples, source.reading)
+
+    def of_one_length(split):
+        clips = [fitted(clip, data_set.samples) for clip in split.x]
+        return Split(np.stack(clips), split.y, split.groups)
+
+    # Predictions are made at the same rate.
+    dataset = dataclasses.replace(dataset, reading={**dataset.reading, "rate": data_set.rate})
+    return _cut(
+        dataset, of_one_length, validation_fraction, split_seed, train_examples, subset_seed
+    )
+
+
+def _held_out(dataset, hold_out):
+    """Returns a Dataset of clips with the test split that `hold_out` chooses by their names."""
+    import numpy as np
+
+    held, groups = hold_out(dataset.names)
+    whole = Split(dataset.train.x, dataset.train.y, groups)
+    rows, test_rows = np.flatnonzero(~held), np.flatnonzero(held)
+    return dataclasses.replace(
+        dataset,
+        train=whole.take(rows),
+        load_test=lambda: whole.take(test_rows),
+        test_count=len(test_rows),
     )
 
 

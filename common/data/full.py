@@ -32,7 +32,7 @@ def load(data_set, data_dir=None):
     """Loads a real data set.
 
     Args:
-        data_set: ImageSet or TextSet.
+        data_set: ImageSet, TextSet or AudioSet.
         data_dir: TFDS folder; None: TFDS_DATA_DIR, else ~/tensorflow_datasets.
 
     Returns:
@@ -62,6 +62,7 @@ def load(data_set, data_dir=None):
         train=entry.split("train"),
         load_test=lambda: entry.split("test"),
         test_count=entry.count("test"),
+        names=entry.names("train"),
     )
 
 
@@ -84,7 +85,7 @@ def prepare(data_set, data_dir=None):
         if files is None:
             raise RecipeError(
                 f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs its files of "
-                "a train split and a test split"
+                + " and ".join(f"a {part} split" for part in data_set.parts)
             )
     fingerprint = _fingerprint(files)
 
@@ -117,10 +118,10 @@ def _find_files(data_set, folder):
             if re.fullmatch(r"\d+\.\d+\.\d+", path.name):
                 versions.append((tuple(map(int, path.name.split("."))), path))
     for _, path in sorted(versions, reverse=True):
-        splits = [_shards(path, name, split) for split in ("train", "test")]
+        splits = [_shards(path, name, split) for split in data_set.parts]
         if all(splits) and (path / "dataset_info.json").is_file():
             described = [*path.glob("*.json"), *path.glob("*.labels.txt")]
-            return sorted([*described, *splits[0], *splits[1]])
+            return sorted([*described, *(file for shards in splits for file in shards)])
     return None
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError, near_match
 
 TEXT_SUFFIXES = (".txt",)
+FILES = {"image": "image files", "text": "text files", "audio": "WAV files"}
+"""What is read from files, by the kind of data."""
 
 
 class _StandardInput(io.BytesIO):
@@ -33,7 +35,7 @@ class Row:
 class Given:
     """What is to be classified: found and counted, to be read while it is iterated over.
 
-    Iterating yields `(name, source)`; a source is what `read_image` or `read_text` takes.
+    Iterating yields `(name, source)`; a source is what `read_image`, `read_text` or `read_sound` takes.
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
@@ -42,7 +44,7 @@ class Given:
         text_column: Column of a CSV file that holds the texts. None: as in the run's data.
 
     Raises:
-        UsageError: A CSV file where images are classified.
+        UsageError: A CSV file where images or sounds are classified.
         RecipeError: Something is absent or cannot be read, or holds nothing to classify.
     """
 
@@ -58,15 +60,15 @@ class Given:
                 self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
-            if kind not in ("image", "text"):
+            if kind not in FILES:
                 self.count += len(_arrays(file))
                 self._parts.append(_array_rows(file))
             elif Path(file).suffix.lower() != ".csv":
                 self._parts.append([(file, file)])
                 self.count += 1
-            elif kind == "image":
+            elif kind != "text":
                 raise UsageError(
-                    f"this model classifies images: expected image files or folders, got {file}"
+                    f"this model classifies {kind}s: expected {FILES[kind]} or folders, got {file}"
                 )
             else:
                 self.count += sum(1 for row in _rows(file, text_column))
@@ -79,11 +81,12 @@ class Given:
     def _add_folder(self, folder, kind, alone):
         from common.data import folders
 
-        if kind not in ("image", "text"):
+        if kind not in FILES:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"
             )
-        suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
+        wanted = {"image": folders.IMAGES, "audio": folders.SOUNDS}.get(kind)
+        suffixes = wanted.suffixes() if wanted else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:
             raise RecipeError(
@@ -232,6 +235,25 @@ def read_image(file, image_size, channels, value_range=None):
 
     opened = _StandardInput(_bytes("-")) if file == "-" else file
     return images.read_image(opened, image_size, channels, value_range)
+
+
+def read_sound(file, samples, rate):
+    """Reads a WAV file as training clips are read.
+
+    Args:
+        file: Path; "-" is standard input.
+        samples: Length wanted.
+        rate: Samples per second wanted.
+
+    Returns:
+        float32 `(samples,)`.
+
+    Raises:
+        RecipeError: The file is absent or no WAV.
+    """
+    from common.data.audio import read_wave
+
+    return read_wave(_StandardInput(_bytes("-")) if file == "-" else file, rate, samples)
 
 
 def read_text(source):

@@ -25,12 +25,13 @@ def find(path):
     return files if "train" in files else {}
 
 
-def read(files, reading):
+def read(files, reading, *, words=True):
     """Reads texts and their labels.
 
     Args:
         files: Dict from "train", and perhaps "test", to a CSV file.
         reading: common.data.source.Reading.
+        words: Tell how long the texts are. What is read may be names of files instead.
 
     Returns:
         OwnArrays.
@@ -42,7 +43,9 @@ def read(files, reading):
     if reading.group_column:
         columns["group"] = reading.group_column
     tables = {part: read_table(file, columns) for part, file in files.items()}
-    remarks = [remark for part, table in tables.items() for remark in _keep(files[part], table)]
+    remarks = [
+        remark for part, table in tables.items() for remark in _keep(files[part], table, words)
+    ]
     train = tables["train"]
     _check_labels(files["train"], train)
     class_names = _class_names(train.values["label"])
@@ -71,7 +74,7 @@ def read(files, reading):
     )
 
 
-def _keep(path, table):
+def _keep(path, table, words):
     """Drops the rows without a text or a label, and returns the remarks on a file."""
     pairs = [*zip(table.values["text"], table.values["label"], strict=True)]
     kept = [row for row, (text, label) in enumerate(pairs) if text.strip() and label]
@@ -90,11 +93,12 @@ def _keep(path, table):
         raise RecipeError(f"{path} holds no rows below its header")
     names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
     remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}"]
-    lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
-    remarks.append(
-        f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
-        f"{number(max(lengths))} the longest"
-    )
+    if words:
+        lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
+        remarks.append(
+            f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
+            f"{number(max(lengths))} the longest"
+        )
     skipped = {f"without a {name}": count for name, count in skipped.items()}
     if table.empty:
         skipped["that are empty"] = table.empty

@@ -5,6 +5,7 @@ labelled SAMPLE DATA everywhere. Everything is drawn from RandomState, whose str
 fixed for ever.
 """
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -72,10 +73,28 @@ def load_texts(name):
     return _dataset("sample-reviews", label, "text", ["neg", "pos"], train, test)
 
 
+def load_audio(name):
+    """Returns a built-in Dataset of clips without a test split, int16 at 8,000 samples a second.
+
+    Args:
+        name: `"syllables"`.
+    """
+    from common.data import sample_syllables
+
+    if name != "syllables":
+        raise ValueError(f"no sample of sound is called {name!r}")
+    clips, labels, names = sample_syllables.generate(seed=1)
+    label = "SAMPLE DATA: generated syllables"
+    words = [str(digit) for digit in range(10)]
+    train, test = Split(clips, labels), Split(clips[:0], labels[:0])
+    dataset = _dataset("sample-syllables", label, "audio", words, train, test)
+    return dataclasses.replace(dataset, names=names)
+
+
 def _dataset(name, label, kind, class_names, train, test):
     digest = hashlib.sha256()
     for split in (train, test):
-        x = split.x if kind == "image" else np.array("\0".join(split.x).encode())
+        x = np.array("\0".join(split.x).encode()) if kind == "text" else split.x
         digest.update(np.ascontiguousarray(x).tobytes() + split.y.tobytes())
     return Dataset(
         name=name,

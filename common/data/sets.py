@@ -10,19 +10,21 @@ import typing
 
 from common.basics.errors import UsageError, near_match
 
-SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",)}
+SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",), "audio": ("syllables",)}
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RealSet:
-    """A data set of TensorFlow Datasets (TFDS) with splits train and test and a feature `label`.
+    """A data set of TensorFlow Datasets (TFDS) with a feature `label`, and splits train and test.
 
     Raises:
         UsageError: No built-in sample of this kind has that name.
     """
 
     kind: typing.ClassVar[str]
+    parts: typing.ClassVar[tuple[str, ...]] = ("train", "test")
+    """The splits that TFDS has of it and a recipe reads."""
 
     name: str
     """Its name in TFDS, e.g. 'cifar10'."""
@@ -82,3 +84,38 @@ class TextSet(RealSet):
     """
 
     kind = "text"
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioSet(RealSet):
+    """A real data set of short clips (TFDS features `audio` and `audio/filename`) with one split, train.
+
+    Its recipe says by the names of the files which clips are tested on: `load_audio(hold_out=...)`.
+
+    Raises:
+        UsageError: The rate or the length is not positive, or the sample is unknown.
+    """
+
+    kind = "audio"
+    parts = ("train",)
+
+    _: dataclasses.KW_ONLY
+    rate: int
+    """Samples per second, of the set and of what a recipe is given. Files of the user's own that have
+    other rates are resampled."""
+    seconds: float
+    """Length of every example. Shorter clips get silence on both sides; of longer ones the part with
+    the most energy is taken."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.rate < 1 or self.samples < 1:
+            raise UsageError(
+                f"{self.name}: rate and seconds must make at least one sample, got {self.rate!r} and "
+                f"{self.seconds!r}"
+            )
+
+    @property
+    def samples(self):
+        """Samples in an example."""
+        return round(self.rate * self.seconds)

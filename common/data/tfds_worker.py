@@ -27,7 +27,7 @@ def decode(folder, out, kind):
     Args:
         folder: A TFDS version folder.
         out: Folder to write the arrays and `decoded.json` to.
-        kind: `"image"` or `"text"`.
+        kind: `"image"`, `"text"` or `"audio"`.
     """
     import tensorflow_datasets as tfds
 
@@ -41,6 +41,10 @@ def decode(folder, out, kind):
         )
     out = Path(out)
     meta = {"kind": kind, "class_names": list(builder.info.features["label"].names)}
+    if kind == "audio":
+        _decode_clips(builder, tfds, out)
+        (out / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+        return
     if kind == "image":
         meta.update(_encoding(builder, tfds))
     for split in ("train", "test"):
@@ -60,6 +64,20 @@ def decode(folder, out, kind):
             raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
         cache.write_split(out, split, x, y)
     (out / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _decode_clips(builder, tfds, out):
+    """Writes the clips of the train split, of any lengths, with the names of their files."""
+    clips, labels, names = [], [], []
+    for row in tfds.as_numpy(builder.as_dataset(split="train")):
+        # TFDS gives whole numbers of 16 bits as int64.
+        if np.abs(row["audio"]).max(initial=0) > 2**15:
+            raise ValueError("it holds samples of more than 16 bits")
+        clips.append(np.clip(row["audio"], -(2**15), 2**15 - 1).astype(np.int16))
+        labels.append(row["label"])
+        names.append(row["audio/filename"])
+    cache.write_clips(out, "train", clips, labels, names)
+    cache.write_clips(out, "test", [], [], [])
 
 
 def _encoding(builder, tfds):

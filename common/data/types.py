@@ -66,7 +66,7 @@ class DataInfo:
     fingerprint: str
     """SHA-256 in hexadecimal: of the files for 'full' and 'own', of the arrays for 'sample'."""
     kind: str
-    """'image' or 'text'."""
+    """'image', 'text' or 'audio'."""
     class_names: tuple[str, ...]
     """Names of the classes; a label is an index into them."""
     label: str
@@ -133,6 +133,8 @@ class Dataset:
     """As of DataInfo."""
     test_seen: np.ndarray | None = None
     """As of Splits."""
+    names: list | None = None
+    """Names of the files of the training examples, where they tell what belongs together; or None."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

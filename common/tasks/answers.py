@@ -103,6 +103,13 @@ def _reader(run, model, encode):
             return ask(encode(texts))
 
         return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+    if data["kind"] == "audio":
+        samples, rate = model.input_shape[1], data["reading"]["rate"]
+        return (
+            lambda source: prediction.read_sound(source, samples, rate),
+            lambda waves: ask(encode(np.stack(waves))),
+            TEXTS_AT_ONCE,
+        )
     if data["kind"] != "image":
         return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]

@@ -10,7 +10,7 @@ class Classification(Task):
     The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two of them.
 
     Args:
-        kind: "image" or "text": what is classified.
+        kind: "image", "text" or "audio": what is classified. Answers about sound are not explained.
     """
 
     headline = Headline("accuracy", "%")
@@ -19,8 +19,12 @@ class Classification(Task):
     also = {"loss": "loss", "ece": "ECE"}
     curves = (("loss", "loss (nats per example)"), ("accuracy", "accuracy (%)"))
     loss_unit = "nats"
-    explains = True
     arrays = ("val_probabilities", "val_labels", "test_probabilities", "test_labels")
+
+    @property
+    def explains(self):
+        """As of Task."""
+        return self.kind in ("image", "text")
 
     @property
     def explain(self):

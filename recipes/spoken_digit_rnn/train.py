@@ -1,0 +1,291 @@
+"""RNN, GRU or LSTM on spoken digits, tested on a person whom it has never heard.
+
+    recipes train spoken_digit_rnn                   the best preset on the real recordings
+    recipes train spoken_digit_rnn --split take      the published split: known people, other takes
+    recipes train spoken_digit_rnn --preset sample --data sample    generated syllables, no download
+    recipes train spoken_digit_rnn --data my_words/  PATH/<word>/<WAV>, or PATH/{train,test}/<word>/<WAV>
+
+A waveform goes in; log-mel frames, computed by the model itself, are read by recurrent layers. Five
+people recorded the set: each seed leaves another one out, so five seeds test on everybody. Measured
+accuracy and time: README.md beside this file.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from common import data
+from common.basics.errors import RecipeError
+from common.runs.bounds import (
+    Above,
+    AtMost,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
+from common.tasks.classification import Classification
+from common.training.budget import Budget
+
+TASK = Classification("audio")
+
+TEST_TAKES = 5
+"""Of `split` take: takes 0 to 4 of every word are the test split, as the authors of the set say."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyperparameters. The defaults are those of preset `plain`."""
+
+    seed: Seed = 0
+    """Seed of initial weights, order of examples, augmentation and dropout."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training split set aside, stratified, to choose the epoch."""
+    train_examples: NonNegativeInt = 0
+    """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
+    split: Literal["speaker", "take"] = "speaker"
+    """speaker: one person is the test split; take: takes 0 to 4 of everybody are, the published split."""
+    held_out: NonNegativeInt | None = None
+    """Which person that is, counted from 0 by the alphabet; None: number `seed`, in a circle."""
+    validate_on: Literal["takes", "speaker"] = "takes"
+    """takes: validation holds people that are trained on; speaker: others, about validation_fraction."""
+    mel_bands: Annotated[int, Above(1), AtMost(80)] = 40
+    """Bands of the mel scale that a frame has, from 60 to 4,000 Hz."""
+    frame_step: Annotated[int, Above(0), AtMost(256)] = 128
+    """Samples from one frame to the next, at 8,000 a second; a frame has 256."""
+    normalise: Literal["none", "mean"] = "none"
+    """mean: take the mean of each band over the clip off, the colour of voice and microphone."""
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    """Kind of the recurrent layers."""
+    bidirectional: bool = False
+    """Read forwards and backwards, with `units` each."""
+    layers: PositiveInt = 2
+    """Recurrent layers, one on the other."""
+    units: PositiveInt = 64
+    """Size of the state of a layer and direction."""
+    pooling: Literal["last", "mean", "mean_max"] = "last"
+    """How a sequence becomes one vector: the last state, the mean, or the mean and the maximum."""
+    dropout_rate: Rate = 0.0
+    """Dropout between the layers and before the output."""
+    label_smoothing: Rate = 0.0
+    """Probability mass spread evenly over all classes."""
+    speed: Rate = 0.0
+    """Augmentation: largest change of speed, and with it of the pitch."""
+    shift: NonNegativeFloat = 0.0
+    """Augmentation: largest shift, seconds."""
+    noise: Rate = 0.0
+    """Augmentation: largest white noise, as a share of the loudest sample; 0: none."""
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
+    learning_rate: PositiveFloat = 1e-3
+    """Adam's learning rate; with one_cycle its peak."""
+    clip_norm: PositiveFloat | None = 1.0
+    """Largest norm of the gradient over all weights; None: not clipped."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: rare classes count more in the loss, so that every class counts the same."""
+    batch_size: PositiveInt = 64
+    """Clips per step."""
+    epochs: PositiveInt = 12
+    """Passes over the training split."""
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+BEST = Config(
+    normalise="mean",
+    bidirectional=True,
+    pooling="mean_max",
+    dropout_rate=0.3,
+    label_smoothing=0.1,
+    speed=0.15,
+    shift=0.1,
+    noise=0.02,
+    schedule="one_cycle",
+    learning_rate=4e-3,
+)
+PRESETS = {
+    "best": BEST,
+    # What one writes first: nothing is done about voices, rooms and few people.
+    "plain": Config(),
+    # For the 400 generated syllables.
+    "sample": replace(BEST, units=32, layers=1, batch_size=16, epochs=8),
+}
+
+# The presets are made for 1,800 clips.
+BUDGET = Budget(steps=340, smallest_batch=16, most_epochs=60)
+
+
+def fit_to(config, examples, given):
+    """Returns the Config for few clips: smaller batches, more epochs; fields in `given` stay."""
+    return BUDGET.fit(config, examples, given)
+
+
+DATA = data.AudioSet(
+    "spoken_digit",
+    "Free Spoken Digit Dataset",
+    rate=8000,
+    seconds=1.0,
+    sample="syllables",
+    host="github.com",
+)
+
+
+def load_data(config, source):
+    """Returns the Splits: float32 waveforms `(n, 8000)` and integer labels."""
+    return data.load_audio(
+        DATA,
+        source,
+        hold_out=lambda names: hold_out(config, names),
+        validation_fraction=config.validation_fraction,
+        train_examples=config.train_examples,
+    )
+
+
+def hold_out(config, names):
+    """Returns which clips are tested on, and what validation takes as a whole.
+
+    Args:
+        config: Config.
+        names: Names of the files, `WORD_PERSON_TAKE.wav`, a list of str.
+
+    Returns:
+        Tuple of bool `(n,)`, and the people's numbers, `(n,)`, or None.
+
+    Raises:
+        RecipeError: The names are others, or there is no such person.
+    """
+    import re
+
+    import numpy as np
+
+    found = [re.fullmatch(r"\d+_(.+)_(\d+)\.wav", name) for name in names]
+    if None in found:
+        raise RecipeError(
+            f"expected names of files such as 3_george_7.wav (word, person, take), got "
+            f"{names[found.index(None)]}"
+        )
+    people, person = np.unique([match[1] for match in found], return_inverse=True)
+    if config.held_out is not None and config.held_out >= len(people):
+        raise RecipeError(
+            f"held_out must be 0 to {len(people) - 1} ({', '.join(people)}), got {config.held_out}"
+        )
+    if config.split == "take":
+        held = np.array([int(match[2]) for match in found]) < TEST_TAKES
+    else:
+        chosen = config.seed if config.held_out is None else config.held_out
+        held = person == chosen % len(people)
+    return held, person if config.validate_on == "speaker" else None
+
+
+def train(config, run):
+    """Trains, and scores the best epoch and a linear model on the test split.
+
+    Args:
+        config: Config.
+        run: common.runs.run.Run, opened.
+
+    Returns:
+        The content of the run's metrics.json.
+    """
+    import keras
+
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.augment_audio import random_noise, random_speed
+    from common.layers.schedules import one_cycle
+    from common.training.batches import ArrayBatches, balanced_weights
+    from common.training.finish import finish
+    from common.training.fit import fit
+
+    from .model import build_model
+
+    splits = run.load(load_data)
+    run.record_environment(splits.info)
+    seed_everything(config.seed, run.options.deterministic)
+
+    def augment(waves, random):
+        if config.speed or config.shift:
+            waves = random_speed(waves, random, config.speed, config.shift * DATA.rate)
+        return random_noise(waves, random, config.noise) if config.noise else waves
+
+    classes = len(splits.info.class_names)
+    weights = (
+        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
+    )
+    train_batches = ArrayBatches(
+        splits.train.x,
+        splits.train.y,
+        batch_size=config.batch_size,
+        num_classes=classes,
+        seed=config.seed,
+        class_weights=weights,
+        augment=augment,
+    )
+    validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
+
+    learning_rate = config.learning_rate
+    if config.schedule == "one_cycle":
+        learning_rate = one_cycle(learning_rate, config.epochs * train_batches.num_batches)
+    model = build_model(config, classes)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=config.clip_norm),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=jit_compile(),
+    )
+    keeper = fit(
+        model, run, train_batches, validation, epochs=config.epochs, monitor=config.monitor
+    )
+    return finish(
+        TASK,
+        model,
+        run,
+        splits,
+        keeper,
+        baselines=lambda model, outputs: [linear_baseline(model, splits, outputs)],
+    )
+
+
+def linear_baseline(model, splits, outputs):
+    """Fits logistic regression to the mean and deviation of each band, and compares it with the network.
+
+    Args:
+        model: The network, whose layer `log_mel` computes the frames.
+        splits: The Splits.
+        outputs: The network's probabilities and labels, as in predictions.npz.
+
+    Returns:
+        Dict for metrics.json.
+    """
+    import keras
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from common.tasks.baselines import beside
+    from common.training.outputs import inference_batches, outputs_of
+
+    frames = keras.Model(model.input, model.get_layer("log_mel").output)
+
+    def features(waves):
+        held = outputs_of(frames, inference_batches(waves))
+        return np.concatenate([held.mean(axis=1), held.std(axis=1)], axis=1)
+
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    linear.fit(features(splits.train.x), splits.train.y)
+    answers = np.zeros(outputs["test_probabilities"].shape)
+    answers[:, linear.classes_] = linear.predict_proba(features(splits.test.x))
+    name = "logistic regression on mean and deviation of the log-mel bands"
+    return beside(name, outputs["test_labels"], answers, outputs["test_probabilities"])
+
+
+if __name__ == "__main__":
+    from common.cli import run_script
+
+    raise SystemExit(run_script(__file__))

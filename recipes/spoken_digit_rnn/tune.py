@@ -1,0 +1,42 @@
+"""What to search for spoken_digit_rnn.
+
+    recipes tune spoken_digit_rnn --method bayesian --trials 30 --validate-on speaker
+    make tune-spoken_digit_rnn METHOD=evolution TRIALS=50
+
+With `--validate-on speaker` a trial is judged on a person it has not heard. Every Float has a step, so
+that a grid is possible. Batch size and epochs are half, once and twice those that the search starts from:
+other data needs others. Any other field of Config may be added: the values a trial is given are those it
+trains with.
+"""
+
+from dataclasses import replace
+
+from common.tuning.space import multiples
+
+
+def search_space(hp, base):
+    """Returns the Config of a point of the space.
+
+    Args:
+        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
+        base: Config that the search starts from; fields not named here keep its values.
+    """
+    return replace(
+        base,
+        cell=hp.Choice("cell", ["gru", "lstm", "rnn"]),
+        units=hp.Choice("units", [32, 64, 96, 128]),
+        layers=hp.Choice("layers", [1, 2, 3]),
+        normalise=hp.Choice("normalise", ["none", "mean"]),
+        dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.125),
+        speed=hp.Float("speed", 0.0, 0.3, step=0.1),
+        noise=hp.Choice("noise", [0.0, 0.02, 0.05, 0.1]),
+        learning_rate=hp.Float("learning_rate", 1e-3, 1.6e-2, step=2, sampling="log"),
+        batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
+    )
+
+
+if __name__ == "__main__":
+    from common.cli import tune_script
+
+    raise SystemExit(tune_script(__file__))
