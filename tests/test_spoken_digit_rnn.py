@@ -6,12 +6,16 @@ import keras
 import numpy as np
 import pytest
 
-from common.basics.errors import RecipeError
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json
+from common.cli import main
 from common.data import Source
+from common.data.inputs import Given
 from common.training.finish import parameter_count
 from recipes.spoken_digit_rnn import studies
 from recipes.spoken_digit_rnn.model import LogMel, build_model, normalised
 from recipes.spoken_digit_rnn.train import BEST, Config, hold_out, load_data
+from tests.helpers import train_tiny
 
 NAMES = [
     f"{word}_{person}_{take}.wav"
@@ -121,3 +125,54 @@ def test_cells_are_compared_at_equal_parameters():
     study = studies.STUDIES["cells"]
     counts = [parameter_count(build_model(replace(BEST, **arm))) for arm in study.arms.values()]
     assert max(counts) < 1.02 * min(counts)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data, tmp_path_factory):
+    """A run on a folder of WAV files, and the folder."""
+    directory = tmp_path_factory.mktemp("spoken") / "run"
+    return train_tiny("spoken_digit_rnn", tiny_data["audio"], directory, epochs=1, units=8)[0]
+
+
+def test_files_are_answered_and_what_is_no_wav_is_named(run, tiny_data, tmp_path, capsys):
+    folder = tiny_data["audio"] / "low"
+    assert main(["predict", str(run.directory), str(folder)]) == 0
+    answers = dict(line.split(": ", 1) for line in capsys.readouterr().out.strip().splitlines())
+    assert set(answers) == {path.name for path in folder.iterdir()}
+    one = sorted(folder.iterdir())[0]
+    (tmp_path / "b.wav").write_bytes(b"x")
+    names = [str(one), str(tmp_path / "b.wav")]
+    assert main(["predict", str(run.directory), *names]) == 1
+    printed = capsys.readouterr()
+    assert answers[one.name] in printed.out
+    assert "b.wav: no answer" in printed.out
+    assert "cannot read the sound file" in printed.err
+    table = tmp_path / "a.csv"
+    table.write_text("path")
+    with pytest.raises(
+        UsageError, match="this model classifies clips: expected WAV files or folders"
+    ):
+        Given([str(table)], {"kind": "audio"})
+
+
+def test_other_data_of_the_same_classes_is_scored(run, tiny_data, capsys):
+    assert main(["evaluate", str(run.directory), "--data", str(tiny_data["audio"])]) == 0
+    assert "test        accuracy" in capsys.readouterr().out
+
+
+def test_the_report_draws_mistakes_and_there_is_no_explanation(run, tiny_data, capsys):
+    assert main(["report", str(run.directory)]) == 0
+    page = run.path("report.html").read_text(encoding="utf-8")
+    assert "What is taken for what" in page
+    one = next((tiny_data["audio"] / "low").iterdir())
+    assert main(["explain", str(run.directory), str(one)]) == 1
+    assert "has no explanation of its answers" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the converter's backend")
+def test_an_export_takes_the_waveform(run, capsys):
+    assert main(["export", str(run.directory), "--format", "savedmodel"]) == 0
+    labels = read_json(run.path("labels.json"))
+    assert labels["classes"] == ["high", "low", "middle"]
+    assert labels["input"] == {"name": "waveform", "shape": [None, 8000], "dtype": "float32"}
+    assert labels["prepare"]["rate"] == 8000

@@ -6,6 +6,15 @@ import statistics
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
+EXAMPLES = {"image": "images", "text": "texts", "audio": "clips"}
+"""What examples are called, by the kind of data."""
+
+
+def examples(kind):
+    """Returns what examples of a kind of data are called, in the plural."""
+    return EXAMPLES.get(kind, f"{kind}s")
+
+
 def percent(value, digits=2):
     """Returns a fraction as text, e.g. "99.53 %"; a dash for None."""
     return DASH if value is None else f"{100 * value:.{digits}f} %"

@@ -94,7 +94,7 @@ def predict_command(words):
     """Runs `recipes predict`; returns the exit code, None for 0."""
     arguments = arguments_of(
         "predict",
-        "Asks a run's best model about files: images, text files or arrays, as the recipe needs. What "
+        "Asks a run's best model about files: images, WAV, text files or arrays, as it needs. What "
         "cannot be read is named, everything else is answered, and the exit code is 1.",
         words,
         run=(Path, ..., "Run folder."),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import examples
 
 TEXT_SUFFIXES = (".txt",)
 FILES = {"image": "image files", "text": "text files", "audio": "WAV files"}
@@ -68,7 +69,8 @@ class Given:
                 self.count += 1
             elif kind != "text":
                 raise UsageError(
-                    f"this model classifies {kind}s: expected {FILES[kind]} or folders, got {file}"
+                    f"this model classifies {examples(kind)}: expected {FILES[kind]} or folders, "
+                    f"got {file}"
                 )
             else:
                 self.count += sum(1 for row in _rows(file, text_column))
@@ -238,19 +240,7 @@ def read_image(file, image_size, channels, value_range=None):
 
 
 def read_sound(file, samples, rate):
-    """Reads a WAV file as training clips are read.
-
-    Args:
-        file: Path; "-" is standard input.
-        samples: Length wanted.
-        rate: Samples per second wanted.
-
-    Returns:
-        float32 `(samples,)`.
-
-    Raises:
-        RecipeError: The file is absent or no WAV.
-    """
+    """Reads a WAV file as training clips are read: `common.data.audio.read_wave`; "-": standard input."""
     from common.data.audio import read_wave
 
     return read_wave(_StandardInput(_bytes("-")) if file == "-" else file, rate, samples)

@@ -16,7 +16,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
-from common.basics.wording import printable
+from common.basics.wording import examples, printable
 from common.data import groups, own_audio, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
 from common.data.source import AS_IT_COMES
@@ -161,7 +161,8 @@ def _dataset(path, arrays, kind):
     """Checks what was read, cuts a test split where there is none, and returns the Dataset."""
     if arrays.kind != kind:
         raise RecipeError(
-            f"this recipe reads {kind}s: expected {EXPECTED[kind]}; {path} holds {arrays.kind}s"
+            f"this recipe reads {examples(kind)}: expected {EXPECTED[kind]}; {path} holds "
+            f"{examples(arrays.kind)}"
         )
     class_names, train, test = arrays.class_names, arrays.train, arrays.test
     if len(class_names) < 2:

@@ -142,15 +142,15 @@ def describe(run, model, format):
 
     Args:
         run: Finished Run.
-        model: Its model. What is no classifier of images or texts is described by its arrays alone:
-            no script could prepare its inputs.
+        model: Its model. What is no classifier of images, texts or sound is described by its arrays
+            alone; a classifier of sound has no script yet.
         format: What it is exported to: "savedmodel", "onnx" or "litert".
 
     Raises:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
     """
     data = run.data_info()
-    if data["kind"] not in ("image", "text") or not data["class_names"]:
+    if data["kind"] not in ("image", "text", "audio") or not data["class_names"]:
         arrays = {
             "kind": data["kind"],
             "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
@@ -168,6 +168,9 @@ def describe(run, model, format):
         f"probabilit{'y of the second class' if one else 'ies of the classes'}"
     )
     texts = {}
+    if data["kind"] == "audio":
+        labels["prepare"] = _sound_preparation(data, model.inputs[0].shape)
+        return Package({"labels.json": json.dumps(labels, indent=2) + "\n"}, run.directory, format)
     if data["kind"] == "text":
         path = run.path("vocabulary.json")
         labels["prepare"] = _text_preparation(path)
@@ -200,6 +203,20 @@ def _image_preparation(data, shape):
         "filter_note": "Pillow's: the triangle widens with the scale (antialiasing); the aspect "
         "ratio is not kept",
         "values": [0, 255],
+    }
+
+
+def _sound_preparation(data, shape):
+    """Returns what common/data/audio.py does with a WAV file, in its order."""
+    return {
+        "values": [-1, 1],
+        "values_note": "full scale; whole numbers are divided by 2 ** (bits - 1), 8 bits less 128",
+        "channels": "averaged",
+        "rate": data["reading"]["rate"],
+        "rate_note": "samples per second; other rates are converted by scipy.signal.resample_poly",
+        "samples": shape[1],
+        "samples_note": "shorter clips get zeros on both sides, the odd one at the end; of longer ones "
+        "the stretch with the most energy is taken",
     }
 
 

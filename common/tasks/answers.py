@@ -17,6 +17,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import atomic_path
+from common.basics.wording import examples
 from common.data import inputs as prediction
 
 IMAGES_AT_ONCE = 64
@@ -71,7 +72,7 @@ def answer(task, run, encode, given, *, output=None, as_json=False, top=3):
     writer = _Writer(task, info)
     failures = []
     rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
-    rows = _watched(rows, given.count, f" {info['kind']}s", failures)
+    rows = _watched(rows, given.count, f" {examples(info['kind'])}", failures)
     if output is not None:
         writer.to_csv(rows, output)
     elif as_json:

@@ -6,6 +6,7 @@ network answers as it did at the start.
 
 import dataclasses
 
+from common.basics.wording import examples as examples_of
 from common.runs.run import needs_fit
 
 
@@ -71,8 +72,8 @@ def describe(run, splits):
     steps = config.epochs * _steps(examples, config.batch_size)
     plural = "s" if config.epochs > 1 else ""
     line = (
-        f"{examples:,} {splits.info.kind}s to train on: {config.epochs} epoch{plural} in batches of "
-        f"{config.batch_size}, {steps:,} steps"
+        f"{examples:,} {examples_of(splits.info.kind)} to train on: {config.epochs} epoch{plural} in "
+        f"batches of {config.batch_size}, {steps:,} steps"
     )
     if (config.epochs, config.batch_size) == (asked.epochs, asked.batch_size):
         return line
