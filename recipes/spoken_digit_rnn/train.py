@@ -114,7 +114,7 @@ PRESETS = {
     # What one writes first: nothing is done about voices, rooms and few people.
     "plain": Config(),
     # For the 400 generated syllables.
-    "sample": replace(BEST, units=32, layers=1, batch_size=16, epochs=8),
+    "sample": replace(BEST, units=48, layers=1, batch_size=16, epochs=20),
 }
 
 # The presets are made for 1,800 clips.
