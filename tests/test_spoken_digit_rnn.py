@@ -176,3 +176,16 @@ def test_an_export_takes_the_waveform(run, capsys):
     assert labels["classes"] == ["high", "low", "middle"]
     assert labels["input"] == {"name": "waveform", "shape": [None, 8000], "dtype": "float32"}
     assert labels["prepare"]["rate"] == 8000
+
+
+@pytest.mark.real_data
+def test_the_real_set_has_five_people_of_500_clips():
+    parts = [load_data(Config(seed=seed), Source("full")) for seed in range(5)]
+    assert [part.info.counts["test"] for part in parts] == [500] * 5
+    heard = {wave.tobytes() for part in parts for wave in part.test.x}
+    assert len(heard) > 2450
+    for part in parts:
+        tested = {wave.tobytes() for wave in part.test.x}
+        assert not tested & {wave.tobytes() for wave in part.train.x}
+        assert np.bincount(part.test.y).tolist() == [50] * 10
+    assert load_data(Config(split="take"), Source("full")).info.counts["test"] == 250
