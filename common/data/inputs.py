@@ -38,8 +38,7 @@ class Row:
 class Given:
     """The inputs to classify. They are found and counted at once, and read during iteration.
 
-    Iterating yields `(name, source)`: `read_image`, `read_text`, `read_sound` or `read_array` reads a
-    source.
+    Iterating yields `(name, source)`; of the functions `read_...` below, that of its kind reads a source.
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
@@ -250,19 +249,7 @@ def read_image(
 
 
 def read_sound(file: str, samples: int, rate: int) -> np.ndarray:
-    """Reads a WAV file as training clips are read.
-
-    Args:
-        file: Its path; "-": standard input.
-        samples: Length of the clip.
-        rate: Samples per second.
-
-    Returns:
-        float32 `(samples,)` in [-1, 1].
-
-    Raises:
-        RecipeError: The file cannot be read; the message says why.
-    """
+    """Reads a WAV file, or standard input if `file` is "-", as training clips are read: `read_wave`."""
     from common.data.audio import read_wave
 
     return read_wave(_StandardInput(_bytes("-")) if file == "-" else file, rate, samples)
