@@ -157,8 +157,8 @@ def load_audio(
         validation_fraction, train_examples, split_seed, subset_seed: As of `load_images`.
         hold_out: Chooses the test split of the real set and of its sample by the names of the files.
             Returns which clips are tested on, bool `(n,)`, and the group of each clip, `(n,)` of any
-            type that NumPy sorts: validation takes whole groups. None in its place: there are no
-            groups. It is not called for the user's own data.
+            type that NumPy sorts, or None. Validation takes whole groups. For the user's own data it
+            is not called.
 
     Returns:
         `x` is float32 `(n, samples)` in [-1, 1], `y` int32 `(n,)`.

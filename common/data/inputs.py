@@ -38,7 +38,7 @@ class Row:
 class Given:
     """The inputs to classify. They are found and counted at once, and read during iteration.
 
-    Iterating yields `(name, source)`; of the functions `read_...` below, that of its kind reads a source.
+    Iterating yields `(name, source)`. A function such as `read_image` or `read_sound` reads a source.
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
