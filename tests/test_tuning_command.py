@@ -244,7 +244,7 @@ def test_what_is_fitted_to_own_data_is_no_flag_that_is_overridden(
     words = ["tune", "imdb_bilstm", "--data", str(tiny_data["text"]), "--sweep-dir", "s"]
     assert main(words) == 0
     assert main([*words, "--fresh", "--learning-rate", "0.1"]) == 2
-    assert "--learning-rate: what" in capsys.readouterr().err
+    assert "--learning-rate: recipes/imdb_bilstm/tune.py searches it" in capsys.readouterr().err
 
 
 def test_fresh_deletes_nothing_for_a_command_that_is_refused(in_tmp, capsys, no_search):
