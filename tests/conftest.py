@@ -66,8 +66,9 @@ def recipes_command(tmp_path, cache_folder):
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """Returns paths of tiny data sets by kind: images of any size, texts."""
+    """Returns paths of tiny data sets by kind: images of any size, texts, sound."""
     import numpy as np
+    from scipy.io import wavfile
 
     folder = tmp_path_factory.mktemp("tiny")
     random = np.random.default_rng(0)
@@ -87,4 +88,13 @@ def tiny_data(tmp_path_factory):
         )
         rows.append(f"{filler} {random.choice(words[label])} {filler},{['neg', 'pos'][label]}")
     (folder / "texts.csv").write_text("\n".join(rows) + "\n")
-    return {"image": folder / "images.npz", "text": folder / "texts.csv"}
+    for index in range(90):
+        # A tone whose pitch is the class, in a clip of any length.
+        time = np.arange(random.integers(1500, 6000)) / 8000
+        tone = np.sin(2 * np.pi * 300 * 2 ** (index % 3) * random.uniform(0.9, 1.1) * time)
+        wave = random.uniform(0.1, 0.6) * tone + random.normal(0, 0.02, len(time))
+        place = folder / "sounds" / ("high", "low", "middle")[(index % 3 + 1) % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        wavfile.write(place / f"{index}.wav", 8000, (wave * 2**15).astype(np.int16))
+    paths = {"image": "images.npz", "text": "texts.csv", "audio": "sounds"}
+    return {kind: folder / name for kind, name in paths.items()}

@@ -59,3 +59,28 @@ def tickets(path, count=860, seed=0):
                 words.insert(int(random.integers(len(words) + 1)), word)
             writer.writerow([" ".join(words), names[label]])
     return path
+
+
+def calls(folder, count=240, seed=0):
+    """Writes calls of two tones, up, down or level, as class folders of WAV files; returns the folder.
+
+    Pitch, tempo, loudness and noise are chance: only the order of the tones tells the class.
+    """
+    from scipy.io import wavfile
+
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        label = index % 3
+        low, rate = random.uniform(300, 800), (8000, 16000)[index % 2]
+        high = low * random.uniform(1.4, 1.8)
+        first, second = ((low, high), (high, low), (low, low))[label]
+        if label == 2 and random.random() < 0.5:
+            first = second = high
+        time = np.arange(int(random.uniform(0.1, 0.25) * rate)) / rate
+        tones = [np.sin(2 * np.pi * hertz * time) for hertz in (first, second)]
+        wave = random.uniform(0.1, 0.8) * np.concatenate(tones)
+        wave += random.normal(0, 0.03 * wave.max(), len(wave))
+        place = folder / ("up", "down", "level")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        wavfile.write(place / f"{index}.wav", rate, (wave * 2**15).astype(np.int16))
+    return folder

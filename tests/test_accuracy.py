@@ -24,7 +24,13 @@ def test_quickstart_reaches_97_per_cent_on_the_built_in_digits(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "least"), [("cifar10_cnn", 0.8), ("cifar10_resnet", 0.6), ("imdb_bilstm", 0.9)]
+    ("name", "least"),
+    [
+        ("cifar10_cnn", 0.8),
+        ("cifar10_resnet", 0.6),
+        ("imdb_bilstm", 0.9),
+        ("spoken_digit_rnn", 0.85),
+    ],
 )
 def test_sample_presets_learn(name, least, tmp_path):
     assert train(name, "sample", tmp_path / "run", data="sample")["test"]["accuracy"] >= least

@@ -255,7 +255,7 @@ def test_files_come_in_the_order_of_before(tmp_path):
     root = write(tmp_path / "set", 2)
     for name in ("ant/a/x.png", "ant/z.png", "ant/b.png", "ant/a/q/y.png"):
         save(root / name, noise(len(name)))
-    listed, _ = folders.list_images(root)
+    listed, _ = folders.list_files(root, folders.IMAGES)
     names = [file.relative_to(root / "ant").as_posix() for file in listed["ant"]]
     assert names == ["0.png", "1.png", "b.png", "z.png", "a/x.png", "a/q/y.png"]
 

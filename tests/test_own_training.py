@@ -22,6 +22,7 @@ def own(tmp_path_factory):
     return {
         "image": own_data.photos(folder / "photos"),
         "text": own_data.tickets(folder / "tickets.csv"),
+        "audio": own_data.calls(folder / "calls"),
     }
 
 

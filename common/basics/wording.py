@@ -8,6 +8,15 @@ from typing import Any
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
+EXAMPLES = {"image": "images", "text": "texts", "audio": "clips"}
+"""The plural noun for the examples of each kind of data."""
+
+
+def examples(kind: str) -> str:
+    """Returns the plural noun for the examples of a kind of data, e.g. "clips" of "audio"."""
+    return EXAMPLES.get(kind, f"{kind}s")
+
+
 def percent(value: float | None, digits: int = 2) -> str:
     """Returns a fraction as text, e.g. "99.53 %"; a dash for None."""
     return DASH if value is None else f"{100 * value:.{digits}f} %"

@@ -103,8 +103,8 @@ def predict_command(words: list[str]) -> int:
     """Runs `recipes predict`; returns the exit code."""
     arguments = arguments_of(
         "predict",
-        "Asks a run's best model about files: images, text files or arrays, as the recipe needs. Files "
-        "that cannot be read are named and make the exit code 1; all others are answered.",
+        "Asks a run's best model about files: images, WAV files, text files or arrays, as the recipe "
+        "needs. Files that cannot be read are named and make the exit code 1; all others are answered.",
         words,
         run=(Path, ..., "Run folder."),
         files=(

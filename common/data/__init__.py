@@ -4,21 +4,32 @@ It may import from basics. Start reading in `__init__.py`, `load_images`: `sets.
 declares, `full.py`, `sample.py` and `own.py` are the three places that data comes from.
 
     DATA = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
-    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)
+    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)  # or load_texts, load_audio
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
-Images are uint8 `(n, height, width, channels)`, texts are Python strings, labels int32.
+Images are uint8 `(n, height, width, channels)`, texts are Python strings, clips of sound are float32
+`(n, samples)`, labels int32.
 The validation split is cut from the training split by a seed of its own. The test split stays whole
 and is read only on request. NumPy is imported when data is loaded, not when a recipe declares its set.
 """
 
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.data.sets import ImageSet, TextSet
+from common.data.sets import AudioSet, ImageSet, TextSet
 from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
+if TYPE_CHECKING:
+    import numpy as np
+
 __all__ = [
+    "AudioSet",
     "DataInfo",
     "ImageSet",
     "Reading",
@@ -26,6 +37,7 @@ __all__ = [
     "Split",
     "Splits",
     "TextSet",
+    "load_audio",
     "load_images",
     "load_texts",
 ]
@@ -123,6 +135,81 @@ def load_texts(
         dataset = own.load_texts(source.data, source.reading)
     return _cut(
         dataset, lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
+    )
+
+
+def load_audio(
+    data_set: AudioSet,
+    source: Source,
+    validation_fraction: float,
+    train_examples: int = 0,
+    *,
+    hold_out: Callable[[list[str]], tuple[np.ndarray, np.ndarray | None]],
+    split_seed: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
+    """Loads a data set of clips.
+
+    Args:
+        data_set: The real data set, the sample that stands in for it, and the rate and length that
+            clips of all sources are converted to.
+        source: Where the data comes from.
+        validation_fraction, train_examples, split_seed, subset_seed: As of `load_images`.
+        hold_out: Chooses the test split of the real set and of its sample by the names of the files.
+            Returns which clips are tested on, bool `(n,)`, and the group of each clip, `(n,)` of any
+            type that NumPy sorts, or None. Validation takes whole groups. For the user's own data it
+            is not called.
+
+    Returns:
+        `x` is float32 `(n, samples)` in [-1, 1], `y` int32 `(n,)`.
+
+    Raises:
+        UsageError: A value above is out of its range.
+        RecipeError: The data is absent, damaged, or not sound.
+    """
+    import numpy as np
+
+    from common.data import full, own, sample
+    from common.data.audio import fitted
+    from common.data.split import check_fraction, check_seed
+
+    check_fraction(validation_fraction)
+    check_seed(split_seed)
+    check_seed(subset_seed, "subset_seed")
+    _check_set(data_set, AudioSet)
+    _check_reading(source)
+    if source.built_in:
+        if source.data == "full":
+            dataset = full.load(data_set, source.data_dir)
+        else:
+            dataset = sample.load_audio(data_set.sample)
+        dataset = _held_out(dataset, hold_out)
+    else:
+        dataset = own.load_audio(source.data, data_set.rate, data_set.samples, source.reading)
+
+    def of_one_length(split):
+        clips = [fitted(clip, data_set.samples) for clip in split.x]
+        return Split(np.stack(clips), split.y, split.groups)
+
+    # Predictions are made at the same rate.
+    dataset = dataclasses.replace(dataset, reading={**dataset.reading, "rate": data_set.rate})
+    return _cut(
+        dataset, of_one_length, validation_fraction, split_seed, train_examples, subset_seed
+    )
+
+
+def _held_out(dataset, hold_out):
+    """Returns a Dataset of clips with the test split that `hold_out` chooses by their names."""
+    import numpy as np
+
+    held, groups = hold_out(dataset.names)
+    whole = Split(dataset.train.x, dataset.train.y, groups)
+    rows, test_rows = np.flatnonzero(~held), np.flatnonzero(held)
+    return dataclasses.replace(
+        dataset,
+        train=whole.take(rows),
+        load_test=lambda: whole.take(test_rows),
+        test_count=len(test_rows),
     )
 
 

@@ -3,7 +3,8 @@
     <cache>/<name>/<version>-<fingerprint>/
       meta.json                          what it is, and a checksum of each array
       train_x.npy train_y.npy            images uint8 and labels int32, or
-      train_x.npy train_offsets.npy ...  texts as one UTF-8 uint8 blob and int64 offsets
+      train_x.npy train_offsets.npy ...  texts as one UTF-8 uint8 blob and int64 offsets, or
+      train_x.npy train_offsets.npy ...  clips as one int16 blob, with train_names.npy and its offsets
       test_...                           the same
 
 An entry is written into a temporary folder and renamed into place, so it is whole or absent. Two
@@ -70,12 +71,22 @@ class Entry:
         return len(self._arrays[f"{split}_y"])
 
     def split(self, name: str) -> Split:
-        """Returns a split: images as a memory map, texts as an object array of str."""
+        """Returns a split: images as a memory map; texts (str) and clips (int16) as an object array."""
         x = self._arrays[f"{name}_x"]
         y = np.array(self._arrays[f"{name}_y"])
         if self.meta["kind"] == "text":
             x = unpack_texts(x, self._arrays[f"{name}_offsets"])
+        if self.meta["kind"] == "audio":
+            clips, x = np.split(x, self._arrays[f"{name}_offsets"][1:-1]), np.empty(len(y), object)
+            x[:] = clips[: len(y)]
         return Split(x, y)
+
+    def names(self, split: str) -> list[str] | None:
+        """Returns the name of each example's file, or None if the entry holds no names."""
+        if f"{split}_names" not in self._arrays:
+            return None
+        offsets = self._arrays[f"{split}_names_offsets"]
+        return unpack_texts(self._arrays[f"{split}_names"], offsets).tolist()
 
 
 def get(
@@ -151,6 +162,32 @@ def write_split(
         x, offsets = pack_texts(x)
         np.save(folder / f"{split}_offsets.npy", offsets)
     np.save(folder / f"{split}_x.npy", x)
+    np.save(folder / f"{split}_y.npy", np.asarray(y, np.int32))
+
+
+def write_clips(
+    folder: Path,
+    split: str,
+    clips: Sequence[np.ndarray],
+    y: np.ndarray | Sequence[int],
+    names: Sequence[str | bytes],
+) -> None:
+    """Writes one split of sound into the folder of an entry under construction.
+
+    Args:
+        folder: What `build` was given.
+        split: `"train"` or `"test"`.
+        clips: int16 arrays, each of any length.
+        y: Integer labels `(n,)`.
+        names: Name of each clip's file, as str or UTF-8 bytes.
+    """
+    folder = Path(folder)
+    offsets = np.cumsum([0, *map(len, clips)], dtype=np.int64)
+    packed, names_offsets = pack_texts(names)
+    np.save(folder / f"{split}_x.npy", np.concatenate([*clips, np.zeros(0, np.int16)]))
+    np.save(folder / f"{split}_offsets.npy", offsets)
+    np.save(folder / f"{split}_names.npy", packed)
+    np.save(folder / f"{split}_names_offsets.npy", names_offsets)
     np.save(folder / f"{split}_y.npy", np.asarray(y, np.int32))
 
 

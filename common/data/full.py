@@ -60,6 +60,7 @@ def load(data_set: RealSet, data_dir: Path | None = None) -> Dataset:
         train=entry.split("train"),
         load_test=lambda: entry.split("test"),
         test_count=entry.count("test"),
+        names=entry.names("train"),
     )
 
 
@@ -82,7 +83,7 @@ def prepare(data_set: RealSet, data_dir: Path | None = None) -> cache.Entry:
         if files is None:
             raise RecipeError(
                 f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs the files of "
-                "a train split and a test split"
+                + " and ".join(f"a {part} split" for part in data_set.parts)
             )
     fingerprint = _fingerprint(files)
 
@@ -115,10 +116,10 @@ def _find_files(data_set, folder):
             if re.fullmatch(r"\d+\.\d+\.\d+", path.name):
                 versions.append((tuple(map(int, path.name.split("."))), path))
     for _, path in sorted(versions, reverse=True):
-        splits = [_shards(path, name, split) for split in ("train", "test")]
+        splits = [_shards(path, name, split) for split in data_set.parts]
         if all(splits) and (path / "dataset_info.json").is_file():
             described = [*path.glob("*.json"), *path.glob("*.labels.txt")]
-            return sorted([*described, *splits[0], *splits[1]])
+            return sorted([*described, *(file for shards in splits for file in shards)])
     return None
 
 

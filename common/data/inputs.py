@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import examples
 
 TEXT_SUFFIXES = (".txt",)
+FILES = {"image": "image files", "text": "text files", "audio": "WAV files"}
+"""Name of the files of each kind of data that is read from files of its own."""
 
 
 class _StandardInput(io.BytesIO):
@@ -35,7 +38,7 @@ class Row:
 class Given:
     """The inputs to classify. They are found and counted at once, and read during iteration.
 
-    Iterating yields `(name, source)`: `read_image`, `read_text` or `read_array` reads a source.
+    Iterating yields `(name, source)`. A function such as `read_image` or `read_sound` reads a source.
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
@@ -44,7 +47,7 @@ class Given:
         text_column: Column of a CSV file that holds the texts. None: as in the run's data.
 
     Raises:
-        UsageError: A CSV file was given to a model of images.
+        UsageError: A CSV file was given to a model of images or of sound.
         RecipeError: Something is absent or cannot be read, or holds nothing to classify.
     """
 
@@ -62,15 +65,16 @@ class Given:
                 self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
-            if kind not in ("image", "text"):
+            if kind not in FILES:
                 self.count += len(_arrays(file))
                 self._parts.append(_array_rows(file))
             elif Path(file).suffix.lower() != ".csv":
                 self._parts.append([(file, file)])
                 self.count += 1
-            elif kind == "image":
+            elif kind != "text":
                 raise UsageError(
-                    f"this model classifies images: expected image files or folders, got {file}"
+                    f"this model classifies {examples(kind)}: expected {FILES[kind]} or folders, "
+                    f"got {file}"
                 )
             else:
                 self.count += sum(1 for row in _rows(file, text_column))
@@ -83,11 +87,12 @@ class Given:
     def _add_folder(self, folder, kind, alone):
         from common.data import folders
 
-        if kind not in ("image", "text"):
+        if kind not in FILES:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"
             )
-        suffixes = folders.suffixes() if kind == "image" else TEXT_SUFFIXES
+        wanted = {"image": folders.IMAGES, "audio": folders.SOUNDS}.get(kind)
+        suffixes = wanted.suffixes() if wanted else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:
             raise RecipeError(
@@ -241,6 +246,13 @@ def read_image(
 
     opened = _StandardInput(_bytes("-")) if file == "-" else file
     return images.read_image(opened, image_size, channels, value_range)
+
+
+def read_sound(file: str, samples: int, rate: int) -> np.ndarray:
+    """Reads a WAV file, or standard input if `file` is "-", as training clips are read: `read_wave`."""
+    from common.data.audio import read_wave
+
+    return read_wave(_StandardInput(_bytes("-")) if file == "-" else file, rate, samples)
 
 
 def read_text(source: str | Row) -> str:

@@ -1,7 +1,8 @@
-"""The user's own data: class folders of images, a CSV of texts and labels, or an .npz file.
+"""The user's own data: class folders of images or sound, a CSV, or an .npz file.
 
-    PATH/<class>/<image>                      or PATH/{train,test}/<class>/<image>
+    PATH/<class>/<image or WAV>               or PATH/{train,test}/<class>/<image or WAV>
     PATH.csv with columns text and label      or PATH/train.csv and PATH/test.csv
+    PATH.csv with columns path and label      or the same two files; the paths are those of WAV files
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
 If there is no test split, 15 % of the examples become one, stratified, by a fixed seed. Copies of one
@@ -17,8 +18,8 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
-from common.basics.wording import printable
-from common.data import groups, own_csv, own_images, own_npz, remarks
+from common.basics.wording import examples, printable
+from common.data import groups, own_audio, own_csv, own_images, own_npz, remarks
 from common.data.folders import class_folders
 from common.data.source import AS_IT_COMES, Reading
 from common.data.split import stratified_cut
@@ -30,6 +31,10 @@ TEST_SEED = 0
 IMAGES_EXPECTED = "a folder with one folder of images per class, or an .npz file of images"
 COLUMNS = ("text_column", "label_column", "group_column")
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
+SOUNDS_EXPECTED = (
+    "a folder with one folder of WAV files per class, or a CSV with columns path and label"
+)
+EXPECTED = {"image": IMAGES_EXPECTED, "text": TEXTS_EXPECTED, "audio": SOUNDS_EXPECTED}
 
 
 def load_images(
@@ -91,6 +96,40 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
     raise RecipeError(f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path} ({what})")
 
 
+def load_audio(
+    path: str | Path, rate: int, samples: int, reading: Reading = AS_IT_COMES
+) -> Dataset:
+    """Loads the user's own sound.
+
+    Args:
+        path: Folder of class folders of WAV files, CSV file of paths and labels, or folder with
+            train.csv (and test.csv).
+        rate: Samples per second; other rates are resampled.
+        samples: Length of every clip, in samples.
+        reading: How the data is read; `text_column` names the column of the paths.
+
+    Returns:
+        `x` is float32 `(n, samples)`.
+
+    Raises:
+        UsageError: The path does not exist, or `reading` has a value that is of no use here.
+        RecipeError: The data cannot be used; the message names the file and what to do.
+    """
+    path = _existing(path)
+    _refuse(reading, ["value_range"], "images", path)
+    files = own_csv.find(path) if path.is_dir() else {}
+    if path.suffix.lower() == ".csv":
+        files = {"train": path}
+    if files:
+        _refuse(reading, ["group_folders"], "folders", path)
+        return _dataset(path, own_audio.read_csv(files, rate, samples, reading), "audio")
+    if path.is_dir() and class_folders(path):
+        _refuse(reading, COLUMNS, "CSV files", path)
+        return _dataset(path, own_audio.read(path, rate, samples, reading), "audio")
+    what = "a folder without class folders" if path.is_dir() else path.name
+    raise RecipeError(f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path} ({what})")
+
+
 def _existing(path: str | Path) -> Path:
     written = str(path)
     path = Path(path).expanduser()
@@ -98,7 +137,7 @@ def _existing(path: str | Path) -> Path:
         raise UsageError(
             f"no data at '{written}'{near_match(written, ['full', 'sample'])}; --data takes "
             "'full', 'sample', or the path of your own data "
-            f"({IMAGES_EXPECTED}; {TEXTS_EXPECTED})"
+            f"({'; '.join(EXPECTED.values())})"
         )
     return path
 
@@ -127,9 +166,9 @@ def _refuse(reading, names, what, path):
 def _dataset(path, arrays, kind):
     """Checks what was read, cuts a test split where there is none, and returns the Dataset."""
     if arrays.kind != kind:
-        wanted = IMAGES_EXPECTED if kind == "image" else TEXTS_EXPECTED
         raise RecipeError(
-            f"this recipe reads {kind}s: expected {wanted}; {path} holds {arrays.kind}s"
+            f"this recipe reads {examples(kind)}: expected {EXPECTED[kind]}; {path} holds "
+            f"{examples(arrays.kind)}"
         )
     class_names, train, test = arrays.class_names, arrays.train, arrays.test
     if len(class_names) < 2:

@@ -28,12 +28,13 @@ def find(path: Path) -> dict[str, Path]:
     return files if "train" in files else {}
 
 
-def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
+def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> OwnArrays:
     """Reads texts and their labels.
 
     Args:
         files: The CSV file of "train", and perhaps of "test".
         reading: Names of the columns.
+        words: Whether to add a remark on the length of the texts. False: they are names of files.
 
     Raises:
         RecipeError: A file cannot be used; the message says why.
@@ -42,7 +43,9 @@ def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
     if reading.group_column:
         columns["group"] = reading.group_column
     tables = {part: read_table(file, columns) for part, file in files.items()}
-    remarks = [remark for part, table in tables.items() for remark in _keep(files[part], table)]
+    remarks = [
+        remark for part, table in tables.items() for remark in _keep(files[part], table, words)
+    ]
     train = tables["train"]
     _check_labels(files["train"], train)
     class_names = _class_names(train.values["label"])
@@ -71,7 +74,7 @@ def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
     )
 
 
-def _keep(path, table):
+def _keep(path, table, words):
     """Drops the rows without a text or a label, and returns the remarks on a file."""
     pairs = [*zip(table.values["text"], table.values["label"], strict=True)]
     kept = [row for row, (text, label) in enumerate(pairs) if text.strip() and label]
@@ -90,11 +93,12 @@ def _keep(path, table):
         raise RecipeError(f"{path} holds no rows below its header")
     names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
     remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}"]
-    lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
-    remarks.append(
-        f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
-        f"{number(max(lengths))} the longest"
-    )
+    if words:
+        lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
+        remarks.append(
+            f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "
+            f"{number(max(lengths))} the longest"
+        )
     skipped = {f"without a {name}": count for name, count in skipped.items()}
     if table.empty:
         skipped["that are empty"] = table.empty

@@ -6,18 +6,17 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError
 from common.basics.wording import printable
 from common.data import cache, depth, remarks
-from common.data.folders import class_folders, describe_skipped, images_beside, list_images
+from common.data.folders import IMAGES, describe_skipped, groups_of, list_parts
 from common.data.images import read_with_facts
 from common.data.progress import progress
 from common.data.source import Reading
-from common.data.types import OwnArrays, fingerprint_of
+from common.data.types import OwnArrays
 
 GREY_MODES = ("1", "L", "LA", "La")
 NEARLY_BLACK = 32
@@ -39,18 +38,13 @@ def read(path: Path, image_size: Sequence[int], channels: int, reading: Reading)
         UsageError: Folders of groups were announced, and there are none.
         RecipeError: A file cannot be used; the message says why.
     """
-    classes, roots, files, skipped = _list(path)
-    labels = {
-        part: np.array([label for _, label in rows], np.int32) for part, rows in files.items()
-    }
-    fingerprint = fingerprint_of(
-        (file.relative_to(path).as_posix(), file) for rows in files.values() for file, _ in rows
-    )
+    found = list_parts(path, IMAGES)
+    files, labels, fingerprint = found.files, found.labels, found.fingerprint()
 
     def build(folder):
         pictures = {
-            part: _Pictures([file for file, _ in rows], image_size, channels, reading.value_range)
-            for part, rows in files.items()
+            part: _Pictures(paths, image_size, channels, reading.value_range)
+            for part, paths in files.items()
         }
         value_range = _value_range(path, pictures, reading.value_range)
         for part, held in pictures.items():
@@ -70,79 +64,24 @@ def read(path: Path, image_size: Sequence[int], channels: int, reading: Reading)
     lines = list(entry.meta["remarks"])
     if reading.value_range is not None and value_range is None:
         lines.append("--value-range changes nothing: all pixels have 8 bits")
-    if skipped:
-        lines.append(f"skipped: {describe_skipped(skipped)}")
+    if found.skipped:
+        lines.append(f"skipped: {describe_skipped(found.skipped)}")
     if value_range is not None:
         # With another value range the pixels differ, so it is other data.
         fingerprint = hashlib.sha256(f"{fingerprint} {value_range}".encode()).hexdigest()
-    groups: dict[str, Any] = dict.fromkeys(files)
-    if reading.group_folders:
-        groups = _groups(path, roots, files)
+    groups = groups_of(found) if reading.group_folders else {}
     return OwnArrays(
         "image",
         fingerprint,
-        [printable(name) for name in classes],
+        [printable(name) for name in found.classes],
         entry.split("train"),
         entry.split("test") if "test" in files else None,
         reading={} if value_range is None else {"value_range": value_range},
         remarks=tuple(lines),
-        groups=groups["train"],
+        groups=groups.get("train"),
         test_groups=groups.get("test"),
-        names=[printable(file.relative_to(path).as_posix()) for file, _ in files["train"]],
+        names=found.names("train"),
     )
-
-
-def _list(path):
-    """Lists the image files of a folder.
-
-    Returns:
-        Tuple of the names of the class folders; a dict from each part, "train" and perhaps "test", to
-        the folder that holds its class folders; a dict from each part to a list of `(file, label)`; and
-        the number of skipped files of each kind.
-    """
-    folders = {folder.name: folder for folder in class_folders(path)}
-    parts, skipped = {"train": path}, collections.Counter()
-    if "train" in folders:
-        others = sorted(set(folders) - {"train", "test"})
-        if others:
-            raise RecipeError(
-                f"{path} holds train/, so expected only train/ and test/ beside it, found "
-                f"{others[0]}/. Move its images into train/: validation is cut from there"
-            )
-        parts, skipped = folders, images_beside(path)
-    listed = {}
-    for part, folder in parts.items():
-        listed[part], left_out = list_images(folder)
-        skipped += left_out
-    names = sorted(listed["train"])
-    unknown = sorted(set(listed.get("test", {})) - set(names))
-    if unknown:
-        raise RecipeError(f"{path}: class '{unknown[0]}' is in test/ and not in train/")
-    files = {
-        part: [(file, label) for label, name in enumerate(names) for file in by_class.get(name, [])]
-        for part, by_class in listed.items()
-    }
-    return names, parts, files, skipped
-
-
-def _groups(path, roots, files):
-    """Returns the group of each file, by part: its folder within the class folder.
-
-    A file directly in its class folder is a group of its own.
-    """
-    groups = {}
-    for part, rows in files.items():
-        inner = [file.relative_to(roots[part]).parts[1:-1] for file, _ in rows]
-        # No name of a folder can begin with this character.
-        alone = [f"\0{part} {row}" for row in range(len(rows))]
-        names = ["/".join(folders) or own for folders, own in zip(inner, alone, strict=True)]
-        groups[part] = np.array(names)
-    if all(name.startswith("\0") for name in groups["train"]):
-        raise UsageError(
-            f"--group-folders: expected folders within the class folders of {path}, one for each group, "
-            "e.g. cat/site1/1.png; found none"
-        )
-    return groups
 
 
 class _Pictures:

@@ -10,19 +10,21 @@ import typing
 
 from common.basics.errors import UsageError, near_match
 
-SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",)}
+SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",), "audio": ("syllables",)}
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RealSet:
-    """A data set of TensorFlow Datasets (TFDS) with splits train and test and a feature `label`.
+    """A data set of TensorFlow Datasets (TFDS) with a feature `label` and the splits `parts`.
 
     Raises:
         UsageError: No built-in sample of this kind has that name.
     """
 
     kind: typing.ClassVar[str]
+    parts: typing.ClassVar[tuple[str, ...]] = ("train", "test")
+    """The splits that are read."""
 
     name: str
     """Its name in TFDS, e.g. 'cifar10'."""
@@ -83,3 +85,37 @@ class TextSet(RealSet):
     """
 
     kind = "text"
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioSet(RealSet):
+    """A real data set of short clips (TFDS features `audio` and `audio/filename`) with one split, train.
+
+    Its recipe chooses the test split by the names of the files: `load_audio(hold_out=...)`.
+
+    Raises:
+        UsageError: The rate or the length is not positive, or the sample is unknown.
+    """
+
+    kind = "audio"
+    parts = ("train",)
+
+    _: dataclasses.KW_ONLY
+    rate: int
+    """Samples per second of the set, and of what a recipe gets. The user's own files are resampled."""
+    seconds: float
+    """Length of every example. Shorter clips get silence on both sides; longer ones are cut to the
+    stretch with the most energy."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rate < 1 or self.samples < 1:
+            raise UsageError(
+                f"{self.name}: rate and seconds must make at least one sample, got {self.rate!r} and "
+                f"{self.seconds!r}"
+            )
+
+    @property
+    def samples(self) -> int:
+        """Number of samples in an example."""
+        return round(self.rate * self.seconds)

@@ -17,13 +17,13 @@ class Reading:
     """Of images deeper than 8 bits: the values that become black and white (default: 0 and the most that
     8, 10, 12, 14 or 16 bits hold, as the training images need; 0 1 of floating-point ones)."""
     text_column: str | None = None
-    """Column of a CSV that holds the texts (default: text)."""
+    """Column of a CSV that holds the texts, or the paths of WAV files (default: text or path)."""
     label_column: str | None = None
     """Column of a CSV that holds the classes (default: label)."""
     group_column: str | None = None
     """Column of a CSV whose equal values belong together (a customer, a thread): no split parts them."""
     group_folders: bool = False
-    """Images in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
+    """Files in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields that are set, as values that JSON can hold; `from_dict` reads them."""

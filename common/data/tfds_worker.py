@@ -30,7 +30,7 @@ def decode(folder: str, out: str, kind: str) -> None:
     Args:
         folder: A TFDS version folder.
         out: Folder to write the arrays and `decoded.json` to.
-        kind: `"image"` or `"text"`.
+        kind: `"image"`, `"text"` or `"audio"`.
 
     Raises:
         ValueError: A feature is absent, or a split has not the number of examples it claims.
@@ -47,6 +47,10 @@ def decode(folder: str, out: str, kind: str) -> None:
         )
     target = Path(out)
     meta = {"kind": kind, "class_names": list(builder.info.features["label"].names)}
+    if kind == "audio":
+        _decode_clips(builder, tfds, target)
+        (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+        return
     if kind == "image":
         meta.update(_encoding(builder, tfds))
     for split in ("train", "test"):
@@ -66,6 +70,20 @@ def decode(folder: str, out: str, kind: str) -> None:
             raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
         cache.write_split(target, split, x, y)
     (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _decode_clips(builder, tfds, out):
+    """Writes the clips of the train split, each of its own length, with the names of their files."""
+    clips, labels, names = [], [], []
+    for row in tfds.as_numpy(builder.as_dataset(split="train")):
+        # TFDS returns 16-bit samples as int64.
+        if np.abs(row["audio"]).max(initial=0) > 2**15:
+            raise ValueError("it holds samples of more than 16 bits")
+        clips.append(np.clip(row["audio"], -(2**15), 2**15 - 1).astype(np.int16))
+        labels.append(row["label"])
+        names.append(row["audio/filename"])
+    cache.write_clips(out, "train", clips, labels, names)
+    cache.write_clips(out, "test", [], [], [])
 
 
 def _encoding(builder, tfds):

@@ -70,7 +70,7 @@ class DataInfo:
     fingerprint: str
     """SHA-256 in hexadecimal: of the files for 'full' and 'own', of the arrays for 'sample'."""
     kind: str
-    """'image' or 'text'."""
+    """'image', 'text' or 'audio'."""
     class_names: tuple[str, ...]
     """Names of the classes; a label is an index into them."""
     label: str
@@ -144,6 +144,8 @@ class Dataset:
     """As of DataInfo."""
     test_seen: np.ndarray | None = None
     """As of Splits."""
+    names: list[str] | None = None
+    """Name of each training example's file, if a recipe needs them to choose the test split."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

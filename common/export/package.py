@@ -149,8 +149,9 @@ def _content(path):
 def describe(run: Run, model: keras.Model, format: str) -> Package:
     """Returns the files that belong to an export of a run's model.
 
-    A classifier of images or texts gets a script. Other models are described by their arrays alone: no
-    script could prepare their inputs.
+    A classifier of images or texts gets a script. For one of sound, labels.json describes the
+    preparation, and there is no script yet. Other models are described by their arrays alone: no script
+    could prepare their inputs.
 
     Args:
         run: The finished run.
@@ -161,7 +162,7 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
     """
     data = run.data_info()
-    if data["kind"] not in ("image", "text") or not data["class_names"]:
+    if data["kind"] not in ("image", "text", "audio") or not data["class_names"]:
         arrays = {
             "kind": data["kind"],
             "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
@@ -179,6 +180,9 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         f"probabilit{'y of the second class' if one else 'ies of the classes'}"
     )
     texts = {}
+    if data["kind"] == "audio":
+        labels["prepare"] = _sound_preparation(data, model.inputs[0].shape)
+        return Package({"labels.json": json.dumps(labels, indent=2) + "\n"}, run.directory, format)
     if data["kind"] == "text":
         path = run.path("vocabulary.json")
         labels["prepare"] = _text_preparation(path)
@@ -211,6 +215,21 @@ def _image_preparation(data, shape):
         "filter_note": "Pillow's: the triangle widens with the scale (antialiasing); the aspect "
         "ratio is not kept",
         "values": [0, 255],
+    }
+
+
+def _sound_preparation(data, shape):
+    """Returns the steps of common/data/audio.py for a WAV file, in their order."""
+    return {
+        "values": [-1, 1],
+        "values_note": "full scale; whole numbers are divided by 2 ** (bits - 1), those of 8 bits after "
+        "subtracting 128",
+        "channels": "averaged",
+        "rate": data["reading"]["rate"],
+        "rate_note": "samples per second; other rates are converted by scipy.signal.resample_poly",
+        "samples": shape[1],
+        "samples_note": "shorter clips get zeros on both sides, an odd one at the end; longer clips are "
+        "cut to the stretch with the most energy",
     }
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import atomic_path
+from common.basics.wording import examples
 from common.data import inputs as prediction
 from common.data.types import Arrays
 from common.runs.run import Run
@@ -85,7 +86,7 @@ def answer(
     writer = _Writer(task, info)
     failures: list[RecipeError] = []
     rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
-    rows = _watched(rows, given.count, f" {info['kind']}s", failures)
+    rows = _watched(rows, given.count, f" {examples(info['kind'])}", failures)
     if output is not None:
         writer.to_csv(rows, output)
     elif as_json:
@@ -117,6 +118,13 @@ def _reader(run, model, encode):
             return ask(encode(texts))
 
         return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+    if data["kind"] == "audio":
+        samples, rate = model.input_shape[1], data["reading"]["rate"]
+        return (
+            lambda source: prediction.read_sound(source, samples, rate),
+            lambda waves: ask(encode(np.stack(waves))),
+            TEXTS_AT_ONCE,
+        )
     if data["kind"] != "image":
         return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]

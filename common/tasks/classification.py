@@ -22,7 +22,7 @@ class Classification(Task):
     The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two classes.
 
     Args:
-        kind: Kind of an example: "image" or "text".
+        kind: Kind of an example: "image", "text" or "audio". Answers about sound are not explained.
     """
 
     headline = Headline("accuracy", "%")
@@ -31,8 +31,12 @@ class Classification(Task):
     also = {"loss": "loss", "ece": "ECE"}
     curves = (("loss", "loss (nats per example)"), ("accuracy", "accuracy (%)"))
     loss_unit = "nats"
-    explains = True
     arrays = ("val_probabilities", "val_labels", "test_probabilities", "test_labels")
+
+    @property
+    def explains(self) -> bool:
+        """As of Task."""
+        return self.kind in ("image", "text")
 
     @property
     def explain(self) -> ModuleType:

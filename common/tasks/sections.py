@@ -7,6 +7,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, percent, shorten
+from common.data import audio
 from common.data.types import Splits
 from common.report import drawing, lettering
 from common.report.rendering import data_uri, render
@@ -208,6 +209,8 @@ def _raw_examples(chosen, labels, splits, encode):
     if not len(chosen):
         return None, None
     raw = list(test.x[chosen])
+    if splits.info.kind == "audio":
+        return [audio.picture(wave) for wave in raw], None
     if encode is not None:
         encoded = list(encode(test.x[chosen]))
         # Token ids mean nothing to a reader; a text is replaced by a text only.

@@ -41,7 +41,7 @@ class Task:
     """The base of all tasks: each adds `score`, `example_scores` and figures of its own.
 
     Args:
-        kind: Kind of an example: "image", "text", or "array".
+        kind: Kind of an example: "image", "text", "audio" or "array".
     """
 
     headline = Headline("loss", better="lower")
@@ -55,11 +55,14 @@ class Task:
     curves: tuple[tuple[str, str], ...] = (("loss", "loss"),)
     """Columns of history.csv that the report draws, and the labels of their axes."""
     loss_unit = ""
-    explains = False
-    """Whether `explain` is the module with `explain_files` and `explain_examples`."""
 
     def __init__(self, kind: str = "array") -> None:
         self.kind = kind
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` is the module with `explain_files` and `explain_examples`."""
+        return False
 
     def outputs(
         self, model: keras.Model, splits: Splits, encode: Callable[[Any], Arrays]

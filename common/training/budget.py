@@ -9,6 +9,7 @@ from collections.abc import Container
 from types import ModuleType
 from typing import TypeVar
 
+from common.basics.wording import examples as examples_of
 from common.data.source import Source
 from common.data.types import Splits
 from common.runs import types
@@ -83,8 +84,8 @@ def describe(run: Run, splits: Splits) -> str:
     steps = config.epochs * _steps(examples, config.batch_size)
     plural = "s" if config.epochs > 1 else ""
     line = (
-        f"{examples:,} {splits.info.kind}s to train on: {config.epochs} epoch{plural} in batches of "
-        f"{config.batch_size}, {steps:,} steps"
+        f"{examples:,} {examples_of(splits.info.kind)} to train on: {config.epochs} epoch{plural} in "
+        f"batches of {config.batch_size}, {steps:,} steps"
     )
     if (config.epochs, config.batch_size) == (asked.epochs, asked.batch_size):
         return line
