@@ -9,7 +9,7 @@ import typing
 
 from common.basics.wording import DASH
 
-RISING = ("accuracy", "auc", "precision", "recall", "f1", "epoch")
+RISING = ("accuracy", "auc", "precision", "recall", "f1", "solved", "epoch")
 """A column of history.csv whose name ends in one of these is better the higher it is. To choose by
 "epoch" is to take the last one."""
 
