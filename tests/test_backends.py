@@ -30,6 +30,8 @@ ON_ALL = (
     "tuning_recipes",
     "fast_adam",
     "fast_lstm",
+    "fast_rnn",
+    "lag_rnn",
     "muon",
     "batch_norm",
     "precision",

@@ -1,4 +1,4 @@
-"""The recurrent layers against a NumPy loop and against Keras' own, on every backend; all sizes differ."""
+"""The recurrent layers against a NumPy loop and Keras' own, on every backend; all sizes differ."""
 
 import json
 import zipfile

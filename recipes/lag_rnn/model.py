@@ -91,6 +91,7 @@ def loss_of(task):
 
 def sequences_solved(truth, answers):
     """Returns which answers are right, float32 `(n,)`, as `problems.right` does."""
+    truth = ops.convert_to_tensor(truth)
     if answers.shape[-1] == 1:
         found = ops.less(ops.abs(answers - truth), TOLERANCE)
     else:

@@ -3,8 +3,6 @@
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
-from .problems import ORDERS
-
 
 class Lag(Task):
     """Sequences of which each is answered right or wrong; `problems.right` says when.
@@ -94,6 +92,8 @@ class Lag(Task):
         return found
 
     def line(self, row, info, top):
+        from .problems import ORDERS
+
         if row.shape == (1,):
             return f"{row[0]:.4f}"
         if row.ndim == 1:
@@ -101,6 +101,8 @@ class Lag(Task):
         return " ".join(str(symbol) for symbol in row.argmax(axis=-1))
 
     def record(self, row, info):
+        from .problems import ORDERS
+
         if row is None:
             return {"answer": None}
         if row.shape == (1,):

@@ -24,8 +24,7 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
-
-from .task import Lag
+from recipes.lag_rnn.task import Lag
 
 TASK = Lag()
 
