@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from common.basics.backend import no_gradients
-from common.basics.errors import UsageError
+from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json, write_json_atomic
 from common.data import Source
 from common.explain.lags import gradient_by_lag
 from common.layers import fast_rnn
 from common.runs import registry
+from common.studies.study import arm_config
 from common.training.generated import GeneratedBatches
 from recipes.lag_rnn import baselines, picture, problems
 from recipes.lag_rnn.model import Chrono, build_model, recurrent_layer, sequences_solved
+from recipes.lag_rnn.studies import STUDIES
 from recipes.lag_rnn.task import Lag
 from recipes.lag_rnn.train import SOLVED, Config, load_data, solved_at
 
@@ -279,3 +282,71 @@ def test_presets_are_what_the_readme_compares():
     presets = registry.load("lag_rnn").PRESETS
     steps = {name: presets[name].epochs for name in ("best", "article", "lstm", "chrono", "irnn")}
     assert len(set(steps.values())) == 1, "all cells have the same steps"
+
+
+def test_the_readme_shows_what_lags_json_holds():
+    held = read_json(picture.FOLDER / "lags.json")
+    text = (picture.FOLDER / "README.md").read_text(encoding="utf-8")
+    shown = text.split(picture.BEGIN)[1].split(picture.END)[0]
+    assert shown.strip() == picture.section(held)
+    assert (picture.FOLDER / "lags.png").is_file()
+
+
+def test_lags_are_collected_from_finished_runs_of_one_problem(tmp_path):
+    def run(name, label="adding problem, 20 steps", solved=200):
+        folder = tmp_path / name
+        folder.mkdir()
+        lags = [-0.1 * lag for lag in range(20)]
+        metrics = {
+            "data": {"label": label},
+            "seed": int(name[-1]),
+            "steps": 400,
+            "solved_at_step": solved,
+            "gradient_by_lag": {"start": lags, "end": [0.0] * 19 + [None]},
+        }
+        write_json_atomic(folder / "metrics.json", metrics)
+        (folder / "history.csv").write_text("epoch,val_loss\n1,0.1\n2,0.005\n")
+
+    with pytest.raises(RecipeError, match="it holds 0"):
+        picture.collect(tmp_path)
+    run("best-seed0")
+    run("best-seed1", solved=300)
+    run("article-seed0", solved=None)
+    (tmp_path / "best-seed2").mkdir()
+    held = picture.collect(tmp_path)
+    assert [(each["preset"], each["seed"]) for each in held["runs"]] == [
+        ("best", 0),
+        ("best", 1),
+        ("article", 0),
+    ]
+    assert held["runs"][0]["start"] == [0.0, -0.5, -1.0, -1.5]
+    lines = picture.section(held).splitlines()
+    assert lines[2] == "| GRU (`best`) | -1.00 | +0.00 | 2 of 2 | 250 (200 to 300) |"
+    assert lines[3].startswith("| tanh RNN (`article`) | -1.00 | +0.00 | 0 of 1 |")
+    assert picture.draw(held)[:4] == b"\x89PNG"
+    run("article-seed1", label="adding problem, 30 steps")
+    with pytest.raises(RecipeError, match="it holds 2"):
+        picture.collect(tmp_path)
+
+
+@pytest.mark.parametrize("title", STUDIES)
+def test_the_arms_of_every_study_are_configurations(title):
+    study = STUDIES[title]
+    found = [arm_config("lag_rnn", study, arm) for arm in study.arms]
+    assert len(set(found)) == len(found)
+
+
+def test_a_report_shows_how_far_the_gradient_reaches():
+    lags = {"start": [0.0, -0.2, -0.4], "end": [0.0, 0.0, None]}
+    outputs = {
+        name: np.array([[1.0], [0.5], [0.3]], "float32")
+        for name in ("val_truth", "val_outputs", "test_truth", "test_outputs")
+    }
+    figures = {}
+    metrics = {"test": {}, "gradient_by_lag": lags}
+    sections = Lag().sections(
+        outputs, None, metrics=metrics, info={}, splits=None, encode=None, figures=figures
+    )
+    assert [section.id for section in sections] == ["answers", "lags"]
+    assert "changes by -2.00 decades at first, +0.00 at last" in sections[1].html
+    assert set(figures) == {"answers.png", "lags.png"}
