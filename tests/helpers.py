@@ -21,15 +21,24 @@ def plainest(name):
 
 def tiny_config(name, **changes):
     """Returns a Config of a recipe that trains in seconds: its plainest preset, cut short."""
-    return dataclasses.replace(
-        registry.load(name).PRESETS[plainest(name)],
-        **{"epochs": 2, "batch_size": 16, "validation_fraction": 0.25, **changes},
-    )
+    base = registry.load(name).PRESETS[plainest(name)]
+    return dataclasses.replace(base, **{**short(base, epochs=2, batch_size=16), **changes})
+
+
+def short(config, **more):
+    """Returns what makes a training short, a dict: of these fields those that the Config has."""
+    wanted = {"validation_fraction": 0.25, "epoch_examples": 160, **more}
+    return {name: value for name, value in wanted.items() if hasattr(config, name)}
 
 
 def kind_of(name):
-    """Returns the kind of data a recipe reads: "image" or "text"."""
+    """Returns the kind of data a recipe reads: "image", "text", or one of its own."""
     return registry.load(name).load_data(tiny_config(name), Source("sample")).info.kind
+
+
+def data_of(name, tiny_data):
+    """Returns `--data` for a recipe: tiny data of its kind, or its own sample."""
+    return tiny_data.get(kind_of(name), "sample")
 
 
 def train_tiny(name, data, directory, **changes):

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from common.basics.flags import flags
 from common.runs import registry
 from tests.conftest import ROOT
 from tests.helpers import train_tiny
@@ -29,6 +30,8 @@ ON_ALL = (
     "tuning_recipes",
     "fast_adam",
     "fast_lstm",
+    "fast_rnn",
+    "lag_rnn",
     "muon",
     "batch_norm",
     "precision",
@@ -89,9 +92,9 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
     needs(backend)
     if name not in ("mnist_cnn", "imdb_bilstm") and not os.environ.get("RUN_SLOW"):
         pytest.skip("slow: run with make test-all")
-    from tests.helpers import kind_of, plainest
+    from tests.helpers import data_of, plainest, short, tiny_config
 
-    data = tiny_data[kind_of(name)]
+    data = data_of(name, tiny_data)
     environment = {**os.environ, "KERAS_BACKEND": backend}
 
     def run(*words):
@@ -105,8 +108,9 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    words = ["--epochs", "1", "--batch-size", "16", "--validation-fraction", "0.25", "--no-report"]
-    run("train", name, "--preset", plainest(name), "--data", data, "--run-dir", "run", *words)
+    shortened = flags(short(tiny_config(name), epochs=1, batch_size=16))
+    shortened += ["--data", data, "--run-dir", "run", "--no-report"]
+    run("train", name, "--preset", plainest(name), *shortened)
     assert "examples" in run("evaluate", "run")
 
 

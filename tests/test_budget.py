@@ -48,6 +48,8 @@ def test_what_the_user_chose_stays():
 @pytest.mark.parametrize("name", registry.names())
 def test_every_recipe_fits_every_preset_to_few_examples_and_leaves_the_real_set_alone(name):
     module = registry.load(name)
+    if not hasattr(module, "fit_to"):
+        pytest.skip("reads no data of the user's")
     for preset, config in module.PRESETS.items():
         few = module.fit_to(config, 255, ())
         steps = few.epochs * -(-255 // few.batch_size)

@@ -24,7 +24,7 @@ from common.training.outputs import inference_batches, predict
 from common.tuning import evidence
 from tests.helpers import (
     assert_equal_weights,
-    kind_of,
+    data_of,
     other_value,
     tiny_config,
     train_tiny,
@@ -48,11 +48,6 @@ def trained(tiny_data, tmp_path_factory):
         return done[name]
 
     return get
-
-
-def data_of(name, tiny_data):
-    """Returns `--data` for a recipe: tiny data of its kind, or its own sample."""
-    return tiny_data.get(kind_of(name), "sample")
 
 
 def begun(name, data, directory, monkeypatch):

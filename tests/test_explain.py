@@ -11,7 +11,7 @@ from common.cli import main
 from common.explain import methods, pictures
 from common.explain.gradients import class_gradient, logit_model
 from common.runs import registry
-from tests.helpers import kind_of, train_tiny
+from tests.helpers import data_of, train_tiny
 
 
 def linear(channels=2):
@@ -152,7 +152,7 @@ def trained(tiny_data, tmp_path_factory):
     def get(name):
         if name not in done:
             directory = tmp_path_factory.mktemp("explain") / name
-            done[name] = train_tiny(name, tiny_data[kind_of(name)], directory, epochs=6)[0]
+            done[name] = train_tiny(name, data_of(name, tiny_data), directory, epochs=6)[0]
         return done[name]
 
     return get

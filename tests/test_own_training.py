@@ -28,6 +28,8 @@ def own(tmp_path_factory):
 
 @pytest.mark.parametrize("name", registry.names())
 def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path, capsys):
+    if kind_of(name) not in own:
+        pytest.skip("reads no data of the user's")
     run = tmp_path / "run"
     words = ["train", name, "--data", str(own[kind_of(name)]), "--run-dir", str(run), "--no-report"]
     assert main(words) == 0

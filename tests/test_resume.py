@@ -14,7 +14,7 @@ from common.basics.files import read_json
 from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 from tests.faults import partial_files
-from tests.helpers import assert_equal_weights, kind_of, plainest
+from tests.helpers import assert_equal_weights, data_of, plainest
 
 EPOCHS = 6
 # What the default preset has and `article` has not: average of weights, a schedule over all
@@ -100,7 +100,7 @@ def check_same(whole, killed):
 
 
 def check(name, tiny_data, tmp_path, kills, words):
-    data, moments = tiny_data[kind_of(name)], random_moments()
+    data, moments = data_of(name, tiny_data), random_moments()
     finish(start(name, data, tmp_path / "whole", words))
     hits = 0
     for _ in range(kills):

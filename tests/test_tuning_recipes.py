@@ -20,7 +20,7 @@ from common.tuning.point import make_config
 from common.tuning.ranges import domain
 from common.tuning.space import Space
 from common.tuning.store import COMPLETED
-from tests.helpers import kind_of
+from tests.helpers import data_of, short
 
 pytestmark = pytest.mark.parametrize("name", registry.names())
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.parametrize("name", registry.names())
 def base_of(name, **changes):
     presets = registry.load(name).PRESETS
     base = presets.get("best", next(iter(presets.values())))
-    return dataclasses.replace(base, **{"validation_fraction": 0.25, "epochs": 2, **changes})
+    return dataclasses.replace(base, **{**short(base, epochs=2), **changes})
 
 
 def definition_of(name, data, base, **changes):
@@ -75,7 +75,7 @@ def fingerprint(name, config, data, directory, monkeypatch):
 
 
 def test_every_tuned_field_arrives_in_what_is_trained(name, tiny_data, tmp_path, monkeypatch):
-    base, data = base_of(name), tiny_data[kind_of(name)]
+    base, data = base_of(name), data_of(name, tiny_data)
     tuner = make_tuner(definition_of(name, data, base), tmp_path / "sweep")
     space, search_space = tuner.oracle.space, search_space_of(name)
     random = np.random.default_rng(0)
@@ -154,9 +154,12 @@ def test_no_flag_of_the_search_hides_a_hyperparameter(name):
 
 
 def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
-    data = tiny_data[kind_of(name)]
+    data = data_of(name, tiny_data)
     base = base_of(name, epochs=1, batch_size=16)
-    definition = definition_of(name, data, base, folds=2, fixed={"epochs": "1"})
+    objective = registry.load(name).TASK.objective
+    definition = definition_of(
+        name, data, base, folds=2, fixed={"epochs": "1"}, objective=objective
+    )
     tuner = make_tuner(definition, tmp_path / "sweep")
     loaded = tuner._data.load_data
 
@@ -172,7 +175,7 @@ def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
     (trial,) = tuner.oracle.store.read()
     assert trial.status == COMPLETED, trial.message
     assert len(trial.curves) == 2
-    assert trial.score == pytest.approx(np.mean([c["val_accuracy"][0] for c in trial.curves]))
+    assert trial.score == pytest.approx(np.mean([c[objective][0] for c in trial.curves]))
     assert (tmp_path / "sweep" / "trials.csv").read_text().count("\n") == 2
     # A trial is quiet: the sweep says what there is to say.
     assert "epoch" not in capsys.readouterr().out

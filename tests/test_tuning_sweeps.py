@@ -244,7 +244,9 @@ def test_a_condition_that_is_not_declared_is_an_error_that_names_it(tmp_path):
         return dataclasses.replace(base, kind=kind, depth=depth)
 
     tuner = toy_sweep.make_tuner("random", tmp_path / "s", space=search_space)
-    with pytest.raises(UsageError, match="hyperparameter depth only at some points.*conditional_scope"):
+    with pytest.raises(
+        UsageError, match="hyperparameter depth only at some points.*conditional_scope"
+    ):
         tuner.search()
 
 

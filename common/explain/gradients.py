@@ -1,4 +1,4 @@
-"""Gradients of a model's logits with respect to its inputs, on every Keras backend."""
+"""Gradients of a model's outputs with respect to its inputs, on every Keras backend."""
 
 from collections.abc import Sequence
 
@@ -71,43 +71,60 @@ def class_gradient(
     Raises:
         RecipeError: The Keras backend is none of tensorflow, jax and torch.
     """
-    x = np.asarray(x, "float32")
     chosen = np.eye(model.output_shape[-1], dtype="float32")[np.asarray(classes)]
+    return output_gradient(model, np.asarray(x, "float32"), chosen)
+
+
+def output_gradient(model, x, weights):
+    """Returns the gradient of a weighted sum of a model's outputs by its inputs.
+
+    Args:
+        model: keras.Model.
+        x: float32 inputs `(n, ...)`, or a list of them.
+        weights: float32, shaped as the outputs are; of several a list of them.
+
+    Returns:
+        Tuple of the outputs and the gradients, arrays nested as the outputs and as x.
+    """
+    x, weights = keras.tree.map_structure(ops.convert_to_tensor, (x, weights))
+
+    def score_of(outputs):
+        pairs = zip(keras.tree.flatten(outputs), keras.tree.flatten(weights), strict=True)
+        return sum(ops.sum(one * weight) for one, weight in pairs)
+
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
-        tensor = tf.constant(x)
         with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            logits = model(tensor, training=False)
-            score = tf.reduce_sum(logits * chosen)
-        gradient = tape.gradient(score, tensor)
+            tape.watch(x)
+            outputs = model(x, training=False)
+            score = score_of(outputs)
+        gradient = tape.gradient(score, x)
     elif backend == "jax":
         import jax
 
-        weights = [variable.value for variable in model.trainable_variables]
+        trainable = [variable.value for variable in model.trainable_variables]
         state = [variable.value for variable in model.non_trainable_variables]
 
         def score(inputs):
-            logits, _ = model.stateless_call(weights, state, inputs, training=False)
-            return (logits * chosen).sum(), logits
+            outputs, _ = model.stateless_call(trainable, state, inputs, training=False)
+            return score_of(outputs), outputs
 
-        gradient, logits = jax.grad(score, has_aux=True)(ops.convert_to_tensor(x))
+        gradient, outputs = jax.grad(score, has_aux=True)(x)
     elif backend == "torch":
         import torch
 
-        tensor = ops.convert_to_tensor(x).detach().requires_grad_(True)
+        x = keras.tree.map_structure(lambda each: each.detach().requires_grad_(True), x)
         with torch.enable_grad():
-            logits = model(tensor, training=False)
-            (gradient,) = torch.autograd.grad(
-                (logits * ops.convert_to_tensor(chosen)).sum(), tensor
-            )
+            outputs = model(x, training=False)
+            found = torch.autograd.grad(score_of(outputs), keras.tree.flatten(x))
+        gradient = keras.tree.pack_sequence_as(x, list(found))
     else:
         raise RecipeError(
             f"gradients for explanations work on tensorflow, jax and torch, not on {backend}"
         )
-    return ops.convert_to_numpy(logits), ops.convert_to_numpy(gradient)
+    return keras.tree.map_structure(ops.convert_to_numpy, (outputs, gradient))
 
 
 def weight_gradients(

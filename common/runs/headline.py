@@ -11,7 +11,7 @@ from typing import Any
 
 from common.basics.wording import DASH
 
-RISING = ("accuracy", "auc", "precision", "recall", "f1", "epoch")
+RISING = ("accuracy", "auc", "precision", "recall", "f1", "solved", "epoch")
 """If the name of a column of history.csv ends in one of these, higher values are better. "epoch" makes
 the last epoch the best."""
 

@@ -20,11 +20,3 @@ class Config(Protocol):
     @property
     def batch_size(self) -> int:
         """Examples per step, 1 or more."""
-
-    @property
-    def validation_fraction(self) -> float:
-        """Share of the training split to validate on."""
-
-    @property
-    def train_examples(self) -> int:
-        """Training examples, a subset; 0: all."""

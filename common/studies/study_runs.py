@@ -28,11 +28,12 @@ def fit_to_data(planned: Sequence[Planned]) -> None:
     Args:
         planned: All trainings of the study; the Configs of their runs are changed.
     """
-    examples: dict[tuple[int, float], int] = {}
+    examples: dict[tuple, int] = {}
     for one in planned:
         module, run = registry.load(one.run.recipe), one.run
         if needs_fit(module, run.config, run.source):
-            cut = run.config.train_examples, run.config.validation_fraction
+            fields = configuration.to_dict(run.config)
+            cut = fields.get("train_examples"), fields.get("validation_fraction")
             if cut not in examples:
                 examples[cut] = len(module.load_data(run.config, run.source).train)
             # The training is asked for the whole Config: nothing is left to fit.

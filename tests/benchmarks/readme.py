@@ -9,6 +9,7 @@ from tests.benchmarks import (
     gpu,
     live,
     overheads,
+    recurrent,
     search_replay,
     throughput,
     time_to_accuracy,
@@ -45,6 +46,9 @@ def sections():
         file = RESULTS / f"{name}.json"
         if file.exists():
             yield HERE / "README.md", name, module.table(json.loads(file.read_text()))
+    file = RESULTS / "recurrent.json"
+    if file.exists():
+        yield HERE / "README.md", "recurrent", recurrent.section(json.loads(file.read_text()))
     for name, module in (("replay", search_replay), ("live", live)):
         parts = []
         for path in sorted(RESULTS.glob(f"{name}_*.json")):
