@@ -32,6 +32,30 @@ def random_shift(images, random, pixels, mode="reflect"):
     return crops[np.arange(count), top, left].transpose(0, 2, 3, 1)
 
 
+def random_crop(images, random, least):
+    """Cuts a part out of each image, at a random place, and enlarges it again (bilinear).
+
+    Args:
+        least: Smallest share of the height and of the width that is left, in (0, 1]; shares are uniform
+            up to 1, the same for both sides.
+    """
+    from PIL import Image
+
+    count, height, width, channels = images.shape
+    share, top, left = random.random((3, count))
+    share = least + (1 - least) * share
+    result = np.empty_like(images)
+    for row in range(count):
+        high, wide = share[row] * height, share[row] * width
+        y, x = top[row] * (height - high), left[row] * (width - wide)
+        image = images[row, ..., 0] if channels == 1 else images[row]
+        picture = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (width, height), Image.Resampling.BILINEAR, box=(x, y, x + wide, y + high)
+        )
+        result[row] = np.asarray(picture).reshape(height, width, channels)
+    return result
+
+
 def random_affine(images, random, degrees=0.0, scale=0.0, pixels=0.0):
     """Rotates, scales and shifts each image with bilinear sampling; outside is 0.
 

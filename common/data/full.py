@@ -6,6 +6,7 @@ PyTorch run loads no TensorFlow, and TensorFlow cannot take a GPU's memory from 
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -43,16 +44,10 @@ def load(data_set, data_dir=None):
     """
     entry = prepare(data_set, data_dir)
     meta = entry.meta
-    label, note = data_set.label, ""
-    if meta.get("encoding") == "jpeg":
-        label = f"{data_set.label}, JPEG copy"
-        note = (
-            f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
-            "originals: figures are not comparable with those published for the lossless set."
-        )
+    label, note = _copy(data_set, entry) if data_set.kind == "image" else (data_set.label, "")
     return Dataset(
         name=data_set.name,
-        version=meta["version"],
+        version=meta["version"].partition("-")[0],
         source="full",
         fingerprint=meta["fingerprint"],
         kind=data_set.kind,
@@ -65,40 +60,88 @@ def load(data_set, data_dir=None):
     )
 
 
+def _copy(data_set, entry):
+    """Returns a label and a note that say whether the files are what was published."""
+    meta, parts, notes = entry.meta, [], []
+    count = entry.count("train") + entry.count("test")
+    if data_set.published_count and count != data_set.published_count:
+        of = f"{count:,} of {data_set.published_count:,}"
+        parts.append(f"part ({of})")
+        notes.append(f"The files hold a part of the set: {of} images.")
+    if meta.get("encoding") == "jpeg" and data_set.published_as != "jpeg":
+        parts.append("JPEG copy")
+        notes.append(
+            f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
+            "originals: figures are not comparable with those published for the lossless set."
+        )
+    elif meta.get("encoding") == "jpeg" and meta.get("one_size"):
+        # Photographs as they were taken differ in size: somebody has resized and saved these again.
+        height, width = meta["one_size"]
+        parts.append("JPEG twice")
+        notes.append(
+            f"The photos were resized to {width} x {height} pixels and encoded as JPEG once more "
+            f"({meta['encoding_detail']})."
+        )
+    if notes and data_set.test_fraction:
+        notes.append("Figures are not comparable with those of the published files.")
+    return ", ".join([data_set.label, *parts]), " ".join(notes)
+
+
 def prepare(data_set, data_dir=None):
     """Returns the cache entry of a real data set; decodes or downloads it first where needed.
 
     Args and Raises: as for `load`.
     """
-    name = data_set.name
+    name, form = data_set.name, _form(data_set)
     folder, named = _tfds_folder(data_dir)
     files = _find_files(data_set, folder)
     if files is None:
         # A machine that only has the cache folder trains all the same. A folder that was named
         # must hold the data: anything else would train on other files than the user asked for.
-        entries = [] if named else cache.find(name)
+        entries = [] if named else [one for one in cache.find(name) if _has_form(one, form)]
         if len(entries) == 1:
             return entries[0]
         _download(data_set, folder, len(entries))
         files = _find_files(data_set, folder)
         if files is None:
+            needed = " and ".join(f"a {split} split" for split in _splits(data_set))
             raise RecipeError(
                 f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs its files of "
-                "a train split and a test split"
+                f"{needed}"
             )
     fingerprint = _fingerprint(files)
 
     def build(partial):
         started = time.perf_counter()
         print(f"decoding {data_set.label} from {files[0].parent}, once", file=sys.stderr)
-        _run_worker(name, "decode", files[0].parent, partial, data_set.kind)
+        _run_worker(name, "decode", files[0].parent, partial, data_set.kind, json.dumps(form))
         print(f"decoded in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         meta_file = partial / "decoded.json"
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
         meta_file.unlink()
         return meta
 
-    return cache.get(name, files[0].parent.name, fingerprint, build)
+    version = files[0].parent.name
+    if form:
+        version += "-{}x{}-{:g}".format(*form["size"], form["test_fraction"])
+    return cache.get(name, version, fingerprint, build)
+
+
+def _form(data_set):
+    """Returns what the arrays of a set without a test split depend on beside its files: a dict.
+
+    Such sets are of photographs, whose sizes differ: they are resized as they are decoded.
+    """
+    fraction = getattr(data_set, "test_fraction", 0)
+    return {"size": list(data_set.image_size), "test_fraction": fraction} if fraction else {}
+
+
+def _has_form(entry, form):
+    return entry.meta.get("form", {}) == form
+
+
+def _splits(data_set):
+    return ("train",) if _form(data_set) else ("train", "test")
 
 
 def _tfds_folder(data_dir):
@@ -117,10 +160,10 @@ def _find_files(data_set, folder):
             if re.fullmatch(r"\d+\.\d+\.\d+", path.name):
                 versions.append((tuple(map(int, path.name.split("."))), path))
     for _, path in sorted(versions, reverse=True):
-        splits = [_shards(path, name, split) for split in ("train", "test")]
+        splits = [_shards(path, name, split) for split in _splits(data_set)]
         if all(splits) and (path / "dataset_info.json").is_file():
             described = [*path.glob("*.json"), *path.glob("*.labels.txt")]
-            return sorted([*described, *splits[0], *splits[1]])
+            return sorted([*described, *itertools.chain(*splits)])
     return None
 
 

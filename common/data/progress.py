@@ -3,6 +3,8 @@
 import sys
 import time
 
+from common.basics.wording import duration
+
 EVERY_SECONDS = 10
 
 
@@ -20,9 +22,11 @@ def progress(items, total, what):
         # What is done within a second needs no bar.
         yield from tqdm(items, desc=what, total=total, delay=1, leave=False, file=sys.stderr)
         return
-    said = time.monotonic()
+    started = said = time.monotonic()
     for count, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - said > EVERY_SECONDS and count < total:
-            said = time.monotonic()
-            print(f"{what}: {count:,} of {total:,}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if now - said > EVERY_SECONDS and count < total:
+            said = now
+            left = duration((now - started) * (total - count) / count)
+            print(f"{what}: {count:,} of {total:,}, {left} left", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ import typing
 
 from common.basics.errors import UsageError, near_match
 
-SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",)}
+SAMPLES = {"image": ("digits", "digits 0 to 4", "digits 5 to 9", "shapes"), "text": ("reviews",)}
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
 
@@ -50,7 +50,8 @@ class ImageSet(RealSet):
     """A real data set of images (TFDS feature `image`), and the form a recipe wants them in.
 
     Raises:
-        UsageError: Channels or sizes are not what `load_images` can make, or the sample is unknown.
+        UsageError: Channels or sizes are not what `load_images` can make, the sample is unknown, or the
+            share to test on is none.
     """
 
     kind = "image"
@@ -61,6 +62,13 @@ class ImageSet(RealSet):
     ratio is not kept)."""
     channels: int
     """1 (grey) or 3 (RGB). Other images are converted."""
+    test_fraction: float = 0.0
+    """Of a set published without a test split: the share of its images to test on, in (0, 1). They are
+    stratified and always the same ones. 0: it has a test split."""
+    published_as: str = "png"
+    """How the published files are encoded, 'png' or 'jpeg': copies in another encoding are told apart."""
+    published_count: int = 0
+    """Images that are published, to tell of a part; 0: not asked."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -70,6 +78,11 @@ class ImageSet(RealSet):
             raise UsageError(
                 f"{self.name}: image_size must be height and width in pixels, both at least 1, got "
                 f"{self.image_size!r}"
+            )
+        if not 0 <= self.test_fraction < 1:
+            raise UsageError(
+                f"{self.name}: test_fraction must be 0 (it has a test split) or a share below 1, got "
+                f"{self.test_fraction!r}"
             )
 
 
