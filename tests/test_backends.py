@@ -89,9 +89,9 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
     needs(backend)
     if name not in ("mnist_cnn", "imdb_bilstm") and not os.environ.get("RUN_SLOW"):
         pytest.skip("slow: run with make test-all")
-    from tests.helpers import kind_of
+    from tests.helpers import kind_of, plain_preset
 
-    data = tiny_data[kind_of(name)]
+    data, preset = tiny_data[kind_of(name)], plain_preset(name)
     environment = {**os.environ, "KERAS_BACKEND": backend}
 
     def run(*words):
@@ -106,7 +106,7 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
         return done.stdout
 
     words = ["--epochs", "1", "--batch-size", "16", "--validation-fraction", "0.25", "--no-report"]
-    run("train", name, "--preset", "article", "--data", data, "--run-dir", "run", *words)
+    run("train", name, "--preset", preset, "--data", data, "--run-dir", "run", *words)
     assert "examples" in run("evaluate", "run")
 
 

@@ -14,7 +14,7 @@ from common.basics.files import read_json
 from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 from tests.faults import partial_files
-from tests.helpers import assert_equal_weights, kind_of
+from tests.helpers import assert_equal_weights, kind_of, plain_preset
 
 EPOCHS = 6
 # What the default preset has and `article` has not: average of weights, a schedule over all
@@ -24,7 +24,7 @@ BEST += ["--stem-filters", "4", "--filters", "4", "8", "8"]
 
 
 def article(name):
-    words = ["--preset", "article", "--no-report"]
+    words = ["--preset", plain_preset(name), "--no-report"]
     return [*words, "--patience", "None"] if name == "mnist_cnn" else words
 
 

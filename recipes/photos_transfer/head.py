@@ -78,7 +78,7 @@ def _fit(scaled, labels, classes, strength, balanced, mean, spread):
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(
-        C=strength, max_iter=300, class_weight="balanced" if balanced else None
+        C=strength, tol=1e-3, max_iter=300, class_weight="balanced" if balanced else None
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

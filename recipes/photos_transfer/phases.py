@@ -13,7 +13,6 @@ from common.tasks.baselines import beside
 from common.training.batches import ArrayBatches, balanced_weights
 from common.training.callbacks import cpu_seconds
 from common.training.features import features
-from common.training.fit import fit, keep
 
 from . import pretrained
 from .head import Head, fit_head
@@ -87,6 +86,8 @@ def begin(config, run, splits):
 
 def settle(config, run, splits, model, start):
     """Keeps the head as the run's result: there is nothing more to train; returns the RunKeeper."""
+    from common.training.fit import keep
+
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss="categorical_crossentropy")
     return keep(model, run, start.row, monitor=config.monitor)
 
@@ -97,6 +98,8 @@ def fine_tune(config, run, splits, model, start):
     Args:
         start: Start, whose cost is added to that of the first epoch; None: there was no first phase.
     """
+    from common.training.fit import fit
+
     classes = len(splits.info.class_names)
     weights = (
         balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
