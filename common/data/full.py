@@ -114,7 +114,8 @@ def prepare(data_set, data_dir=None):
     def build(partial):
         started = time.perf_counter()
         print(f"decoding {data_set.label} from {files[0].parent}, once", file=sys.stderr)
-        _run_worker(name, "decode", files[0].parent, partial, data_set.kind, json.dumps(form))
+        words = [json.dumps(form)] if form else []
+        _run_worker(name, "decode", files[0].parent, partial, data_set.kind, *words)
         print(f"decoded in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         meta_file = partial / "decoded.json"
         meta = json.loads(meta_file.read_text(encoding="utf-8"))

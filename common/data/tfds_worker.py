@@ -1,6 +1,6 @@
 """The only module that imports TFDS: run by `full.py` in a process of its own.
 
-python -m common.data.tfds_worker decode FOLDER OUT KIND FORM
+python -m common.data.tfds_worker decode FOLDER OUT KIND [FORM]
 python -m common.data.tfds_worker download NAME DATA_DIR
 """
 
@@ -24,7 +24,7 @@ NO_SPACE = 3
 """Exit code for a disk that is full: the data is sound and must not be blamed."""
 
 
-def decode(folder, out, kind, form):
+def decode(folder, out, kind, form="{}"):
     """Decodes the train and test splits of a prepared data set to .npy files.
 
     Args:
