@@ -170,7 +170,13 @@ def test_the_real_flowers():
     if full._find_files(declared()["tf_flowers"], Path(os.environ["TFDS_DATA_DIR"])) is None:
         pytest.skip("real data: TFDS_DATA_DIR holds no tf_flowers")
     splits = load(declared()["tf_flowers"])
-    assert sorted(splits.info.class_names) == "daisy dandelion roses sunflowers tulips".split()
+    assert sorted(splits.info.class_names) == [
+        "daisy",
+        "dandelion",
+        "roses",
+        "sunflowers",
+        "tulips",
+    ]
     total = len(splits.train) + len(splits.val) + len(splits.test)
     assert len(splits.test) == round(total / 5)
     assert ("part" in splits.info.label) == (total != 3670)

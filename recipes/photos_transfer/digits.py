@@ -1,6 +1,6 @@
 """A backbone that is trained on the spot, on the built-in digits 0 to 4: for trials, and for tests."""
 
-import dataclasses
+import functools
 
 import keras
 
@@ -25,13 +25,21 @@ def train_backbone(config):
     Returns:
         List of arrays, for `set_weights` of a backbone of this Config.
     """
+    fields = ("seed", "image_size", "backbone", "width")
+    chosen = {name: getattr(config, name) for name in fields}
+    return _trained(type(config)(transfer="scratch", **chosen))
+
+
+@functools.lru_cache(maxsize=4)
+def _trained(config):
+    """Trains once for all trials of a search in this process."""
     size = config.image_size
     source = data.ImageSet(
         "digits", "digits 0 to 4", image_size=(size, size), channels=3, sample="digits 0 to 4"
     )
     train = data.load_images(source, data.Source("sample"), validation_fraction=0.05).train
     keras.utils.set_random_seed(config.seed)
-    model = build_model(dataclasses.replace(config, method="scratch", dropout_rate=0.0), 5)
+    model = build_model(config, 5)
     batches = ArrayBatches(train.x, train.y, batch_size=BATCH_SIZE, num_classes=5, seed=config.seed)
     rate = one_cycle(PEAK_RATE, EPOCHS * batches.num_batches)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="categorical_crossentropy")

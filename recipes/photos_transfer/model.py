@@ -18,7 +18,7 @@ def build_model(config, num_classes=5):
     What is frozen is so from here on: `trainable` counts when a network is compiled.
 
     Args:
-        config: The recipe's Config; `backbone`, `width` and `image_size` make the network, `method` says
+        config: The recipe's Config; `backbone`, `width` and `image_size` make the network, `transfer` says
             which of its layers are trained.
         num_classes: Size of the softmax.
 
@@ -34,13 +34,13 @@ def build_model(config, num_classes=5):
     features = _small(inputs) if config.backbone == "small" else _published(inputs, config)
     for layer in keras.Model(inputs, features).layers:
         statistics = isinstance(layer, layers.BatchNormalization)
-        if config.method == "scratch" and statistics:
+        if config.transfer == "scratch" and statistics:
             # Published networks remember a thousand steps; a short training would end with the
             # statistics of its beginning.
             layer.momentum = 0.9
         # Batch normalisation that is not trainable also keeps its statistics, whatever the batch.
-        layer.trainable = config.method == "scratch" or (
-            config.method == "fine_tune" and not statistics
+        layer.trainable = config.transfer == "scratch" or (
+            config.transfer == "fine_tune" and not statistics
         )
     x = layers.Dropout(config.dropout_rate)(features) if config.dropout_rate else features
     outputs = layers.Dense(num_classes, activation="softmax", dtype="float32", name=HEAD)(x)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -25,7 +26,7 @@ def load(config):
         RecipeError: The weights are neither here nor to be had, or belong to another network.
         UsageError: There is no such file.
     """
-    backbone = backbone_of(build_model(dataclasses.replace(config, method="features")))
+    backbone = backbone_of(build_model(dataclasses.replace(config, transfer="features")))
     if config.weights == "digits":
         from .digits import train_backbone
 
@@ -41,7 +42,7 @@ def check(config):
     Raises:
         RecipeError, UsageError: As of `load`.
     """
-    if config.method != "scratch" and config.weights != "digits":
+    if config.transfer != "scratch" and config.weights != "digits":
         _published(config)
 
 
@@ -57,7 +58,7 @@ def _published(config):
     if config.backbone == "small":
         raise UsageError(
             "nobody publishes weights of the backbone 'small': use --weights digits, "
-            "--method scratch, or another --backbone"
+            "--transfer scratch, or another --backbone"
         )
     weights, shape = config.weights, (SIDE, SIDE, 3)
     if weights == "imagenet":
@@ -70,7 +71,9 @@ def _published(config):
         )
     model = call(config, weights=None, input_shape=shape)
     try:
-        model.load_weights(Path(weights).expanduser())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # What does not fit is an error in the end.
+            model.load_weights(Path(weights).expanduser())
     except Exception as error:  # Keras and HDF5 raise many kinds for a file of another network.
         reason = " ".join(str(error).split())[:200]
         raise RecipeError(
@@ -100,9 +103,10 @@ def _asked_first(config):
 
 
 def _absent(config, name, origin, folder):
+    renamed = "" if origin.endswith(f"/{name}") else f" as {name}"
     return (
         f"the weights of {config.backbone} are not here, and {origin.split('/')[2]} cannot be reached. "
-        f"Where there is a network, fetch {origin} and put it, as {name}, into {folder}, or name the "
-        "file with --weights FILE. Without any weights: --preset scratch (your photos only), or "
+        f"Where there is a network, fetch {origin}; put it into {folder}{renamed}, or name the file with "
+        "--weights FILE. Without any weights: --preset scratch (your photos only), or "
         "--preset sample --data sample (a trial run)"
     )

@@ -8,11 +8,11 @@ STUDIES = {
         base="best",
         arms={
             "scratch": {
-                "method": "scratch",
+                "transfer": "scratch",
                 "learning_rate": 4e-3,
                 "weight_decay": 5e-2,
             },
-            "frozen": {"method": "features", "epochs": 1},
+            "frozen": {"transfer": "features", "epochs": 1},
             "fine-tuned": {},
         },
         # Of five classes: 5, 20 and 100 of each, as near as shares allow, and all.

@@ -56,7 +56,7 @@ class Config:
     weights: str = "imagenet"
     """Weights of the backbone: imagenet (published; Keras keeps them in ~/.keras/models), a file of such
     weights without the top layer, or digits: trained on the spot on the built-in digits 0 to 4."""
-    method: Literal["fine_tune", "features", "scratch"] = "fine_tune"
+    transfer: Literal["fine_tune", "features", "scratch"] = "fine_tune"
     """fine_tune: head first, then all layers but batch normalisation; features: the head alone; scratch:
     random weights, all layers."""
     head_strength: NonNegativeFloat = 0.0
@@ -70,7 +70,7 @@ class Config:
     crop: Rate = 0.3
     """Augmentation: each image is cut to a square part of it, which has lost up to this share of its
     height and width, and enlarged again."""
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 3e-4
     """Peak learning rate of Adam: warm-up over a 10th of the steps, then a cosine to 0."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled decay of kernels per step, as a share of the learning rate (AdamW)."""
@@ -92,8 +92,8 @@ BEST = Config()
 PRESETS = {
     "best": BEST,
     # A second for the head; what there is to wait for are the features.
-    "features": replace(BEST, method="features", epochs=1),
-    "scratch": replace(BEST, method="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=40),
+    "features": replace(BEST, transfer="features", epochs=1),
+    "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=40),
     # For the 896 built-in digits 5 to 9, with a backbone that learned the digits 0 to 4.
     "sample": replace(
         BEST,
@@ -114,7 +114,7 @@ BUDGET = Budget(steps=400, smallest_batch=16, most_epochs=30)
 
 def fit_to(config, examples, given):
     """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
-    return config if config.method == "features" else BUDGET.fit(config, examples, given)
+    return config if config.transfer == "features" else BUDGET.fit(config, examples, given)
 
 
 # Published as photographs of many sizes, without a test split.
@@ -171,13 +171,13 @@ def train(config, run):
     splits = run.load(load_data)
     run.record_environment(splits.info)
     seed_everything(config.seed, run.options.deterministic)
-    start = None if config.method == "scratch" else begin(config, run, splits)
+    start = None if config.transfer == "scratch" else begin(config, run, splits)
     # What the first phase drew must not change what the second one draws.
     seed_everything(config.seed, run.options.deterministic)
     model = build_model(config, len(splits.info.class_names))
     if start is not None:
         start.put_into(model)
-    if config.method == "features":
+    if config.transfer == "features":
         keeper = settle(config, run, splits, model, start)
     else:
         keeper = fine_tune(config, run, splits, model, start)
@@ -186,7 +186,7 @@ def train(config, run):
         from common.tasks.baselines import linear_on_pixels
 
         rows = linear_on_pixels(splits, outputs)
-        return [*rows, start.beside(splits, outputs)] if config.method == "fine_tune" else rows
+        return [*rows, start.beside(splits, outputs)] if config.transfer == "fine_tune" else rows
 
     more = {} if start is None else {"pretrained": start.facts}
     return finish(TASK, model, run, splits, keeper, baselines=baselines, more=more)
