@@ -42,15 +42,20 @@ def features(model, images, name):
     started = time.perf_counter()
     starts = range(0, len(images), BATCH_SIZE)
     parts = [
-        keras.ops.convert_to_numpy(model.predict_on_batch(images[start : start + BATCH_SIZE]))
+        keras.ops.convert_to_numpy(model.predict_on_batch(_batch(images, start)))
         for start in progress(starts, len(starts), f"features, batches of {BATCH_SIZE} images")
     ]
-    found = np.concatenate(parts).astype("float32")
+    found = np.concatenate(parts)[: len(images)].astype("float32")
     seconds = time.perf_counter() - started
     if seconds > LONG:
         print(f"features of {len(images):,} images: {duration(seconds)}", flush=True)
     _write(path, found)
     return found
+
+
+def _batch(images, start):
+    # All of one size, the last one filled up: for another the network would be compiled again.
+    return images[np.minimum(np.arange(start, start + BATCH_SIZE), len(images) - 1)]
 
 
 def _write(path, found):

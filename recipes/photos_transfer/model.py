@@ -18,8 +18,8 @@ def build_model(config, num_classes=5):
     What is frozen is so from here on: `trainable` counts when a network is compiled.
 
     Args:
-        config: The recipe's Config; `backbone`, `width` and `image_size` make the network, `transfer` says
-            which of its layers are trained.
+        config: The recipe's Config; `backbone`, `width` and `image_size` make the network, `transfer`
+            says which of its layers are trained.
         num_classes: Size of the softmax.
 
     Returns:

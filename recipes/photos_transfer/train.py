@@ -93,7 +93,7 @@ PRESETS = {
     "best": BEST,
     # A second for the head; what there is to wait for are the features.
     "features": replace(BEST, transfer="features", epochs=1),
-    "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=40),
+    "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=24),
     # For the 896 built-in digits 5 to 9, with a backbone that learned the digits 0 to 4.
     "sample": replace(
         BEST,
