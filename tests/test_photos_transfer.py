@@ -101,7 +101,7 @@ def test_features_are_the_outputs_of_the_backbone_and_are_computed_once(capsys, 
     backbone = model.backbone_of(model.build_model(SMALL, 4))
     x = images(150)
     found = cached.features(backbone, x, "small")
-    assert found.shape == (150, 128)
+    assert found.shape == (150, 4 * 4 * 128)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[70:80], backbone.predict_on_batch(x[70:80]), atol=1e-5)
 
@@ -204,7 +204,7 @@ def test_a_run_of_features_is_the_head_and_resumes(tiny_data, tmp_path):
     run, metrics = train_tiny(NAME, tiny_data["image"], tmp_path / "run", **changes)
     assert metrics["epochs"] == metrics["best_epoch"] == 1
     assert metrics["validation"]["accuracy"] == metrics["pretrained"]["head_validation_accuracy"]
-    assert metrics["parameters"] == 128 * 3 + 3
+    assert metrics["parameters"] == 2048 * 3 + 3
     assert len(metrics["pretrained"]["fingerprint"]) == 64
     assert_equal_weights(run.path("best.keras"), run.path("final.keras"))
     timing = read_json(run.path("timing.json"))
