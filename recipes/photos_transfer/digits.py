@@ -27,7 +27,8 @@ def train_backbone(config):
     """
     fields = ("seed", "image_size", "backbone", "width")
     chosen = {name: getattr(config, name) for name in fields}
-    return _trained(type(config)(transfer="scratch", **chosen))
+    # Copies: a backend may share memory with what it is given.
+    return [weight.copy() for weight in _trained(type(config)(transfer="scratch", **chosen))]
 
 
 @functools.lru_cache(maxsize=4)
