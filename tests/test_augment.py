@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.basics.errors import UsageError
-from common.data.augment import mixup, random_affine, random_flip, random_shift
+from common.data.augment import mixup, random_affine, random_crop, random_flip, random_shift
 
 
 @pytest.fixture
@@ -37,6 +37,38 @@ def test_shift_is_a_crop_of_the_padded_image(images, mode):
         assert len(found) == 1
         offsets.add(found[0])
     assert len(offsets) > 15
+
+
+class Drawn:
+    """Draws what it was given: for each image the share, the place from the top and from the left."""
+
+    def __init__(self, *rows):
+        self.rows = np.array(rows)
+
+    def random(self, shape):
+        assert self.rows.T.shape == shape
+        return self.rows.T
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crop_enlarges_a_part_by_hand(channels):
+    image = np.zeros((4, 8, channels), np.uint8)
+    image[:2, 4:] = 200
+    images = np.stack([image] * 3)
+    # Half of both sides, from the top right corner and from the bottom left one; then all of it.
+    found = random_crop(images, Drawn((0, 0, 1), (0, 1, 0), (1, 0.3, 0.3)), 0.5)
+    assert found.dtype == np.uint8
+    # Where the part was cut, a pixel of the enlarged image is a mixture of both sides.
+    assert (found[0, :-1, 1:] == 200).all()
+    assert (found[1, 1:, :-1] == 0).all()
+    np.testing.assert_array_equal(found[2], image)
+
+
+def test_crops_differ_and_keep_the_shape(images):
+    images = np.repeat(images[..., :1], 3, axis=3)
+    found = random_crop(images, np.random.default_rng(0), 0.4)
+    assert found.shape == images.shape
+    assert sum(np.array_equal(*pair) for pair in zip(found, images, strict=True)) < 5
 
 
 def test_affine_without_range_is_the_identity(images):

@@ -142,7 +142,7 @@ def test_what_is_no_declaration_and_a_bad_seed_are_usage_errors():
     ("data_set", "change", "message"),
     [
         (MNIST, {"sample": "shape"}, "unknown image sample 'shape'.*did you mean 'shapes'"),
-        (MNIST, {"sample": "reviews"}, r"known: digits, shapes"),
+        (MNIST, {"sample": "reviews"}, r"known: digits, digits 0 to 4, digits 5 to 9, shapes"),
         (REVIEWS, {"sample": "digits"}, r"imdb_reviews: unknown text sample.*known: reviews"),
         (MNIST, {"channels": 4}, "mnist: channels must be 1 or 3, got 4"),
         (MNIST, {"image_size": (28,)}, "image_size must be height and width"),
@@ -197,7 +197,7 @@ def test_make_data_prepares_what_recipes_declare(monkeypatch, capsys):
     assert "cifar10: not today" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         prepare_data(["nonsense"])
-    assert "recipes declare: cifar10, imdb_reviews, mnist" in capsys.readouterr().err
+    assert "recipes declare: cifar10, imdb_reviews, mnist, tf_flowers" in capsys.readouterr().err
 
 
 # The samples

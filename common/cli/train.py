@@ -70,6 +70,10 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     backend.check()
     streams.goes_on("the training")
     run.check()
+    if hasattr(module, "check") and not run.finished:
+        # What it finds absent must not be told after minutes of reading.
+        backend.start_or_interrupt()
+        module.check(run.config)
     with streams.doing("Reading the data"):
         splits = run.load(module.load_data)
     from common.data import remarks

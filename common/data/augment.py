@@ -40,6 +40,32 @@ def random_shift(
     return crops[np.arange(count), top, left].transpose(0, 2, 3, 1)
 
 
+def random_crop(images: np.ndarray, random: np.random.Generator, least: float) -> np.ndarray:
+    """Cuts a part out of each image, at a random place, and enlarges it again (bilinear).
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        random: Source of randomness.
+        least: Smallest share of the height and of the width that is left, in (0, 1]. Shares are uniform
+            up to 1, the same for both sides.
+    """
+    from PIL import Image
+
+    count, height, width, channels = images.shape
+    share, top, left = random.random((3, count))
+    share = least + (1 - least) * share
+    result = np.empty_like(images)
+    for row in range(count):
+        high, wide = share[row] * height, share[row] * width
+        y, x = top[row] * (height - high), left[row] * (width - wide)
+        image = images[row, ..., 0] if channels == 1 else images[row]
+        picture = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (width, height), Image.Resampling.BILINEAR, box=(x, y, x + wide, y + high)
+        )
+        result[row] = np.asarray(picture).reshape(height, width, channels)
+    return result
+
+
 def random_affine(
     images: np.ndarray,
     random: np.random.Generator,

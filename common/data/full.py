@@ -41,16 +41,10 @@ def load(data_set: RealSet, data_dir: Path | None = None) -> Dataset:
     """
     entry = prepare(data_set, data_dir)
     meta = entry.meta
-    label, note = data_set.label, ""
-    if meta.get("encoding") == "jpeg":
-        label = f"{data_set.label}, JPEG copy"
-        note = (
-            f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
-            "originals: figures are not comparable with those published for the lossless set."
-        )
+    label, note = _copy(data_set, entry) if data_set.kind == "image" else (data_set.label, "")
     return Dataset(
         name=data_set.name,
-        version=meta["version"],
+        version=meta["version"].partition("-")[0],
         source="full",
         fingerprint=meta["fingerprint"],
         kind=data_set.kind,
@@ -64,40 +58,85 @@ def load(data_set: RealSet, data_dir: Path | None = None) -> Dataset:
     )
 
 
+def _copy(data_set, entry):
+    """Returns a label and a note that say whether the files are what was published."""
+    meta, parts, notes = entry.meta, [], []
+    count = entry.count("train") + entry.count("test")
+    if data_set.published_count and count != data_set.published_count:
+        of = f"{count:,} of {data_set.published_count:,}"
+        parts.append(f"part ({of})")
+        notes.append(f"The files hold a part of the set: {of} images.")
+    if meta.get("encoding") == "jpeg" and data_set.published_as != "jpeg":
+        parts.append("JPEG copy")
+        notes.append(
+            f"The images are re-encoded as JPEG ({meta['encoding_detail']}), not the lossless "
+            "originals: figures are not comparable with those published for the lossless set."
+        )
+    elif meta.get("encoding") == "jpeg" and meta.get("one_size"):
+        # Photographs differ in size as they were taken: these were resized and saved again.
+        height, width = meta["one_size"]
+        parts.append("JPEG twice")
+        notes.append(
+            f"The photos were resized to {width} x {height} pixels and encoded as JPEG once more "
+            f"({meta['encoding_detail']})."
+        )
+    if notes and data_set.test_fraction:
+        notes.append("Figures are not comparable with those of the published files.")
+    return ", ".join([data_set.label, *parts]), " ".join(notes)
+
+
 def prepare(data_set: RealSet, data_dir: Path | None = None) -> cache.Entry:
     """Returns the cache entry of a real data set; downloads and decodes it first if needed.
 
     Args and Raises: as for `load`.
     """
-    name = data_set.name
+    name, form = data_set.name, _form(data_set)
     folder, named = _tfds_folder(data_dir)
     files = _find_files(data_set, folder)
     if files is None:
         # The cache alone is enough to train. But a folder that the user named must hold the data:
         # otherwise the run would use other files than asked for.
-        entries = [] if named else cache.find(name)
+        entries = [] if named else [one for one in cache.find(name) if _has_form(one, form)]
         if len(entries) == 1:
             return entries[0]
         _download(data_set, folder, len(entries))
         files = _find_files(data_set, folder)
         if files is None:
+            needed = " and ".join(f"a {split} split" for split in data_set.parts)
             raise RecipeError(
                 f"TensorFlow Datasets left no complete {name} in {folder}: a recipe needs the files of "
-                + " and ".join(f"a {part} split" for part in data_set.parts)
+                f"{needed}"
             )
     fingerprint = _fingerprint(files)
 
     def build(partial):
         started = time.perf_counter()
         print(f"decoding {data_set.label} from {files[0].parent}, once", file=sys.stderr)
-        _run_worker(name, "decode", files[0].parent, partial, data_set.kind)
+        words = [json.dumps(form)] if form else []
+        _run_worker(name, "decode", files[0].parent, partial, data_set.kind, *words)
         print(f"decoded in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         meta_file = partial / "decoded.json"
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
         meta_file.unlink()
         return meta
 
-    return cache.get(name, files[0].parent.name, fingerprint, build)
+    version = files[0].parent.name
+    if form:
+        version += "-{}x{}-{:g}".format(*form["size"], form["test_fraction"])
+    return cache.get(name, version, fingerprint, build)
+
+
+def _form(data_set):
+    """Returns what the arrays of a set without a test split depend on beside its files: a dict.
+
+    Such sets are of photographs, whose sizes differ: they are resized as they are decoded.
+    """
+    fraction = getattr(data_set, "test_fraction", 0)
+    return {"size": list(data_set.image_size), "test_fraction": fraction} if fraction else {}
+
+
+def _has_form(entry, form):
+    return entry.meta.get("form", {}) == form
 
 
 def _tfds_folder(data_dir):

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from common.basics.wording import duration
+
 Item = TypeVar("Item")
 EVERY_SECONDS = 10
 
@@ -23,9 +25,11 @@ def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
         # A reading of less than a second needs no bar.
         yield from tqdm(items, desc=what, total=total, delay=1, leave=False, file=sys.stderr)
         return
-    said = time.monotonic()
+    started = said = time.monotonic()
     for count, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - said > EVERY_SECONDS and count < total:
-            said = time.monotonic()
-            print(f"{what}: {count:,} of {total:,}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if now - said > EVERY_SECONDS and count < total:
+            said = now
+            left = duration((now - started) * (total - count) / count)
+            print(f"{what}: {count:,} of {total:,}, {left} left", file=sys.stderr, flush=True)

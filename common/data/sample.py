@@ -20,6 +20,9 @@ VERSION = "1"
 
 NOTE = "Built-in sample data: scores say that the program works, not how good the recipe is."
 
+HALVES = {"digits 0 to 4": 0, "digits 5 to 9": 5}
+"""Samples that are half of the digits -> the first digit: to learn from one and use it on the other."""
+
 SHAPES = (
     "circle",
     "square",
@@ -38,7 +41,7 @@ def load_images(name: str, image_size: Sequence[int], channels: int) -> Dataset:
     """Returns a built-in data set of images.
 
     Args:
-        name: `"digits"` or `"shapes"`.
+        name: `"digits"`, `"shapes"`, or a half of the digits: `"digits 0 to 4"`, `"digits 5 to 9"`.
         image_size: `(height, width)` in pixels.
         channels: 1 or 3.
     """
@@ -49,6 +52,13 @@ def load_images(name: str, image_size: Sequence[int], channels: int) -> Dataset:
         short, label = "sample-digits", "SAMPLE DATA: scikit-learn digits"
         class_names = [str(digit) for digit in range(10)]
         image_arrays = [(_frame(x, image_size), y) for x, y in splits]
+    elif name in HALVES:
+        first = HALVES[name]
+        whole = load_images("digits", image_size, channels)
+        image_arrays = [_only(split, first) for split in (whole.train, whole.load_test())]
+        short = f"sample-{name.replace(' ', '-')}"
+        label = f"SAMPLE DATA: scikit-learn {name}"
+        class_names = [str(digit) for digit in range(first, first + 5)]
     elif name == "shapes":
         image_arrays = [_shapes(2000, seed=1), _shapes(500, seed=2)]
         short, label = "sample-shapes", "SAMPLE DATA: generated shapes"
@@ -130,6 +140,13 @@ def _digits():
     # Intensities are 0 to 16.
     images = np.round(pixels.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     return images, labels.astype(np.int32)
+
+
+def _only(split, first):
+    """Returns the images and labels of five classes, `first` being class 0 of them."""
+    rows = np.flatnonzero((split.y >= first) & (split.y < first + 5))
+    part = split.take(rows)
+    return part.x, part.y - np.int32(first)
 
 
 def _frame(images, image_size):

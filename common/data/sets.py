@@ -10,7 +10,11 @@ import typing
 
 from common.basics.errors import UsageError, near_match
 
-SAMPLES = {"image": ("digits", "shapes"), "text": ("reviews",), "audio": ("syllables",)}
+SAMPLES = {
+    "image": ("digits", "digits 0 to 4", "digits 5 to 9", "shapes"),
+    "text": ("reviews",),
+    "audio": ("syllables",),
+}
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
 
@@ -23,8 +27,6 @@ class RealSet:
     """
 
     kind: typing.ClassVar[str]
-    parts: typing.ClassVar[tuple[str, ...]] = ("train", "test")
-    """The splits that are read."""
 
     name: str
     """Its name in TFDS, e.g. 'cifar10'."""
@@ -38,6 +40,11 @@ class RealSet:
     host: str = "storage.googleapis.com"
     """The server of the first download. A short check finds out whether it can be reached, because TFDS
     would try for minutes."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The splits that are read."""
+        return ("train", "test")
 
     def __post_init__(self) -> None:
         known = SAMPLES[self.kind]
@@ -53,7 +60,8 @@ class ImageSet(RealSet):
     """A real data set of images (TFDS feature `image`), and the form that a recipe needs them in.
 
     Raises:
-        UsageError: `load_images` cannot make such channels or sizes, or the sample is unknown.
+        UsageError: `load_images` cannot make such channels or sizes, the sample is unknown, or the
+            share to test on is not in [0, 1).
     """
 
     kind = "image"
@@ -64,6 +72,18 @@ class ImageSet(RealSet):
     ratio is not kept)."""
     channels: int
     """1 (grey) or 3 (RGB). Other images are converted."""
+    test_fraction: float = 0.0
+    """For a set published without a test split: the share of its images to test on, in (0, 1). They are
+    stratified and always the same ones. 0: the set has a test split."""
+    published_as: str = "png"
+    """How the published files are encoded, 'png' or 'jpeg'; copies in another encoding are labelled so."""
+    published_count: int = 0
+    """Number of published images: files with fewer are labelled as a part; 0: not checked."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The splits that are read."""
+        return ("train",) if self.test_fraction else ("train", "test")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,6 +93,11 @@ class ImageSet(RealSet):
             raise UsageError(
                 f"{self.name}: image_size must be height and width in pixels, both at least 1, got "
                 f"{self.image_size!r}"
+            )
+        if not 0 <= self.test_fraction < 1:
+            raise UsageError(
+                f"{self.name}: test_fraction must be 0 (it has a test split) or a share below 1, got "
+                f"{self.test_fraction!r}"
             )
 
 
@@ -98,7 +123,6 @@ class AudioSet(RealSet):
     """
 
     kind = "audio"
-    parts = ("train",)
 
     _: dataclasses.KW_ONLY
     rate: int
@@ -106,6 +130,11 @@ class AudioSet(RealSet):
     seconds: float
     """Length of every example. Shorter clips get silence on both sides; longer ones are cut to the
     stretch with the most energy."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The splits that are read."""
+        return ("train",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

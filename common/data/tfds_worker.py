@@ -2,11 +2,12 @@
 
 No other module imports TFDS.
 
-python -m common.data.tfds_worker decode FOLDER OUT KIND
+python -m common.data.tfds_worker decode FOLDER OUT KIND [FORM]
 python -m common.data.tfds_worker download NAME DATA_DIR
 """
 
 import errno
+import hashlib
 import io
 import json
 import logging
@@ -19,18 +20,21 @@ import numpy as np
 from common.data import cache
 
 BATCH = 1000
+TEST_SEED = 0
+"""Of the test split that is cut off a set without one: never to be changed."""
 
 NO_SPACE = 3
 """Exit code for a full disk, so that the message does not blame the data."""
 
 
-def decode(folder: str, out: str, kind: str) -> None:
+def decode(folder: str, out: str, kind: str, form: str = "{}") -> None:
     """Decodes the train and test splits of a prepared data set to .npy files.
 
     Args:
         folder: A TFDS version folder.
         out: Folder to write the arrays and `decoded.json` to.
         kind: `"image"`, `"text"` or `"audio"`.
+        form: JSON of a dict: `size` and `test_fraction` of a set without a test split, else empty.
 
     Raises:
         ValueError: A feature is absent, or a split has not the number of examples it claims.
@@ -53,6 +57,10 @@ def decode(folder: str, out: str, kind: str) -> None:
         return
     if kind == "image":
         meta.update(_encoding(builder, tfds))
+    if wanted := json.loads(form):
+        meta.update(_photos(builder, tfds, target, **wanted), form=wanted)
+        (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
+        return
     for split in ("train", "test"):
         count = builder.info.splits[split].num_examples
         batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH))
@@ -84,6 +92,45 @@ def _decode_clips(builder, tfds, out):
         names.append(row["audio/filename"])
     cache.write_clips(out, "train", clips, labels, names)
     cache.write_clips(out, "test", [], [], [])
+
+
+def _photos(builder, tfds, out, size, test_fraction):
+    """Decodes photographs of any size, and cuts a test split off that is the same ever after.
+
+    Pillow decodes and resizes them, as it does the user's own. Copies, equal files, stay on one side of
+    the cut. It rests on the order of the files and on their labels, not on the size.
+
+    Args:
+        size: `[height, width]` to resize to.
+        test_fraction: Share to cut off, stratified, in (0, 1).
+
+    Returns:
+        Dict for meta.json: `one_size`, the `[height, width]` that all photos have, or None.
+    """
+    from PIL import Image
+
+    from common.data.split import stratified_cut
+
+    dataset = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    count = builder.info.splits["train"].num_examples
+    height, width = size
+    x, y = np.empty((count, height, width, 3), np.uint8), np.empty(count, np.int32)
+    copies, groups, sizes = {}, np.empty(count, np.int64), set()
+    row = 0
+    for row, example in enumerate(tfds.as_numpy(dataset), 1):
+        encoded = example["image"]
+        picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+        sizes.add((picture.height, picture.width))
+        x[row - 1] = picture.resize((width, height), Image.Resampling.BILINEAR)
+        y[row - 1] = example["label"]
+        groups[row - 1] = copies.setdefault(hashlib.sha256(encoded).digest(), row)
+    if row != count:
+        raise ValueError(f"train holds {row} examples, dataset_info.json says {count}")
+    for split, rows in zip(
+        ("train", "test"), stratified_cut(y, test_fraction, TEST_SEED, groups), strict=True
+    ):
+        cache.write_split(out, split, x[rows], y[rows])
+    return {"one_size": list(sizes.pop()) if len(sizes) == 1 else None}
 
 
 def _encoding(builder, tfds):

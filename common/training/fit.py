@@ -1,4 +1,7 @@
-"""`fit`: Keras' own fit, with resuming, the best model, progress, and a stop at a loss of NaN."""
+"""`fit`: Keras' own fit, with resuming, the best model, progress, and a stop at a loss of NaN.
+
+`keep` does the same for a model that a solver has fitted.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -98,6 +101,32 @@ def fit(
 
         # Only the weights are replaced, so the model keeps its own objects, e.g. custom layers.
         model.set_weights(load_model(run.path("best.keras")).get_weights())
+    return keeper
+
+
+def keep(model, run, row, *, monitor="val_loss"):
+    """Makes a model that was fitted in another way the result of a run, as a training of one epoch.
+
+    Args:
+        model: Compiled keras.Model with the weights to keep.
+        run: The Run, opened.
+        row: What the history tells of it: `loss`, `val_loss`, the task's figures, `seconds`,
+            `cpu_seconds` and `examples_per_second`.
+        monitor: As for `fit`.
+
+    Returns:
+        The RunKeeper, as `fit` does.
+
+    Raises:
+        RecipeError: Files cannot be written or read.
+    """
+    keeper = RunKeeper(run, monitor=monitor)
+    keeper.restore(model)
+    if not keeper.epochs_done:
+        keeper.on_epoch_end(0, row)
+    if not run.is_trial:
+        with atomic_path(run.path("final.keras")) as temporary:
+            model.save(temporary)
     return keeper
 
 
