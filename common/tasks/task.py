@@ -44,6 +44,8 @@ class Task:
     curves = (("loss", "loss"),)
     """Columns of history.csv that the report draws, and the labels of their axes."""
     loss_unit = ""
+    named = True
+    """Whether a line of `recipes predict` begins with the name of what was asked about."""
     explains = False
     """Whether `explain` gives the module with `explain_files` and `explain_examples`."""
 
@@ -70,6 +72,17 @@ class Task:
             found[f"{name}_outputs"] = outputs_of(model, inference_batches(encode(split.x)))
             found[f"{name}_truth"] = np.asarray(split.y)
         return found
+
+    def answers(self, model, inputs):
+        """Returns what `recipes predict` shows, an item for each example: an array `(n, ...)`, a list.
+
+        Args:
+            model: Keras model.
+            inputs: Model inputs, as `encode` returns them.
+        """
+        from common.training.outputs import inference_batches, outputs_of
+
+        return outputs_of(model, inference_batches(inputs))
 
     def score(self, outputs, seen=None):
         """Returns {"validation": {...}, "test": {...}}, figures as plain numbers with their "count".
@@ -173,7 +186,7 @@ class Task:
         """Returns an answer of `recipes predict` as text.
 
         Args:
-            row: What the model returned for one example, `(...)`.
+            row: An item of `answers`.
             info: What environment.json says of the data.
             top: How many possibilities to name, where there are several.
         """
