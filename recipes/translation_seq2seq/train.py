@@ -89,7 +89,7 @@ class Config:
     """Largest norm of the gradient over all weights; None: not clipped."""
     batch_size: PositiveInt = 128
     """Pairs per step."""
-    epochs: PositiveInt = 4
+    epochs: PositiveInt = 5
     """Passes over the training pairs."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
     """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens, both with
@@ -117,6 +117,7 @@ _PAIRS = Config(
     dropout_rate=0.3,
     bucketing=True,
     learning_rate=2e-3,
+    batch_size=64,
     epochs=12,
 )
 
