@@ -38,7 +38,7 @@ def _tensorflow(function, variables):
             specs = keras.tree.map_structure(
                 lambda part: tf.TensorSpec([None] * part.shape.rank, part.dtype), arguments
             )
-            programs.append(tf.function(function, input_signature=specs))
+            programs.append(tf.function(function, input_signature=specs).get_concrete_function())
         return programs[0](*arguments)
 
     return run

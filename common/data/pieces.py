@@ -9,8 +9,10 @@ from common.basics.errors import RecipeError
 from common.basics.files import atomic_path
 
 PADDING, UNKNOWN, START, END = range(4)
-SPACE = "\u2581"
-"""What stands for a space in a token."""
+SPECIAL = 4
+"""Ids below this one are no tokens of the texts."""
+CHARACTERS_PER_PIECE = 40
+"""In few texts whole sentences would become one token, seen once."""
 TYPES = {"character": "char", "piece": "bpe"}
 
 
@@ -34,15 +36,19 @@ class PieceEncoder:
         """Makes an encoder of training texts.
 
         Args:
-            texts: Iterable of str.
+            texts: Sequence of str.
             size: Ids in all, at most.
-            unit: "character", or "piece": parts of words, the more frequent the longer.
+            unit: "character", or "piece": parts of words, the more frequent the longer; beyond the
+                characters one for each CHARACTERS_PER_PIECE of the texts, at most.
 
         Raises:
             RecipeError: The texts have more different characters than fit.
         """
         import sentencepiece
 
+        if unit == "piece":
+            room = sum(map(len, texts)) // CHARACTERS_PER_PIECE
+            size = min(size, len(set().union(*texts)) + SPECIAL + 1 + room)
         written = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(

@@ -52,19 +52,9 @@ class Translation(Task):
             found[f"{name}_outputs"] = pack(translator.texts(encode(split.x)))
             found[f"{name}_truth"] = pack(split.y)
         chosen = chosen_examples(self.example_scores(found), found["test_truth"])
-        maps = translator.attention(encode(splits.test.x[chosen]))
-        found["shown"] = chosen if maps is not None else chosen[:0]
-        sources, targets, weights = zip(*(maps or [([], [], np.zeros((0, 0)))]), strict=True)
-        count = len(found["shown"])
-        looked = np.zeros((count, max(map(len, targets)), max(map(len, sources))), "float32")
-        for row, weight in zip(looked, weights, strict=False):
-            row[: weight.shape[0], : weight.shape[1]] = weight
-        found["shown_attention"] = looked
-        for name, tokens in (("source", sources), ("target", targets)):
-            longest = max(map(len, tokens))
-            rows = [[*row, *[""] * (longest - len(row))] for row in tokens]
-            found[f"shown_{name}"] = pack(np.array(rows, str).reshape(-1, longest)[:count])
-        return found
+        maps = translator.attention(encode(splits.test.x[chosen])) or []
+        found["shown"] = chosen[: len(maps)]
+        return found | packed_maps(maps)
 
     def answers(self, model, inputs):
         return self.translator(model).texts(inputs)
@@ -220,6 +210,28 @@ def unpack(codes):
     if codes.ndim < 2 or (codes.size and codes.max() > 0x10FFFF):
         raise ValueError("no packed texts")
     return codes.view(f"<U{codes.shape[-1]}")[..., 0].tolist()
+
+
+def packed_maps(maps):
+    """Returns maps of attention as arrays of one shape each.
+
+    Args:
+        maps: List of (source tokens, target tokens, weights `(target, source)`).
+
+    Returns:
+        Dict of the three, as in `Translation.outputs`.
+    """
+    source = max((len(each[0]) for each in maps), default=1)
+    target = max((len(each[1]) for each in maps), default=1)
+    weights = np.zeros((len(maps), target, source), "float32")
+    names = [np.full((len(maps), length), "", object) for length in (source, target)]
+    for row, (*tokens, looked) in enumerate(maps):
+        weights[row, : looked.shape[0], : looked.shape[1]] = looked
+        for array, found in zip(names, tokens, strict=True):
+            array[row, : len(found)] = found
+    parts = {"source": names[0], "target": names[1]}
+    packed = {f"shown_{name}": pack(array.astype(str)) for name, array in parts.items()}
+    return {**packed, "shown_attention": weights}
 
 
 def by_exact(truth):

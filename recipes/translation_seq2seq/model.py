@@ -67,7 +67,8 @@ class Encoder(layers.Layer):
     Args:
         vocabulary_size: Ids in all.
         embedding_units: Size of a token's vector.
-        units: Size of the memory of a token, and of each state.
+        units: Size of each state, and of the memory of a token, rounded up to even where both
+            directions share it.
         stacked: LSTMs, one above the other.
         bidirectional: Read in both directions, half of the units each; the decoder's first states are
             then made of the memory. Otherwise forwards, and it goes on where the encoder ended.
@@ -102,13 +103,15 @@ class Encoder(layers.Layer):
         }
         self.units, self.stacked = units, stacked
         self.bidirectional, self.reverse = bidirectional, reverse
+        self.half = (units + 1) // 2
+        self.memory_units = 2 * self.half if bidirectional else units
         self.pieces = list(pieces)
-        self.embedding = layers.Embedding(vocabulary_size, embedding_units, name="embedding")
+        self.embedding = _embedding(vocabulary_size, embedding_units)
         self.dropout = layers.Dropout(dropout, name="dropout")
         if bidirectional:
             self.lstms = [
                 BidirectionalLSTM(
-                    layers.LSTM(units // 2, return_sequences=True), name=f"lstm_{index}"
+                    layers.LSTM(self.half, return_sequences=True), name=f"lstm_{index}"
                 )
                 for index in range(stacked)
             ]
@@ -128,9 +131,9 @@ class Encoder(layers.Layer):
         width = self.embedding.output_dim
         for lstm in self.lstms:
             lstm.build((*shape, width))
-            width = self.units
+            width = self.memory_units
         for bridge in self.bridges:
-            bridge.build((None, self.units))
+            bridge.build((None, self.memory_units))
 
     def call(self, source, training=False):
         """Returns memory `(n, source, units)`, words bool `(n, source)` and the decoder's states.
@@ -152,18 +155,20 @@ class Encoder(layers.Layer):
             x = lstm(x, mask=words, training=training)
             # What each direction knew when it had read all.
             last = ops.maximum(ops.sum(ops.cast(words, "int32"), axis=1) - 1, 0)
-            forwards = ops.take_along_axis(x, last[:, None, None], axis=1)[:, 0, : self.units // 2]
-            both = ops.concatenate([forwards, x[:, 0, self.units // 2 :]], axis=-1)
+            forwards = ops.take_along_axis(x, last[:, None, None], axis=1)[:, 0, : self.half]
+            both = ops.concatenate([forwards, x[:, 0, self.half :]], axis=-1)
             states.append(ops.split(self.bridges[index](both), 2, axis=-1))
         return x, words, states
 
     def compute_output_spec(self, source, training=False):
         def tensor(*shape):
-            return keras.KerasTensor((source.shape[0], *shape, self.units), self.compute_dtype)
+            return keras.KerasTensor(shape, self.compute_dtype)
 
         # A tensor for each: Keras tells them apart by their identity.
-        states = [[tensor(), tensor()] for _ in range(self.stacked)]
-        return tensor(source.shape[1]), keras.KerasTensor(source.shape, "bool"), states
+        state = source.shape[0], self.units
+        states = [[tensor(*state), tensor(*state)] for _ in range(self.stacked)]
+        memory = tensor(*source.shape, self.memory_units)
+        return memory, keras.KerasTensor(source.shape, "bool"), states
 
     def get_config(self):
         return {**super().get_config(), **self.settings}
@@ -214,17 +219,19 @@ class Decoder(layers.Layer):
         self.units, self.attention, self.sampling = units, attention, sampling
         self.longest, self.width, self.penalty = longest, width, penalty
         self.pieces = list(pieces)
-        self.embedding = layers.Embedding(vocabulary_size, embedding_units, name="embedding")
+        self.embedding = _embedding(vocabulary_size, embedding_units)
         self.dropout = layers.Dropout(dropout, name="dropout")
         self.lstms = [
             layers.LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}")
             for index in range(stacked)
         ]
         if attention != "none":
-            self.query = layers.Dense(units, use_bias=False, name="query")
+            # Both directions of the encoder share the units.
+            self.memory_units = 2 * ((units + 1) // 2)
+            self.query = layers.Dense(self.memory_units, use_bias=False, name="query")
             self.combine = layers.Dense(units, activation="tanh", name="combine")
         if attention == "additive":
-            self.key = layers.Dense(units, name="key")
+            self.key = layers.Dense(self.memory_units, name="key")
             self.score = layers.Dense(1, use_bias=False, name="score")
         self.logits = layers.Dense(vocabulary_size, name="logits")
         if sampling:
@@ -239,10 +246,10 @@ class Decoder(layers.Layer):
         rows = (None, None, self.units)
         if self.attention != "none":
             self.query.build(rows)
-            self.combine.build((None, None, 2 * self.units))
+            self.combine.build((None, None, self.units + self.memory_units))
         if self.attention == "additive":
-            self.key.build(rows)
-            self.score.build(rows)
+            self.key.build((None, None, self.memory_units))
+            self.score.build((None, None, self.memory_units))
         self.logits.build(rows)
         if self.sampling:
             self.sampling_rate = self.add_weight(
@@ -283,7 +290,7 @@ class Decoder(layers.Layer):
     def _attention(self, x, memory, words):
         query = self.query(x)
         if self.attention == "dot":
-            scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1))) / self.units**0.5
+            scores = ops.matmul(query, ops.transpose(memory, (0, 2, 1))) / self.memory_units**0.5
         else:
             both = ops.tanh(query[:, :, None] + self.key(memory)[:, None])
             scores = self.score(both)[..., 0]
@@ -307,6 +314,13 @@ class Decoder(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self.settings}
+
+
+def _embedding(vocabulary_size, units):
+    # Keras' own begin at 0.05 at most, and LSTMs hardly hear them: the generated dates took several
+    # times the steps.
+    start = keras.initializers.RandomNormal(stddev=1.0)
+    return layers.Embedding(vocabulary_size, units, embeddings_initializer=start, name="embedding")
 
 
 def reversed_ids(ids, words):
