@@ -33,6 +33,7 @@ ON_ALL = (
     "batch_norm",
     "precision",
     "whole_epochs",
+    "decoding",
 )
 
 
