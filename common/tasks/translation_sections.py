@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from common.tasks.translation_scores import by_exact, figures_of, sentence_scores, unpack
+
 SLICES = 4
 """Parts of the test split by the length of the source, equally large."""
 NAMES = ("one of the worst", "in the middle", "one of the best")
@@ -11,7 +13,6 @@ def translations(outputs, problem, metrics, splits, figures):
     """Returns the HTML of the section; arguments as of `Task.sections`."""
     from common.report.rendering import data_uri, render
     from common.tasks import drawing
-    from common.tasks.translation import by_exact, sentence_scores, unpack
 
     page = {"problem": problem, "figures": {}, "searches": metrics.get("searches") or []}
     if outputs is not None:
@@ -50,8 +51,6 @@ def _text_of(splits, row):
 
 def _by_length(splits, truth, found, exact):
     """Returns the score by the length of the source: dicts of words, count and score."""
-    from common.tasks.translation import figures_of
-
     if splits is None or len(truth) < 10 * SLICES:
         return []
     lengths = np.array([len(text) if exact else len(text.split()) for text in splits.test.x])
