@@ -1,7 +1,9 @@
 """A function of arrays that the backend compiles: what a search over answers is run with."""
 
+from collections.abc import Callable, Iterable
 
-def compiled(function, variables=()):
+
+def compiled(function: Callable, variables: Iterable = ()) -> Callable:
     """Returns a function with the same results, compiled; JAX compiles for each new shape.
 
     Args:

@@ -208,7 +208,8 @@ def export_command(words):
     check_output(output, arguments.format, arguments.overwrite)
     splits = splits_of(run, module, arguments)
     backend.start_or_interrupt()
-    inputs = encoder(module, run)(splits.test.take(range(min(len(splits.test), 100))).x)
+    examples = splits.test.take(range(min(len(splits.test), 100))).x
+    inputs = module.TASK.probes(encoder(module, run)(examples))
     from common.export.package import describe
 
     result = export(

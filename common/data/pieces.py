@@ -1,6 +1,7 @@
 """Texts to tokens without loss: characters, or parts of words by byte pair encoding (SentencePiece)."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class PieceEncoder:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=content)
 
     @classmethod
-    def fit(cls, texts, size, unit):
+    def fit(cls, texts: Sequence[str], size: int, unit: str) -> "PieceEncoder":
         """Makes an encoder of training texts.
 
         Args:
@@ -80,7 +81,7 @@ class PieceEncoder:
         return cls(written.getvalue())
 
     @property
-    def pieces(self):
+    def pieces(self) -> list[str]:
         """The tokens in the order of their ids, a list of str."""
         return [self._processor.id_to_piece(index) for index in range(len(self))]
 
@@ -88,7 +89,7 @@ class PieceEncoder:
         """Ids in use."""
         return self._processor.get_piece_size()
 
-    def encode(self, texts, longest, end=False):
+    def encode(self, texts: Sequence[str], longest: int, end: bool = False) -> np.ndarray:
         """Encodes texts.
 
         Args:

@@ -4,6 +4,9 @@ The search knows a function `step` and no model. It is made of `keras.ops` alone
 loop, so that a whole search is one program (`common.basics.compiled`).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,7 +16,15 @@ NEVER = -1e9
 """Log-probability of what must not be chosen; finite, as a sum of infinities would not be a number."""
 
 
-def beam_search(step, state, context, *, width, length, penalty=0.0):
+def beam_search(
+    step: Callable,
+    state: Any,
+    context: Any,
+    *,
+    width: int,
+    length: int,
+    penalty: Any = 0.0,
+) -> dict:
     """Looks for the most likely sequences; with a width of 1 greedily.
 
     An answer that has ended stays in the beam, with the score it had, beside those that go on, and can

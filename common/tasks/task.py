@@ -41,7 +41,7 @@ class Task:
     """Column of history.csv that a search goes by, if it is not told another."""
     also = {"loss": "loss"}
     """What `recipes evaluate` shows beside the figure: names in the dicts of `score` -> words."""
-    curves = (("loss", "loss"),)
+    curves: tuple[tuple[str, str], ...] = (("loss", "loss"),)
     """Columns of history.csv that the report draws, and the labels of their axes."""
     loss_unit = ""
     named = True
@@ -83,6 +83,14 @@ class Task:
         from common.training.outputs import inference_batches, outputs_of
 
         return outputs_of(model, inference_batches(inputs))
+
+    def probes(self, inputs):
+        """Returns what an exported model is compared on: inputs of the model itself, of the same examples.
+
+        Args:
+            inputs: As `encode` returns them.
+        """
+        return inputs
 
     def score(self, outputs, seen=None):
         """Returns {"validation": {...}, "test": {...}}, figures as plain numbers with their "count".
@@ -163,7 +171,7 @@ class Task:
             return None, f"predictions.npz cannot be used ({error}); {SCORE_AGAIN}."
         return held, None
 
-    arrays = ("val_outputs", "val_truth", "test_outputs", "test_truth")
+    arrays: tuple[str, ...] = ("val_outputs", "val_truth", "test_outputs", "test_truth")
     """Names of the arrays that `score` and `sections` need."""
 
     def check(self, outputs):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from common.data.pieces import START
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 from common.tasks.translation_scores import (
@@ -66,6 +67,11 @@ class Translation(Task):
 
     def answers(self, model, inputs):
         return self.translator(model).texts(inputs)
+
+    def probes(self, inputs):
+        # What is exported is the network as it is trained: the source and the target so far.
+        target = np.concatenate([np.full_like(inputs[:, :1], START), inputs[:, :5]], axis=1)
+        return {"source": inputs, "target": target}
 
     def score(self, outputs, seen=None):
         """As of Task: "score", that of the headline; "exact", a share; "chrf" and, of texts of four words

@@ -1,5 +1,7 @@
 """What translations are worth, from texts alone; and texts as arrays of numbers, for files."""
 
+from typing import Any
+
 import numpy as np
 
 FEW_WORDS = 4
@@ -15,7 +17,7 @@ def pack(texts):
     return np.ascontiguousarray(array).view("uint32").reshape(*array.shape, longest)
 
 
-def unpack(codes):
+def unpack(codes: np.ndarray) -> list:
     """Returns the texts that `pack` was given, a list of str `(n,)`, or of lists."""
     codes = np.ascontiguousarray(codes, "uint32")
     if codes.ndim < 2 or (codes.size and codes.max() > 0x10FFFF):
@@ -23,7 +25,7 @@ def unpack(codes):
     return codes.view(f"<U{codes.shape[-1]}")[..., 0].tolist()
 
 
-def packed_maps(maps):
+def packed_maps(maps: list) -> dict[str, np.ndarray]:
     """Returns maps of attention as arrays of one shape each.
 
     Args:
@@ -45,12 +47,12 @@ def packed_maps(maps):
     return {**packed, "shown_attention": weights}
 
 
-def by_exact(truth):
+def by_exact(truth: list[str]) -> bool:
     """Returns whether exact answers count, not BLEU: references (list of str) of few words."""
-    return np.median([len(text.split()) for text in truth]) < FEW_WORDS
+    return bool(np.median([len(text.split()) for text in truth]) < FEW_WORDS)
 
 
-def sentence_scores(truth, found):
+def sentence_scores(truth: list[str], found: list[str]) -> np.ndarray:
     """Returns the score of each answer, `(n,)`: 0 or 1 where exact answers count, else chrF."""
     if by_exact(truth):
         return np.array([one == other for one, other in zip(truth, found, strict=True)], "uint8")
@@ -61,7 +63,9 @@ def sentence_scores(truth, found):
     return np.array([metric.sentence_score(answer, [right]).score for answer, right in pairs])
 
 
-def figures_of(truth, found, exact, interval=False):
+def figures_of(
+    truth: list[str], found: list[str], exact: bool, interval: bool = False
+) -> dict[str, Any]:
     """Returns the dict of `Translation.score` for one split.
 
     Args:
@@ -92,7 +96,7 @@ def figures_of(truth, found, exact, interval=False):
     return figures
 
 
-def chosen_examples(scores, truth):
+def chosen_examples(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Returns which examples to show: two of the worst, two in the middle, two of the best, `(6,)`.
 
     Args:
