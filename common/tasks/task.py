@@ -85,7 +85,7 @@ class Task:
         return outputs_of(model, inference_batches(inputs))
 
     def probes(self, inputs):
-        """Returns what an exported model is compared on: inputs of the model itself, of the same examples.
+        """Returns what an exported model is compared on: inputs that the model itself takes.
 
         Args:
             inputs: As `encode` returns them.
