@@ -36,6 +36,7 @@ ON_ALL = (
     "batch_norm",
     "precision",
     "whole_epochs",
+    "decoding",
 )
 
 

@@ -224,7 +224,7 @@ def export_command(words: list[str]) -> int:
     from common.export.package import describe
 
     some = splits.test.take(np.arange(min(len(splits.test), 100)))
-    inputs = encoder(module, run)(some.x)
+    inputs = module.TASK.probes(encoder(module, run)(some.x))
 
     result = export(
         run.path("best.keras"),

@@ -15,7 +15,12 @@ from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import examples
 
 TEXT_SUFFIXES = (".txt",)
-FILES = {"image": "image files", "text": "text files", "audio": "WAV files"}
+FILES = {
+    "image": "image files",
+    "text": "text files",
+    "audio": "WAV files",
+    "pair": "files of sentences, one a line",
+}
 """Name of the files of each kind of data that is read from files of its own."""
 
 
@@ -65,13 +70,17 @@ class Given:
                 self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
-            if kind not in FILES:
+            if kind == "pair" and Path(file).suffix.lower() != ".csv":
+                lines = list(_lines(file))
+                self.count += len(lines)
+                self._parts.append((line.name, line) for line in lines)
+            elif kind not in FILES:
                 self.count += len(_arrays(file))
                 self._parts.append(_array_rows(file))
             elif Path(file).suffix.lower() != ".csv":
                 self._parts.append([(file, file)])
                 self.count += 1
-            elif kind != "text":
+            elif kind not in ("text", "pair"):
                 raise UsageError(
                     f"this model classifies {examples(kind)}: expected {FILES[kind]} or folders, "
                     f"got {file}"
@@ -87,6 +96,8 @@ class Given:
     def _add_folder(self, folder, kind, alone):
         from common.data import folders
 
+        if kind == "pair":
+            raise UsageError(f"expected files of sentences, one a line, got the folder {folder}")
         if kind not in FILES:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"
@@ -152,6 +163,24 @@ def _files_below(folder, suffixes):
             else:
                 others += 1
     return found, others
+
+
+def _lines(file):
+    """Yields a Row for each line of a text file, empty ones too; "-" is standard input."""
+    try:
+        content = _bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        name = "standard input" if file == "-" else file
+        raise RecipeError(f"{name} is not UTF-8 text ({error.reason})") from error
+    for number, line in enumerate(io.StringIO(content), start=1):
+        yield Row(f"{file}:{number}", line.strip())
+
+
+def read_line(row):
+    """Returns the text of a Row; raises a RecipeError where it has a problem."""
+    if row.problem:
+        raise RecipeError(row.problem)
+    return row.text.strip()
 
 
 def _rows(file, column):

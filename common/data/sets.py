@@ -76,7 +76,7 @@ class ImageSet(RealSet):
     """For a set published without a test split: the share of its images to test on, in (0, 1). They are
     stratified and always the same ones. 0: the set has a test split."""
     published_as: str = "png"
-    """How the published files are encoded, 'png' or 'jpeg'; copies in another encoding are labelled so."""
+    """How the published files are encoded, 'png' or 'jpeg'; other copies are labelled so."""
     published_count: int = 0
     """Number of published images: files with fewer are labelled as a part; 0: not checked."""
 

@@ -85,7 +85,7 @@ def answer(
     info = run.data_info()
     writer = _Writer(task, info)
     failures: list[RecipeError] = []
-    rows = _answers(given, *_reader(run, load_model(run.path("best.keras")), encode))
+    rows = _answers(given, *_reader(task, run, load_model(run.path("best.keras")), encode))
     rows = _watched(rows, given.count, f" {examples(info['kind'])}", failures)
     if output is not None:
         writer.to_csv(rows, output)
@@ -102,22 +102,28 @@ def answer(
         )
 
 
-def _reader(run, model, encode):
+def _reader(task, run, model, encode):
     """Returns a function to read one source, one to ask about several, and how many those may be."""
-    from common.training.outputs import inference_batches, outputs_of
 
     def ask(inputs):
-        return outputs_of(model, inference_batches(inputs))
+        return task.answers(model, inputs)
+
+    def ask_texts(values):
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = values
+        return ask(encode(texts))
+
+    def ask_lines(values):
+        # An empty line has an empty answer: lines of input and output stay side by side.
+        asked = [value for value in values if value]
+        found = iter(ask_texts(asked) if asked else ())
+        return [next(found) if value else "" for value in values]
 
     data = run.data_info()
     if data["kind"] == "text":
-
-        def ask_texts(values):
-            texts = np.empty(len(values), dtype=object)
-            texts[:] = values
-            return ask(encode(texts))
-
         return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+    if data["kind"] == "pair":
+        return prediction.read_line, ask_lines, TEXTS_AT_ONCE
     if data["kind"] == "audio":
         samples, rate = model.input_shape[1], data["reading"]["rate"]
         return (
@@ -192,7 +198,7 @@ class _Writer:
             text = "no answer"
             if not isinstance(answer, RecipeError):
                 text = self.task.line(answer, self.info, top)
-            _print(f"{name}: {text}", sys.stdout)
+            _print(f"{name}: {text}" if self.task.named else text, sys.stdout)
 
     def print_json(self, rows):
         # The same text as json.dumps of the whole list, without holding the list in memory.

@@ -42,3 +42,30 @@ def positions(places: np.ndarray, shares: np.ndarray, title: str) -> bytes:
     axes.plot(places, 100 * np.asarray(shares), color=STRONG, marker=marker, markersize=3)
     axes.set_ylim(top=101)
     return to_png(figure)
+
+
+def attention(source, target, weights, title):
+    """Draws where a decoder looked for each token of its answer.
+
+    Args:
+        source, target: Tokens, lists of str.
+        weights: `(target, source)`, rows with sums of 1.
+        title: What is shown.
+    """
+    from common.report.drawing import short
+
+    width = min(1.6 + 0.2 * len(source), 9.0)
+    height = min(1.4 + 0.2 * len(target), 9.0)
+    figure, axes = new_axes(max(width, 3.4), max(height, 2.2), "source", "answer", title)
+    axes.imshow(np.asarray(weights), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    longest = max(map(len, source), default=1)
+    size = 8 if len(source) <= 40 else 6
+    axes.set_xticks(
+        range(len(source)),
+        [short(token, 14) for token in source],
+        rotation=0 if longest == 1 else 60,
+        ha="center" if longest == 1 else "right",
+        fontsize=size,
+    )
+    axes.set_yticks(range(len(target)), [short(token, 14) for token in target], fontsize=size)
+    return to_png(figure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,8 @@ class Task:
     curves: tuple[tuple[str, str], ...] = (("loss", "loss"),)
     """Columns of history.csv that the report draws, and the labels of their axes."""
     loss_unit = ""
+    named = True
+    """Whether a line of `recipes predict` begins with the name of what was asked about."""
 
     def __init__(self, kind: str = "array") -> None:
         self.kind = kind
@@ -86,6 +88,25 @@ class Task:
             found[f"{name}_outputs"] = outputs_of(model, inference_batches(encode(split.x)))
             found[f"{name}_truth"] = np.asarray(split.y)
         return found
+
+    def answers(self, model: keras.Model, inputs: Arrays) -> Sequence[Any] | np.ndarray:
+        """Returns what `recipes predict` shows, an item for each example: an array `(n, ...)` or a list.
+
+        Args:
+            model: Trained network.
+            inputs: Model inputs, as `encode` returns them.
+        """
+        from common.training.outputs import inference_batches, outputs_of
+
+        return outputs_of(model, inference_batches(inputs))
+
+    def probes(self, inputs: Arrays) -> Arrays:
+        """Returns the inputs on which an exported model is compared: what the model itself takes.
+
+        Args:
+            inputs: As `encode` returns them.
+        """
+        return inputs
 
     def score(
         self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
@@ -207,7 +228,7 @@ class Task:
         """Returns an answer of `recipes predict` as text.
 
         Args:
-            row: The model's output for one example, `(...)`.
+            row: An item of `answers`.
             info: Description of the data in environment.json.
             top: Number of possibilities to name, if there are several.
         """

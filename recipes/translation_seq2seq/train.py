@@ -1,0 +1,299 @@
+"""LSTM encoder-decoder with attention: captions to German, dates, sums; beside a translation memory.
+
+    recipes train translation_seq2seq --data pairs.tsv    your own pairs: source, tab, target
+    recipes train translation_seq2seq --preset dates      generated dates, about a minute
+    recipes train translation_seq2seq                     Multi30k; MULTI30K_DIR names its folder
+    recipes predict RUN - < sentences.txt                 translates, one sentence a line
+
+A source is read in both directions; a decoder writes the answer token by token and looks back at the
+source for each. It learns with the true tokens before it (teacher forcing) and searches for the likeliest
+answer by a beam. Measured figures: README.md beside this file.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from common.basics.errors import RecipeError
+from common.runs.bounds import (
+    AtLeast,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rate,
+    Seed,
+    check_bounds,
+)
+from common.tasks.translation import Translation
+from common.training.budget import Budget
+
+
+def translator(model):
+    """Returns the Translator of a model."""
+    from .translator import Translator
+
+    return Translator(model)
+
+
+TASK = Translation(translator)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyperparameters. The defaults are those of preset `dates`."""
+
+    seed: Seed = 0
+    """Seed of initial weights, order of examples, dropout and sampling."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training pairs set aside to choose the epoch, where the data has no such split."""
+    train_examples: NonNegativeInt = 0
+    """Training pairs, a subset; 0: all. A smaller subset lies in a larger one."""
+    task: Literal["dates", "addition", "pairs"] = "dates"
+    """What `--data full` is: generated dates or sums, or Multi30k English to German."""
+    unit: Literal["character", "piece"] = "character"
+    """What a token is: a character, or a part of a word (byte pair encoding)."""
+    vocabulary_size: Annotated[int, AtLeast(8)] = 96
+    """Ids in all on each side: padding, unknown, START, END, and the tokens."""
+    max_source: PositiveInt = 60
+    """Tokens kept of each source, the first ones."""
+    max_target: PositiveInt = 24
+    """Tokens of the longest answer, END among them."""
+    embedding_units: PositiveInt = 64
+    """Size of a token's vector."""
+    units: PositiveInt = 96
+    """Size of the states of encoder (both directions together) and decoder."""
+    layers: PositiveInt = 1
+    """LSTMs above each other, on each side."""
+    attention: Literal["none", "dot", "additive"] = "dot"
+    """How the decoder looks at the source; none: it has the encoder's last states only, which then reads
+    in one direction."""
+    reverse_source: bool = False
+    """Read the source backwards (Sutskever et al. 2014)."""
+    sampling_rate: Rate = 0.0
+    """Share of target tokens that the model's own answers replace in the last epoch (scheduled sampling,
+    in parallel); it rises in equal steps from 0 in the first."""
+    label_smoothing: Rate = 0.0
+    """Probability that the loss spreads over all tokens."""
+    dropout_rate: Rate = 0.0
+    """Dropout of embeddings, between LSTMs and before the output."""
+    bucketing: bool = False
+    """Put pairs of similar length into one batch: less padding. Not where the length tells the kind, as
+    of dates: batches of one way of writing each are learnt slowly."""
+    schedule: Literal["constant", "one_cycle"] = "one_cycle"
+    """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
+    learning_rate: PositiveFloat = 1e-2
+    """Adam's learning rate; with one_cycle its peak."""
+    clip_norm: PositiveFloat | None = 1.0
+    """Largest norm of the gradient over all weights; None: not clipped."""
+    batch_size: PositiveInt = 128
+    """Pairs per step."""
+    epochs: PositiveInt = 5
+    """Passes over the training pairs."""
+    monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
+    """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens, both with
+    the true tokens before them."""
+    beam: PositiveInt = 4
+    """Answers that the search keeps of each source; 1: greedy."""
+    length_penalty: NonNegativeFloat = 0.6
+    """Answers are compared by log p / ((5 + tokens) / 6) ** this; 0: by log p."""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+_PAIRS = Config(
+    task="pairs",
+    unit="piece",
+    vocabulary_size=6_000,
+    max_source=60,
+    max_target=60,
+    embedding_units=256,
+    units=256,
+    label_smoothing=0.1,
+    dropout_rate=0.3,
+    bucketing=True,
+    learning_rate=2e-3,
+    batch_size=64,
+    epochs=12,
+)
+
+PRESETS = {
+    "best": _PAIRS,
+    # Sutskever et al. 2014, smaller: no attention, stacked LSTMs, the source backwards.
+    "article": replace(
+        _PAIRS,
+        layers=2,
+        attention="none",
+        reverse_source=True,
+        label_smoothing=0.0,
+        beam=2,
+        length_penalty=0.0,
+    ),
+    "no_attention": replace(_PAIRS, attention="none"),
+    "dates": Config(),
+    "addition": Config(
+        task="addition",
+        vocabulary_size=16,
+        max_source=8,
+        max_target=6,
+        units=128,
+        epochs=8,
+    ),
+    # For the 1,000 generated dates: more passes to make enough steps.
+    "sample": Config(batch_size=32, epochs=12, learning_rate=5e-3),
+}
+
+BUDGET = Budget(steps=1500, smallest_batch=16, most_epochs=30)
+
+
+def fit_to(config, examples, given):
+    """Returns the Config for few pairs: smaller batches, more epochs; fields in `given` stay."""
+    fitted = BUDGET.fit(config, examples, given)
+    if "learning_rate" in given:
+        return fitted
+    # Adam's steps are as long in a smaller batch, and noisier.
+    scale = (fitted.batch_size / config.batch_size) ** 0.5
+    return replace(fitted, learning_rate=config.learning_rate * scale)
+
+
+MULTI30K = {
+    "name": "multi30k_en_de",
+    "label": "Multi30k, English to German",
+    "counts": (29_000, 1_014, 1_000),
+}
+"""Captions of photographs, translated (Elliott et al. 2016), tested on test_2016_flickr."""
+COUNTS = {"dates": (20_000, 2_000, 10_000), "addition": (100_000, 2_000, 10_000)}
+SAMPLE_COUNTS = (1_000, 120, 200)
+
+
+def load_data(config, source):
+    """Returns the Splits: sources and targets, object arrays of str `(n,)`."""
+    from common.data import pairs, sample_pairs
+
+    cut = {"train_examples": config.train_examples}
+    if source.data == "sample":
+        return pairs.generated(
+            sample_pairs.dates,
+            SAMPLE_COUNTS,
+            name="sample-dates",
+            label="sample of generated dates",
+            source="sample",
+            **cut,
+        )
+    if source.data == "full" and config.task != "pairs":
+        make = {"dates": sample_pairs.dates, "addition": sample_pairs.addition}[config.task]
+        label = {"dates": "generated dates", "addition": "sums of numbers up to 999"}[config.task]
+        return pairs.generated(make, COUNTS[config.task], name=config.task, label=label, **cut)
+    known, folder = None, source.data
+    if source.data == "full":
+        known, folder = MULTI30K, source.data_dir or os.environ.get("MULTI30K_DIR")
+        if not folder:
+            raise RecipeError(
+                "Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
+                "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, "
+                "English, tab, German (`paste train.en train.de > train.tsv`), and name it with "
+                "--data-dir or MULTI30K_DIR"
+            )
+    return pairs.load(
+        folder,
+        validation_fraction=config.validation_fraction,
+        reading=source.reading,
+        known=known,
+        **cut,
+    )
+
+
+def encode(run, texts):
+    """Returns int32 source ids `(n, tokens)` by the vocabulary of a run."""
+    from common.data.pieces import PieceEncoder
+
+    return PieceEncoder.load(run.path("source.model")).encode(texts, run.config.max_source)
+
+
+def train(config, run):
+    """Trains, and scores the best epoch and its baselines on the test split.
+
+    Args:
+        config: Config.
+        run: common.runs.run.Run, opened.
+
+    Returns:
+        The content of the run's metrics.json.
+    """
+    import keras
+
+    from common.basics.backend import jit_compile, seed_everything
+    from common.data.pieces import START, PieceEncoder
+    from common.layers.fast_adam import FusedAdam
+    from common.layers.schedules import one_cycle
+    from common.training.finish import finish
+    from common.training.fit import fit
+    from common.training.pair_batches import PairBatches
+
+    from .model import RaiseSampling, TokenCrossentropy, build_model
+
+    splits = run.load(load_data)
+    run.record_environment(splits.info)
+    source = PieceEncoder.fit(splits.train.x, config.vocabulary_size, config.unit)
+    target = PieceEncoder.fit(splits.train.y, config.vocabulary_size, config.unit)
+    source.save(run.path("source.model"))
+    target.save(run.path("target.model"))
+
+    def batches(split, **settings):
+        ids = source.encode(split.x, config.max_source)
+        answers = target.encode(split.y, config.max_target, end=True)
+        settings["bucketing"] = config.bucketing
+        return PairBatches(ids, answers, start=START, **settings)
+
+    train_batches = batches(splits.train, batch_size=config.batch_size, seed=config.seed)
+    validation = batches(splits.val, batch_size=256)
+    seed_everything(config.seed, run.options.deterministic)
+    learning_rate = config.learning_rate
+    if config.schedule == "one_cycle":
+        learning_rate = one_cycle(learning_rate, config.epochs * train_batches.num_batches)
+    model = build_model(config, pieces=(source.pieces, target.pieces))
+    model.compile(
+        optimizer=FusedAdam(learning_rate, global_clipnorm=config.clip_norm),
+        loss=TokenCrossentropy(config.label_smoothing),
+        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile(),
+    )
+    sampling = [RaiseSampling(config.sampling_rate, config.epochs)] * (config.sampling_rate > 0)
+    keeper = fit(
+        model,
+        run,
+        train_batches,
+        validation,
+        epochs=config.epochs,
+        monitor=config.monitor,
+        callbacks=sampling,
+    )
+
+    def encoded(texts):
+        return source.encode(texts, config.max_source)
+
+    searches = [] if run.is_trial else TASK.searches(model, splits.val, encoded)
+    return finish(
+        TASK,
+        model,
+        run,
+        splits,
+        keeper,
+        encode=encoded,
+        baselines=lambda model, outputs: [greedy(model, splits, encoded, outputs)],
+        more={"searches": searches},
+    )
+
+
+def greedy(model, splits, encoded, outputs):
+    """Returns the dict for metrics.json of the same model's greedy search."""
+    answers = translator(model).texts(encoded(splits.test.x), width=1)
+    return TASK.beside("the same network, greedy search", outputs, answers)
+
+
+if __name__ == "__main__":
+    from common.cli import run_script
+
+    raise SystemExit(run_script(__file__))

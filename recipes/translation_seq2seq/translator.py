@@ -1,0 +1,123 @@
+"""Translation with a trained model: the search, and where the decoder looked meanwhile."""
+
+import functools
+
+import numpy as np
+
+from common.basics.compiled import compiled
+from common.layers.decoding import END, PADDING, START, beam_search
+
+AT_ONCE = 250
+"""Sentences searched for together."""
+WIDTH = 8
+"""Batches are cut to a multiple of so many tokens: fewer shapes to compile for."""
+
+
+class Translator:
+    """Searches for translations with a model of this recipe, which carries what that takes.
+
+    Args:
+        model: keras.Model of `build_model`.
+    """
+
+    def __init__(self, model):
+        self.encoder, self.decoder = model.get_layer("encoder"), model.get_layer("decoder")
+        self._variables = model.variables
+        self._searches = {}
+
+    def texts(self, ids, width=None, penalty=None):
+        """Returns translations, a list of str.
+
+        Args:
+            ids: Source ids, int32 `(n, source)`.
+            width: Of the beam; 1 searches greedily. None: as the recipe's Config says.
+            penalty: Length penalty. None: likewise.
+        """
+        found = self.search(ids, width, penalty)["ids"][:, 0]
+        return [text_of(row, self.decoder.pieces) for row in found]
+
+    def search(self, ids, width=None, penalty=None):
+        """Returns what `beam_search` returns, as arrays, for source ids int32 `(n, source)`."""
+        width = self.decoder.width if width is None else width
+        penalty = self.decoder.penalty if penalty is None else penalty
+        run, penalty = self._search(width), np.float32(penalty)
+        lengths = np.count_nonzero(ids, axis=1)
+        order = np.argsort(lengths, kind="stable")
+        found = {}
+        for start in range(0, len(ids), AT_ONCE):
+            rows = order[start : start + AT_ONCE]
+            longest = max(-(-int(lengths[rows].max()) // WIDTH) * WIDTH, WIDTH)
+            # As many rows each time, the last one again and again: fewer shapes to compile for.
+            taken = np.resize(rows, min(AT_ONCE, len(ids)))
+            taken[len(rows) :] = rows[-1]
+            part = np.full((len(taken), longest), PADDING, "int32")
+            part[:, : min(longest, ids.shape[1])] = ids[taken, :longest]
+            for name, values in run(part, penalty).items():
+                whole = found.setdefault(
+                    name, np.zeros((len(ids), *values.shape[1:]), values.dtype)
+                )
+                whole[rows] = values[: len(rows)]
+        return found
+
+    def _search(self, width):
+        if width not in self._searches:
+
+            def step(ids, state, context):
+                logits, state, _ = self.decoder.decode(ids[:, None], *context, state)
+                return logits[:, 0], state
+
+            def search(source, penalty):
+                memory, words, state = self.encoder(source)
+                return beam_search(
+                    step,
+                    state,
+                    (memory, words),
+                    width=width,
+                    length=self.decoder.longest,
+                    penalty=penalty,
+                )
+
+            self._searches[width] = compiled(search, self._variables)
+        return self._searches[width]
+
+    def attention(self, ids):
+        """Translates and tells where the decoder looked for each token.
+
+        Args:
+            ids: Source ids, int32 `(n, source)`.
+
+        Returns:
+            A list of (source tokens, target tokens, weights): lists of str, and float32 `(target,
+            source)` with sums of 1, END among the target's tokens. None: it has no attention.
+        """
+        if self.decoder.attention == "none":
+            return None
+        found = self.search(ids)["ids"][:, 0]
+        before = np.concatenate([np.full_like(found[:, :1], START), found[:, :-1]], axis=1)
+        weights = self._looked(np.asarray(ids, "int32"), before)
+        maps = []
+        for source, target, looked in zip(ids, found, weights, strict=True):
+            names = (_names(source, self.encoder.pieces), _names(target, self.decoder.pieces))
+            maps.append((*names, looked[: len(names[1]), : len(names[0])]))
+        return maps
+
+    @functools.cached_property
+    def _looked(self):
+        def look(source, target):
+            return self.decoder.decode(target, *self.encoder(source))[2]
+
+        return compiled(look, self._variables)
+
+
+def _names(ids, pieces):
+    return [pieces[index] if index < len(pieces) else str(index) for index in ids if index]
+
+
+def text_of(ids, pieces):
+    """Returns the text of target ids, as far as END."""
+    words = []
+    for index in ids.tolist():
+        if index in (END, PADDING):
+            break
+        words.append(pieces[index] if index < len(pieces) else f" {index}")
+    return "".join(words).replace("\u2581", " ").strip()
