@@ -1,11 +1,17 @@
 """Functions that several tests use."""
 
 import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
 import time
 import types
 import typing
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from common.data import Source
 from common.runs import registry
@@ -90,3 +96,57 @@ def wait_for(condition, seconds=120):
     while not condition():
         assert time.time() < end, "waited too long"
         time.sleep(0.1)
+
+
+def needs_backend(backend):
+    """Skips a test where a Keras backend is not installed."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"the backend {backend} is not installed: make test EXTRAS={backend}")
+
+
+ON_ALL_BACKENDS = (
+    "contract",
+    "callbacks",
+    "batches",
+    "averaging",
+    "training",
+    "explain",
+    "tuning_recipes",
+    "fast_adam",
+    "fast_lstm",
+    "fast_rnn",
+    "lag_rnn",
+    "muon",
+    "batch_norm",
+    "precision",
+    "whole_epochs",
+    "decoding",
+)
+"""Files of tests that hold on every backend."""
+
+
+def check_contract_on(backend, folder):
+    """Runs the tests that hold on every backend on another one, in a process of its own.
+
+    Args:
+        backend: Its name. If it is the one of this process, the test is skipped.
+        folder: For what JAX compiles: the contract trains the same networks again and again.
+    """
+    needs_backend(backend)
+    if backend == os.environ.get("KERAS_BACKEND", "tensorflow"):
+        pytest.skip("these tests run on it anyway")
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    files = [f"tests/test_{name}.py" for name in ON_ALL_BACKENDS]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *files],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": backend, **cache},
+    )
+    # The end has the names of what failed, the start of "short test summary" is near it.
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "passed" in done.stdout

@@ -1,7 +1,6 @@
-"""The contract on the other Keras backends that are installed, each in a process of its own."""
+"""Backends: without TensorFlow, runs that another one reads, what a start does. Contract: test_jax.py."""
 
 import ctypes
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 from common.basics.flags import flags
 from common.runs import registry
 from tests.conftest import ROOT
+from tests.helpers import needs_backend as needs
 from tests.helpers import train_tiny
 
 OTHERS = [
@@ -18,51 +18,6 @@ OTHERS = [
     for name in ("tensorflow", "jax", "torch")
     if name != os.environ.get("KERAS_BACKEND", "tensorflow")
 ]
-
-
-ON_ALL = (
-    "contract",
-    "callbacks",
-    "batches",
-    "averaging",
-    "training",
-    "explain",
-    "tuning_recipes",
-    "fast_adam",
-    "fast_lstm",
-    "fast_rnn",
-    "lag_rnn",
-    "muon",
-    "batch_norm",
-    "precision",
-    "whole_epochs",
-    "decoding",
-)
-
-
-def needs(backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"the backend {backend} is not installed: make test EXTRAS={backend}")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", OTHERS)
-def test_contract_on_another_backend(backend, tmp_path):
-    needs(backend)
-    # The contract trains the same networks again and again: JAX need not compile them each time.
-    jax = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in ON_ALL)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": backend, **jax},
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "passed" in done.stdout
 
 
 # As if it were not installed: looking for it finds nothing.

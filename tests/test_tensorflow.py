@@ -1,0 +1,10 @@
+"""The contract on TensorFlow. A file of its own, so that the backends are tested side by side."""
+
+import pytest
+
+from tests.helpers import check_contract_on
+
+
+@pytest.mark.slow
+def test_contract_on_tensorflow(tmp_path):
+    check_contract_on("tensorflow", tmp_path)
