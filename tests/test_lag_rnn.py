@@ -327,6 +327,9 @@ def test_lags_are_collected_from_finished_runs_of_one_problem(tmp_path):
     run("article-seed1", label="adding problem, 30 steps")
     with pytest.raises(RecipeError, match="it holds 2"):
         picture.collect(tmp_path)
+    (tmp_path / "article-seed1" / "history.csv").unlink()
+    with pytest.raises(RecipeError, match=r"article-seed1: .* no history.csv. Train it again"):
+        picture.collect(tmp_path)
 
 
 @pytest.mark.parametrize("title", STUDIES)

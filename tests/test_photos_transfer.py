@@ -182,6 +182,8 @@ def test_validation_chooses_the_penalty():
     }
     assert found.strength == min(losses, key=losses.get)
     assert found.strength < max(head.STRENGTHS)
+    with pytest.raises(UsageError, match="validation examples: give these, or a strength"):
+        head.fit_head(train, None, 2)
 
 
 def test_the_copied_head_gives_equal_answers():

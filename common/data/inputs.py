@@ -176,8 +176,12 @@ def _lines(file):
         yield Row(f"{file}:{number}", line.strip())
 
 
-def read_line(row):
-    """Returns the text of a Row; raises a RecipeError where it has a problem."""
+def read_line(row: Row) -> str:
+    """Returns the text of a row, which may be empty.
+
+    Raises:
+        RecipeError: The row has a problem.
+    """
     if row.problem:
         raise RecipeError(row.problem)
     return row.text.strip()

@@ -3,13 +3,17 @@
     PATH.tsv, PATH.tsv.gz            source TAB target in each line
     PATH/                            such files whose names say train, test, and perhaps val
 
-Pairs of one source stay on one side of every cut.
+All pairs with the same source are in the same split.
 """
+
+from __future__ import annotations
 
 import gzip
 import hashlib
 import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,26 +26,41 @@ from common.data.split import check_fraction, check_seed, stratified_cut
 from common.data.subset import stratified_subset
 from common.data.types import DataInfo, Split, Splits, fingerprint_of
 
+if TYPE_CHECKING:
+    from common.data.sample_pairs import Pairs
+    from common.data.source import Reading
+
 EXPECTED = (
     "a .tsv or .tsv.gz file with source, tab and target in each line, or a folder of such files whose "
     "names say train, test, and perhaps val"
 )
 SKIPPED_AT_MOST = 0.1
-"""Share of lines that are no pair above which something is wrong with the file."""
+"""A file with a larger share of lines that are no pair is refused."""
 PARTS = {"train": ("train",), "validation": ("val", "dev"), "test": ("test",)}
 FEWEST = 20
-"""Fewer pairs than these cannot be cut in three."""
+"""Pairs that are needed to cut three splits from them."""
 
 
-def generated(make, counts, *, name, label, source="full", **cut):
-    """Returns Splits of generated pairs.
+def generated(
+    make: Callable[[list[int]], list[Pairs]],
+    counts: Sequence[int],
+    *,
+    name: str,
+    label: str,
+    source: str = "full",
+    train_examples: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
+    """Returns the splits of generated pairs.
 
     Args:
-        make: Function of `common.data.sample_pairs`.
+        make: `dates` or `addition` of `common.data.sample_pairs`.
         counts: Pairs to train on, to validate on and to test on.
-        name, label: As of DataInfo.
-        source: "full" where they are what a figure is about, "sample" where they stand in for others.
-        **cut: `train_examples` and `subset_seed` as of `load`.
+        name: As of DataInfo.
+        label: As of DataInfo.
+        source: "full" if the pairs are the recipe's data set, "sample" if they replace a real one.
+        train_examples: As of `load`.
+        subset_seed: As of `load`.
     """
     parts = dict(zip(PARTS, map(_split, make(list(counts))), strict=True))
     digest = hashlib.sha256()
@@ -54,26 +73,36 @@ def generated(make, counts, *, name, label, source="full", **cut):
         source=source,
         version="1",
         fingerprint=digest.hexdigest(),
-        **cut,
+        train_examples=train_examples,
+        subset_seed=subset_seed,
     )
 
 
-def load(path, *, validation_fraction, reading=None, known=None, **cut):
-    """Reads pairs of the user's own, or a known collection.
+def load(
+    path: str | Path,
+    *,
+    validation_fraction: float,
+    reading: Reading | None = None,
+    known: Mapping[str, Any] | None = None,
+    train_examples: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
+    """Reads the user's own pairs, or a known collection.
 
     Args:
         path: File or folder, as above.
-        validation_fraction: Share of the training pairs to validate on, where no file does.
-        reading: common.data.Reading, of which pairs need nothing.
-        known: Of a collection: dict with "name", "label" and "counts" (pairs to train on, to validate on
-            and to test on), which are checked. None: own data.
-        **cut: `train_examples`: training pairs to keep, nested; 0: all. `subset_seed`: of that choice.
+        validation_fraction: Share of the training pairs to validate on, if there is no file for that.
+        reading: How to read other kinds of data; of pairs it must be empty.
+        known: "name", "label" and "counts" of a collection. The counts are the pairs to train on, to
+            validate on and to test on; the files must hold exactly these. None: own data.
+        train_examples: Training pairs to keep; 0: all. A smaller subset lies in a larger one.
+        subset_seed: Seed that chooses this subset.
 
     Returns:
-        Splits: x and y object arrays of str `(n,)`.
+        x and y are object arrays of str `(n,)`, the sources and the targets.
 
     Raises:
-        UsageError: There is nothing at the path, or a flag that pairs do not need.
+        UsageError: There is nothing at the path, or `reading` is not empty.
         RecipeError: What is there cannot be used; the message says why.
     """
     check_fraction(validation_fraction)
@@ -84,7 +113,8 @@ def load(path, *, validation_fraction, reading=None, known=None, **cut):
         )
     path = Path(path).expanduser()
     files = _files(path)
-    notes, parts = [], {}
+    notes: list[str] = []
+    parts: dict[str, Split] = {}
     for part, file in files.items():
         parts[part] = _read(file, notes)
     if known is not None:
@@ -117,7 +147,8 @@ def load(path, *, validation_fraction, reading=None, known=None, **cut):
         fingerprint=fingerprint_of(files.items()),
         notes=notes,
         test_seen=test_seen,
-        **cut,
+        train_examples=train_examples,
+        subset_seed=subset_seed,
     )
 
 

@@ -1,5 +1,7 @@
 """Texts to tokens without loss: characters, or parts of words by byte pair encoding (SentencePiece)."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +13,10 @@ from common.basics.files import atomic_path
 
 PADDING, UNKNOWN, START, END = range(4)
 SPECIAL = 4
-"""Ids below this one are no tokens of the texts."""
+"""The tokens of the texts have ids from this one on."""
 CHARACTERS_PER_PIECE = 40
-"""In few texts whole sentences would become one token, seen once."""
+"""Characters of the training texts for each part of a word. Without this limit a whole sentence of few
+texts would become one token, seen once."""
 TYPES = {"character": "char", "piece": "bpe"}
 
 
@@ -23,24 +26,24 @@ class PieceEncoder:
     0 is padding, 1 an unknown character, 2 START, 3 END; then the tokens.
 
     Args:
-        content: bytes of a SentencePiece model.
+        content: A SentencePiece model, as in its file.
     """
 
-    def __init__(self, content):
+    def __init__(self, content: bytes) -> None:
         import sentencepiece
 
         self.content = content
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=content)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], size: int, unit: str) -> "PieceEncoder":
-        """Makes an encoder of training texts.
+    def fit(cls, texts: Sequence[str] | np.ndarray, size: int, unit: str) -> PieceEncoder:
+        """Makes an encoder from training texts.
 
         Args:
-            texts: Sequence of str.
+            texts: Training texts `(n,)`.
             size: Ids in all, at most.
-            unit: "character", or "piece": parts of words, the more frequent the longer; beyond the
-                characters one for each CHARACTERS_PER_PIECE of the texts, at most.
+            unit: "character", or "piece": characters and parts of words, at most one part for each
+                CHARACTERS_PER_PIECE characters of the texts. Frequent words stay whole.
 
         Raises:
             RecipeError: The texts have more different characters than fit.
@@ -82,24 +85,26 @@ class PieceEncoder:
 
     @property
     def pieces(self) -> list[str]:
-        """The tokens in the order of their ids, a list of str."""
+        """The tokens in the order of their ids."""
         return [self._processor.id_to_piece(index) for index in range(len(self))]
 
-    def __len__(self):
-        """Ids in use."""
+    def __len__(self) -> int:
+        """Returns the number of ids in use."""
         return self._processor.get_piece_size()
 
-    def encode(self, texts: Sequence[str], longest: int, end: bool = False) -> np.ndarray:
+    def encode(
+        self, texts: Sequence[str] | np.ndarray, longest: int, end: bool = False
+    ) -> np.ndarray:
         """Encodes texts.
 
         Args:
-            texts: Sequence of str `(n,)`.
-            longest: Tokens kept of each, the first ones, END among them.
-            end: Whether END is put after each that is not cut off.
+            texts: Texts `(n,)`.
+            longest: Tokens kept of each text, the first ones; END counts as one.
+            end: Whether END follows each text that is not cut off.
 
         Returns:
-            int32 `(n, tokens)`, as wide as the longest. A text without a token is a single unknown one
-            where no END is put, so that no row is empty for a mask.
+            int32 `(n, tokens)`, as wide as the longest row. Without END, an empty text becomes one
+            unknown token, because layers with a mask need at least one token.
         """
         rows = self._processor.encode([str(text) for text in texts], add_eos=end)
         rows = [row[:longest] or [UNKNOWN] for row in rows]
@@ -108,17 +113,17 @@ class PieceEncoder:
             target[: len(row)] = row
         return ids
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Writes the SentencePiece model."""
         with atomic_path(path) as temporary:
             Path(temporary).write_bytes(self.content)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> PieceEncoder:
         """Reads what `save` wrote.
 
         Raises:
-            RecipeError: The file is absent or no such model.
+            RecipeError: The file is absent or is no SentencePiece model.
         """
         try:
             return cls(Path(path).read_bytes())

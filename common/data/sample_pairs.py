@@ -1,13 +1,18 @@
 """Generated pairs of texts: dates as people write them, and sums. Fixed for ever by their seeds."""
 
 import datetime
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
+Pairs: TypeAlias = tuple[list[str], list[str]]
+"""The sources and the targets of a split, equally many."""
+
 FIRST_DAY, DAYS = datetime.date(1950, 1, 1), 36_524
-"""To the end of 2049."""
+"""The first date, and how many days follow one another from there, to the end of 2049."""
 LARGEST = 999
-"""Of the numbers that are added up."""
+"""The largest number that is added."""
 
 MONTHS = [
     "January",
@@ -26,16 +31,16 @@ MONTHS = [
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
-def dates(counts):
-    """Returns dates in ten ways of writing and in that of ISO 8601.
+def dates(counts: Sequence[int]) -> list[Pairs]:
+    """Returns dates, written in one of ten ways as sources, and as in ISO 8601 as targets.
 
-    Each split has days of its own: none occurs in two of them, nor twice in one.
+    No day occurs twice, neither in one split nor in two.
 
     Args:
-        counts: Pairs of each split, a list; together at most DAYS.
+        counts: Pairs of each split; together at most DAYS.
 
     Returns:
-        A list of pairs (list of sources, list of targets), of each split.
+        The pairs of each split.
     """
     random = np.random.default_rng(0)
     days = random.permutation(DAYS)[: sum(counts)].tolist()
@@ -45,7 +50,7 @@ def dates(counts):
     return _parts(sources, [day.isoformat() for day in found], counts)
 
 
-def written(day, way):
+def written(day: datetime.date, way: int) -> str:
     """Returns a date as text in one of ten ways, 0 to 9."""
     month, weekday = MONTHS[day.month - 1], WEEKDAYS[day.weekday()]
     ends = {1: "st", 2: "nd", 3: "rd"}
@@ -65,16 +70,16 @@ def written(day, way):
     ][way]
 
 
-def addition(counts):
-    """Returns sums of two numbers from 0 to LARGEST, e.g. ("57+804", "861").
+def addition(counts: Sequence[int]) -> list[Pairs]:
+    """Returns sums of two numbers from 0 to LARGEST, e.g. "57+804" as source and "861" as target.
 
-    A pair of numbers occurs once, in one order: 804+57 is not in any split where 57+804 is.
+    Two numbers occur together once, in one order: if 57+804 is in a split, 804+57 is in none.
 
     Args:
-        counts: Pairs of each split, a list.
+        counts: Pairs of each split; together at most 500,500, the pairs that there are.
 
     Returns:
-        As of `dates`.
+        The pairs of each split.
     """
     random = np.random.default_rng(0)
     low, high = np.triu_indices(LARGEST + 1)

@@ -1,6 +1,7 @@
 """Gradients of a model's outputs with respect to its inputs, on every Keras backend."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,16 +76,24 @@ def class_gradient(
     return output_gradient(model, np.asarray(x, "float32"), chosen)
 
 
-def output_gradient(model, x, weights):
-    """Returns the gradient of a weighted sum of a model's outputs by its inputs.
+def output_gradient(
+    model: keras.Model,
+    x: np.ndarray | Sequence[np.ndarray],
+    weights: np.ndarray | Sequence[np.ndarray],
+) -> tuple[Any, Any]:
+    """Returns the gradient of a weighted sum of a model's outputs with respect to its inputs.
 
     Args:
-        model: keras.Model.
+        model: Network with one or several inputs and outputs.
         x: float32 inputs `(n, ...)`, or a list of them.
-        weights: float32, shaped as the outputs are; of several a list of them.
+        weights: Weight of each number in the outputs, float32: one array, or a list of them, as the
+            model's outputs.
 
     Returns:
-        Tuple of the outputs and the gradients, arrays nested as the outputs and as x.
+        The outputs, nested as the model returns them, and the gradients, nested as x: float32 arrays.
+
+    Raises:
+        RecipeError: The Keras backend is none of tensorflow, jax and torch.
     """
     x, weights = keras.tree.map_structure(ops.convert_to_tensor, (x, weights))
 
@@ -107,11 +116,11 @@ def output_gradient(model, x, weights):
         trainable = [variable.value for variable in model.trainable_variables]
         state = [variable.value for variable in model.non_trainable_variables]
 
-        def score(inputs):
+        def score_with(inputs):
             outputs, _ = model.stateless_call(trainable, state, inputs, training=False)
             return score_of(outputs), outputs
 
-        gradient, outputs = jax.grad(score, has_aux=True)(x)
+        gradient, outputs = jax.grad(score_with, has_aux=True)(x)
     elif backend == "torch":
         import torch
 

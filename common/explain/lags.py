@@ -1,8 +1,10 @@
 """How far back the gradient of a recurrent layer reaches: its size by lag, as a logarithm.
 
-Over hundreds of steps a gradient may shrink to 1e-70, which float32 does not hold. So it is carried back
-some steps at a time, made as long as 1 in between, and its length is kept as a logarithm.
+Over hundreds of steps a gradient may shrink to 1e-70, which float32 cannot hold. So it is carried back a
+few steps at a time. After these it is scaled to length 1, and its length is kept as a logarithm.
 """
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,29 +13,33 @@ from common.basics import backend
 from common.explain.gradients import output_gradient
 
 CHUNK = 10
-"""Steps that a gradient goes back before it is made as long as 1 again."""
+"""Steps that a gradient goes back before it is scaled to length 1 again."""
 
 
-def gradient_by_lag(layer, x, seed=0, chunk=CHUNK):
-    """Returns how large the derivative of the last state is by the input some steps before.
+def gradient_by_lag(
+    layer: keras.layers.RNN, x: np.ndarray, seed: int = 0, chunk: int = CHUNK
+) -> list[float | None]:
+    """Returns the size of the derivative of the last state with respect to each earlier input.
 
-    The state is weighted by random signs, anew for each sequence. The root of the mean square over
-    sequences then estimates the Frobenius norm of the Jacobian (Hutchinson 1990).
+    The state is weighted by random signs, which differ between sequences. The root of the mean square
+    over sequences then estimates the Frobenius norm of the Jacobian (Hutchinson 1990).
 
     Args:
-        layer: Built keras SimpleRNN, GRU or LSTM (or a subclass); the state that it returns counts.
+        layer: Built SimpleRNN, GRU or LSTM, or a subclass. Its state is what it returns: of an LSTM the
+            hidden one, not the cell.
         x: Sequences, float32 `(n, steps, features)`.
-        seed: Of the signs.
+        seed: Seed of the signs.
         chunk: Steps at a time; the result does not depend on it.
 
     Returns:
-        List of `steps` floats, rounded to 0.001: the decimal logarithm at lag 0 (the last input), 1, 2,
-        and so on; None where the derivative is 0.
+        `steps` decimal logarithms, rounded to 0.001, at lag 0 (the last input), 1, 2 and so on; None
+        where the derivative is 0.
     """
     x = np.asarray(x, "float32")
     count, steps, features = x.shape
     states = [np.zeros((count, layer.units), "float32") for _ in _states(layer)]
-    models, before = {}, []
+    models: dict[int, keras.Model] = {}
+    before: list[tuple[keras.Model, list[Any]]] = []
     starts = range(0, steps, chunk)
     for start in starts:
         part = x[:, start : start + chunk]

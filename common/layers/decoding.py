@@ -11,40 +11,40 @@ import keras
 from keras import ops
 
 PADDING, START, END = 0, 2, 3
-"""Ids that the search knows; 1 is the unknown token, which it treats as any other."""
+"""Ids that the search knows. The unknown token, 1, is to it one like any other."""
 NEVER = -1e9
-"""Log-probability of what must not be chosen; finite, as a sum of infinities would not be a number."""
+"""Log-probability of what must not be chosen; finite, because infinities can add up to NaN."""
 
 
 def beam_search(
-    step: Callable,
+    step: Callable[[Any, Any, Any], tuple[Any, Any]],
     state: Any,
     context: Any,
     *,
     width: int,
     length: int,
     penalty: Any = 0.0,
-) -> dict:
+) -> dict[str, Any]:
     """Looks for the most likely sequences; with a width of 1 greedily.
 
-    An answer that has ended stays in the beam, with the score it had, beside those that go on, and can
-    be displaced by better ones. One that has not ended after `length` tokens counts as it is.
+    An answer that has ended keeps its score and stays in the beam until better ones push it out. An
+    answer that has not ended after `length` tokens counts as it is.
 
     Args:
-        step: Function `(ids, state, context) -> (logits, state)`: the last tokens int32 `(rows,)`, the
-            state before them and what does not change, to logits `(rows, vocabulary)` of the next ones
-            and the state after them. A row is one answer that is tried.
-        state: Nested tensors `(n, ...)`, of the n examples.
-        context: The same, of what does not change, e.g. the encoded source.
-        width: Answers kept of each example, from 1.
-        length: Longest answer, in tokens with its END.
-        penalty: alpha of Wu et al. 2016, a number or a tensor: answers are compared by
-            log p / ((5 + tokens) / 6) ** alpha, END counted among the tokens; 0 compares log p, which
-            favours short ones.
+        step: Function `(ids, state, context) -> (logits, state)`. It takes the last tokens, int32
+            `(rows,)`, the state before them, and the context. It returns logits of the next tokens,
+            `(rows, vocabulary)`, and the state after the last ones. A row is one answer of the beam.
+        state: The state before the first token: nested tensors `(n, ...)` of n examples.
+        context: What does not change, e.g. the encoded source: nested tensors `(n, ...)`.
+        width: Answers kept for each example, from 1.
+        length: Most tokens of an answer, END included.
+        penalty: alpha of Wu et al. 2016, a number or a tensor. Answers are compared by
+            log p / ((5 + tokens) / 6) ** alpha, where END counts as a token. With 0 they are compared
+            by log p, which favours short ones.
 
     Returns:
-        Dict of "ids", int32 `(n, width, length)`, each up to its END and then 0; "scores", what they
-        are compared by, float32 `(n, width)`, best first; and "log_p", float32 `(n, width)`.
+        Tensors: "ids", int32 `(n, width, length)`, with 0 after END; "scores", by which the answers are
+        compared, float32 `(n, width)`, best first; and "log_p", float32 `(n, width)`.
     """
     count = ops.shape(keras.tree.flatten(context)[0])[0]
 
@@ -52,7 +52,7 @@ def beam_search(
         return ops.repeat(part, width, axis=0)
 
     state, context = keras.tree.map_structure(widened, (state, context))
-    # The first of the beam is the one there is; the others must not be its copies.
+    # A beam begins with one answer. Without this, the others would be its copies.
     only_first = ops.where(ops.arange(width) == 0, 0.0, NEVER)
     log_p = ops.zeros((count, 1)) + only_first[None]
     # The tokens come after START, which is cut off in the end.
@@ -66,7 +66,7 @@ def beam_search(
         logits, state = step(ops.reshape(last, (-1,)), state, context)
         size = logits.shape[-1]
         next_log_p = ops.reshape(ops.log_softmax(logits, axis=-1), (-1, width, size))
-        # What has ended goes on with padding, which is free; what has not must not.
+        # After END only padding follows, at no cost; before END there is none.
         padding = ops.arange(size) == PADDING
         free = ops.where(padding, 0.0, NEVER)
         next_log_p = ops.where(ended[..., None], free, ops.where(padding, NEVER, next_log_p))
@@ -102,6 +102,11 @@ def beam_search(
     return {"ids": ids[..., 1:], "scores": log_p / normaliser(tokens, penalty), "log_p": log_p}
 
 
-def normaliser(tokens, penalty):
-    """Returns what the log-probability of an answer of so many tokens is divided by."""
+def normaliser(tokens: Any, penalty: Any) -> Any:
+    """Returns the divisor of an answer's log-probability, as of `beam_search`: a tensor like `tokens`.
+
+    Args:
+        tokens: Number of tokens of each answer, a float tensor of any shape.
+        penalty: alpha, a number or a scalar tensor.
+    """
     return ((5.0 + tokens) / 6.0) ** penalty

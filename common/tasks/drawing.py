@@ -1,5 +1,7 @@
 """Figures that only some tasks add to the report, as PNG bytes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from common.report.drawing import MUTED, STRONG, new_axes, to_png
@@ -44,13 +46,16 @@ def positions(places: np.ndarray, shares: np.ndarray, title: str) -> bytes:
     return to_png(figure)
 
 
-def attention(source, target, weights, title):
-    """Draws where a decoder looked for each token of its answer.
+def attention(
+    source: Sequence[str], target: Sequence[str], weights: np.ndarray, title: str
+) -> bytes:
+    """Draws which tokens of the source a decoder looked at for each token of its answer.
 
     Args:
-        source, target: Tokens, lists of str.
-        weights: `(target, source)`, rows with sums of 1.
-        title: What is shown.
+        source: Tokens of the source.
+        target: Tokens of the answer.
+        weights: `(target, source)`; each row sums to 1.
+        title: Title, which says what is shown.
     """
     from common.report.drawing import short
 

@@ -1,6 +1,10 @@
 """Translation: an answer is a text, searched for token by token, and scored against a reference."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -8,6 +12,7 @@ from common.data.pieces import START
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 from common.tasks.translation_scores import (
+    AttentionMap,
     by_exact,
     chosen_examples,
     figures_of,
@@ -18,11 +23,34 @@ from common.tasks.translation_scores import (
     unpack,
 )
 
+if TYPE_CHECKING:
+    import keras
+
+    from common.data.types import Arrays, Split, Splits
+
 EXACT = Headline("exact match", "%")
 SAME = "the same network"
-"""How the names of rows begin that are another search by the network itself."""
+"""How the name of a baseline begins if it is only another search by the network itself."""
 COMPARED = 1000
 """Validation sentences that ways to search are compared on."""
+
+
+class Translator(Protocol):
+    """What translates with a trained model."""
+
+    def texts(
+        self, ids: np.ndarray, width: int | None = None, penalty: float | None = None
+    ) -> list[str]:
+        """Returns the translations of encoded sources.
+
+        Args:
+            ids: Source ids, int32 `(n, source)`.
+            width: Width of the beam. None: the model's own.
+            penalty: Length penalty. None: the model's own.
+        """
+
+    def attention(self, ids: np.ndarray) -> list[AttentionMap] | None:
+        """Returns where the model looked, for each encoded source; None without attention."""
 
 
 class Translation(Task):
@@ -32,9 +60,7 @@ class Translation(Task):
     sums), the share of answers that are exactly the reference.
 
     Args:
-        translator: Function of a model that returns its translator: `texts(ids, width, penalty)`, the
-            translations of encoded sources as a list of str, and `attention(ids)`, a list of (source
-            tokens, target tokens, weights `(target, source)`), or None.
+        translator: Returns the translator of a model.
     """
 
     headline = Headline("BLEU")
@@ -45,16 +71,17 @@ class Translation(Task):
     arrays = (*Task.arrays, "shown", "shown_source", "shown_target", "shown_attention")
     named = False
 
-    def __init__(self, translator):
+    def __init__(self, translator: Callable[[keras.Model], Translator]) -> None:
         super().__init__("pair")
         self.translator = translator
 
-    def outputs(self, model, splits, encode):
-        """As of Task: texts as of `pack`, and maps of the attention of some test examples.
+    def outputs(
+        self, model: keras.Model, splits: Splits, encode: Callable[[Any], Any]
+    ) -> dict[str, np.ndarray]:
+        """As of Task: texts as of `pack`, and maps of attention as of `packed_maps`.
 
-        They are the worst, the middle and the best by `example_scores`: `shown` `(k,)` says which;
-        `shown_source` and `shown_target` are their tokens, packed `(k, tokens, characters)`;
-        `shown_attention` float32 `(k, target, source)`. k is 0 without attention.
+        The maps are those of the worst, the middle and the best test examples by `example_scores`;
+        `shown`, int64 `(k,)`, holds their rows. k is 0 without attention.
         """
         translator, found = self.translator(model), {}
         for name, split in (("val", splits.val), ("test", splits.test)):
@@ -65,18 +92,20 @@ class Translation(Task):
         found["shown"] = chosen[: len(maps)]
         return found | packed_maps(maps)
 
-    def answers(self, model, inputs):
+    def answers(self, model: keras.Model, inputs: Any) -> list[str]:
         return self.translator(model).texts(inputs)
 
-    def probes(self, inputs):
-        # What is exported is the network as it is trained: the source and the target so far.
+    def probes(self, inputs: Any) -> Arrays:
+        # The exported model is the network as it is trained: it takes the source and the target so far.
         target = np.concatenate([np.full_like(inputs[:, :1], START), inputs[:, :5]], axis=1)
         return {"source": inputs, "target": target}
 
-    def score(self, outputs, seen=None):
-        """As of Task: "score", that of the headline; "exact", a share; "chrf" and, of texts of four words
-        and more, "bleu" with its "signature"; of test, "score_interval", 95 % over sentences, and
-        "unseen", the same of the sources that do not occur in training, where some do."""
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """As of Task: "score" (that of the headline), "exact" (a share), "chrf", and "bleu" unless exact
+        answers count. Of test also "score_interval", 95 % over sentences, and the "signature" of BLEU. If
+        some test sources occur in training, "unseen" has the "count" and the "score" of the others."""
         parts = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, found = self._pair(outputs, prefix)
@@ -89,11 +118,12 @@ class Translation(Task):
             parts["test"]["unseen"] = {"count": len(rows), "score": part["score"]}
         return parts
 
-    def example_scores(self, outputs):
-        """Returns 0 or 1 of each test example where exact answers count, else its chrF, 0 to 100."""
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Returns a score for each test example, `(m,)`: 0 or 1 if exact answers count, else chrF, 0 to
+        100."""
         return sentence_scores(*self._pair(outputs, "test"))
 
-    def headline_of(self, scores):
+    def headline_of(self, scores: dict[str, dict[str, Any]]) -> Headline:
         found = super().headline_of(scores)
         if "bleu" in scores["test"]:
             return found
@@ -102,14 +132,15 @@ class Translation(Task):
     def _pair(self, outputs, prefix):
         return unpack(outputs[f"{prefix}_truth"]), unpack(outputs[f"{prefix}_outputs"])
 
-    def check(self, outputs):
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
         for prefix in ("val", "test"):
             truth, found = self._pair(outputs, prefix)
             if len(truth) != len(found):
                 raise ValueError(f"{len(found)} answers to {len(truth)} sources")
 
-    def baselines(self, splits, outputs):
-        """Copying the source, and the target of the nearest source of training: a translation memory."""
+    def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Returns two rows: copying the source, and a translation memory, which answers with the target
+        of the most similar training source."""
         memory = nearest_source(splits.train.x, splits.test.x)
         rows = {
             "copying the source": list(splits.test.x),
@@ -117,13 +148,15 @@ class Translation(Task):
         }
         return [self.beside(name, outputs, answers) for name, answers in rows.items()]
 
-    def beside(self, name, outputs, answers):
-        """Returns what metrics.json tells of other answers to the test split than the model's.
+    def beside(
+        self, name: str, outputs: dict[str, np.ndarray], answers: list[str]
+    ) -> dict[str, Any]:
+        """Returns a row for metrics.json: other answers to the test split, compared with the model's.
 
         Args:
-            name: Of the other answers, as the report shows it.
+            name: Name of the other answers in the report.
             outputs: As in predictions.npz.
-            answers: List of str `(m,)`.
+            answers: The other answers, m in the order of the test split.
         """
         from common.basics.statistics import paired_test
 
@@ -133,22 +166,29 @@ class Translation(Task):
         value = round(figures["score"], 6)
         return {"name": name, "value": value, "count": len(truth), "p": p}
 
-    def searches(self, model, split, encode, widths=(1, 2, 4, 8), penalties=(0.0, 0.6, 1.0)):
+    def searches(
+        self,
+        model: keras.Model,
+        split: Split,
+        encode: Callable[[Any], np.ndarray],
+        widths: Sequence[int] = (1, 2, 4, 8),
+        penalties: Sequence[float] = (0.0, 0.6, 1.0),
+    ) -> list[dict[str, Any]]:
         """Compares ways to search, for metrics.json.
 
         Args:
-            model: Keras model.
-            split: Split, not that of the test: who chooses by it must not choose on that. Its first
-                COMPARED examples are taken.
-            encode: Function from sources to model inputs.
-            widths: Of the beam.
-            penalties: Length penalties; of width 1 all are the same.
+            model: Trained network.
+            split: Validation split, because a search is chosen by these figures. Its first COMPARED
+                examples are used.
+            encode: Turns sources into model inputs.
+            widths: Widths of the beam.
+            penalties: Length penalties. Width 1 is searched with the first only: all give the same.
 
         Returns:
-            List of dicts of "width", "penalty", the figures of `score`, and "tokens_ratio", the words
-            of the answers by those of the references.
+            A row for each way: "width", "penalty", the figures of `score`, and "length", the characters
+            of all answers divided by those of all references.
         """
-        split = split.take(range(min(COMPARED, len(split))))
+        split = split.take(np.arange(min(COMPARED, len(split))))
         translator, ids, truth = self.translator(model), encode(split.x), list(split.y)
         exact, rows = by_exact(truth), []
         for width in widths:
@@ -165,12 +205,12 @@ class Translation(Task):
                 )
         return rows
 
-    def verdict(self, metrics):
+    def verdict(self, metrics: dict[str, Any]) -> str:
         # Another search by the same network is no rival to it.
         rows = [row for row in metrics["baselines"] if not row["name"].startswith(SAME)]
         return super().verdict({**metrics, "baselines": rows})
 
-    def remarks(self, metrics):
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
         unseen = metrics["test"].get("unseen")
         if unseen is None:
             return []
@@ -181,29 +221,46 @@ class Translation(Task):
             f"the other {unseen['count']:,} score {shown.shown(unseen['score'])}."
         ]
 
-    def tiles(self, metrics):
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         test = metrics["test"]
         found = [("exact match", f"{100 * test['exact']:.1f} %")] if "bleu" in test else []
         return [*found, ("chrF", f"{test['chrf']:.1f}")]
 
-    def fine_print(self, metrics, outputs, info):
+    def fine_print(
+        self,
+        metrics: dict[str, Any],
+        outputs: dict[str, np.ndarray] | None,
+        info: dict[str, Any],
+    ) -> list[str]:
         signature = metrics["test"].get("signature")
         return [f"sacrebleu {signature}"] if signature else []
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
         from common.tasks import translation_sections
 
         html = translation_sections.translations(outputs, problem, metrics, splits, figures)
         return [Section("translations", "Translations", html, "Translations")]
 
-    def line(self, row, info, top):
+    # A row is a str, where other tasks have an array.
+
+    def line(self, row: Any, info: dict[str, Any], top: int) -> str:
         return row
 
-    def record(self, row, info):
+    def record(self, row: Any, info: dict[str, Any]) -> dict[str, Any]:
         return {"translation": row}
 
-    def columns(self, info):
+    def columns(self, info: dict[str, Any]) -> list[str]:
         return ["translation"]
 
-    def cells(self, row, info):
+    def cells(self, row: Any, info: dict[str, Any]) -> list[str]:
         return [row]

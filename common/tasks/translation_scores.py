@@ -1,15 +1,19 @@
-"""What translations are worth, from texts alone; and texts as arrays of numbers, for files."""
+"""Scores of translations, from texts alone; and texts as arrays of numbers, for files."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+
+AttentionMap: TypeAlias = tuple[list[str], list[str], np.ndarray]
+"""Source tokens, target tokens, and weights float32 `(target, source)`, whose rows sum to 1."""
 
 FEW_WORDS = 4
 """BLEU counts runs of four words. Where references have fewer, the share of exact answers counts."""
 
 
-def pack(texts):
-    """Returns texts as an array of numbers, uint32 `(..., characters)`: code points, 0 after the end."""
+def pack(texts: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Returns texts `(...)` as numbers, uint32 `(..., characters)`: code points, 0 after the end."""
     array = np.asarray(texts, dtype=str)
     longest = array.dtype.itemsize // 4
     if not array.size or not longest:
@@ -18,21 +22,23 @@ def pack(texts):
 
 
 def unpack(codes: np.ndarray) -> list:
-    """Returns the texts that `pack` was given, a list of str `(n,)`, or of lists."""
+    """Returns the texts that `pack` was given, a list of str, or of lists for more axes than one.
+
+    Raises:
+        ValueError: These are no packed texts.
+    """
     codes = np.ascontiguousarray(codes, "uint32")
     if codes.ndim < 2 or (codes.size and codes.max() > 0x10FFFF):
         raise ValueError("no packed texts")
     return codes.view(f"<U{codes.shape[-1]}")[..., 0].tolist()
 
 
-def packed_maps(maps: list) -> dict[str, np.ndarray]:
-    """Returns maps of attention as arrays of one shape each.
-
-    Args:
-        maps: List of (source tokens, target tokens, weights `(target, source)`).
+def packed_maps(maps: Sequence[AttentionMap]) -> dict[str, np.ndarray]:
+    """Returns k maps of attention as three arrays, filled up to the largest map.
 
     Returns:
-        Dict of the three, as in `Translation.outputs`.
+        `shown_source` and `shown_target`, packed `(k, tokens, characters)`, and `shown_attention`,
+        float32 `(k, target, source)`.
     """
     source = max((len(each[0]) for each in maps), default=1)
     target = max((len(each[1]) for each in maps), default=1)
@@ -48,7 +54,7 @@ def packed_maps(maps: list) -> dict[str, np.ndarray]:
 
 
 def by_exact(truth: list[str]) -> bool:
-    """Returns whether exact answers count, not BLEU: references (list of str) of few words."""
+    """Returns whether exact answers count, not BLEU: where the references have few words."""
     return bool(np.median([len(text.split()) for text in truth]) < FEW_WORDS)
 
 
@@ -66,10 +72,11 @@ def sentence_scores(truth: list[str], found: list[str]) -> np.ndarray:
 def figures_of(
     truth: list[str], found: list[str], exact: bool, interval: bool = False
 ) -> dict[str, Any]:
-    """Returns the dict of `Translation.score` for one split.
+    """Returns the figures of `Translation.score` for one split.
 
     Args:
-        truth, found: References and answers, lists of str.
+        truth: References.
+        found: Answers, in the same order.
         exact: Whether exact answers count, not BLEU.
         interval: Whether to add "score_interval" and sacrebleu's "signature".
     """
@@ -97,11 +104,14 @@ def figures_of(
 
 
 def chosen_examples(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Returns which examples to show: two of the worst, two in the middle, two of the best, `(6,)`.
+    """Returns which examples to show: two of the worst, two in the middle, two of the best.
 
     Args:
         scores: `(n,)`.
-        truth: Packed references `(n, characters)`; of equally good answers the longer ones are shown.
+        truth: Packed references `(n, characters)`. They order answers of equal score: shortest first.
+
+    Returns:
+        int64 `(6,)`, fewer of fewer than six examples.
     """
     order = np.lexsort((np.count_nonzero(truth, axis=1), scores))
     middle = len(order) // 2
@@ -110,14 +120,17 @@ def chosen_examples(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.array(list(chosen), "int64")
 
 
-def nearest_source(train, test, at_once=500):
+def nearest_source(
+    train: Sequence[str] | np.ndarray, test: Sequence[str] | np.ndarray, at_once: int = 500
+) -> np.ndarray:
     """Returns the row of the most similar training source for each test source.
 
-    Similar is the cosine of counts of three characters, weighted by how rare they are.
+    Two texts are compared by the runs of three characters that they have: the cosine between the counts,
+    where rare runs weigh more (TF-IDF).
 
     Args:
-        train: Texts `(n,)`.
-        test: Texts `(m,)`.
+        train: Training sources `(n,)`.
+        test: Test sources `(m,)`.
         at_once: Test sources compared at a time.
 
     Returns:

@@ -1,20 +1,34 @@
 """The part of the report that translations have: ways to search, lengths, examples with attention."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from common.tasks.translation_scores import by_exact, figures_of, sentence_scores, unpack
 
+if TYPE_CHECKING:
+    from common.data.types import Splits
+
 SLICES = 4
-"""Parts of the test split by the length of the source, equally large."""
+"""Parts into which the test split is cut by the length of the source, about equally large."""
 NAMES = ("one of the worst", "in the middle", "one of the best")
 
 
-def translations(outputs, problem, metrics, splits, figures):
+def translations(
+    outputs: dict[str, np.ndarray] | None,
+    problem: str | None,
+    metrics: dict[str, Any],
+    splits: Splits | None,
+    figures: dict[str, bytes],
+) -> str:
     """Returns the HTML of the section; arguments as of `Task.sections`."""
     from common.report.rendering import data_uri, render
     from common.tasks import drawing
 
-    page = {"problem": problem, "figures": {}, "searches": metrics.get("searches") or []}
+    searches = metrics.get("searches") or []
+    page: dict[str, Any] = {"problem": problem, "figures": {}, "searches": searches}
     if outputs is not None:
         truth, found = unpack(outputs["test_truth"]), unpack(outputs["test_outputs"])
         scores = sentence_scores(truth, found)

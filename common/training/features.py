@@ -1,4 +1,4 @@
-"""What a frozen network makes of images, computed once: a later training finds it in the cache."""
+"""The outputs of a frozen network for images, computed once: a later training finds them in a cache."""
 
 import contextlib
 import hashlib
@@ -17,17 +17,19 @@ BATCH_SIZE = 64
 FILES_KEPT = 24
 """Newest files left in the cache folder `features`; 1,280 features of 3,000 photos take 15 MB."""
 LONG = 5.0
-"""Seconds from which on a person is told how long it took."""
+"""If it took more seconds than these, a person is told how long."""
 
 
-def features(model, images, name):
-    """Returns a network's outputs for images, from the cache where they are there.
+def features(model: keras.Model, images: np.ndarray, name: str) -> np.ndarray:
+    """Returns a network's outputs for images, from the cache if it has them.
+
+    The cache knows them by the content of the weights and of the images, and by the name.
 
     Args:
-        model: keras.Model of one output, whose weights do not change.
+        model: Network with one output, whose weights do not change.
         images: uint8 `(n, height, width, channels)`.
-        name: The network in words, with whatever of it is not in its weights: "MobileNetV2 0.35". Its
-            weights and the images are told apart by their content.
+        name: The network in words, e.g. "MobileNetV2 0.35". Networks with equal weights that compute
+            different things need different names.
 
     Returns:
         float32 `(n, ...)`.
@@ -54,7 +56,7 @@ def features(model, images, name):
 
 
 def _batch(images, start):
-    # All of one size, the last one filled up: for another the network would be compiled again.
+    # The last batch is filled up: for another size the network would be compiled again.
     return images[np.minimum(np.arange(start, start + BATCH_SIZE), len(images) - 1)]
 
 

@@ -5,6 +5,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -14,6 +15,7 @@ from common.runs.run import Run
 from common.training import averaging, feeding, whole_epochs
 from common.training import callbacks as cb
 from common.training.batches import ArrayBatches
+from common.training.generated import GeneratedBatches
 from common.training.keeper import RunKeeper
 from common.training.progress import Progress
 
@@ -21,7 +23,7 @@ from common.training.progress import Progress
 def fit(
     model: keras.Model,
     run: Run,
-    train: ArrayBatches,
+    train: ArrayBatches | GeneratedBatches,
     validation: ArrayBatches,
     *,
     epochs: int,
@@ -104,18 +106,20 @@ def fit(
     return keeper
 
 
-def keep(model, run, row, *, monitor="val_loss"):
-    """Makes a model that was fitted in another way the result of a run, as a training of one epoch.
+def keep(
+    model: keras.Model, run: Run, row: dict[str, Any], *, monitor: str = "val_loss"
+) -> RunKeeper:
+    """Makes a model that was not trained by `fit` the result of a run, as if trained for one epoch.
 
     Args:
-        model: Compiled keras.Model with the weights to keep.
-        run: The Run, opened.
-        row: What the history tells of it: `loss`, `val_loss`, the task's figures, `seconds`,
+        model: Compiled, with the weights to keep.
+        run: Opened.
+        row: The numbers for history.csv: `loss`, `val_loss`, the task's figures, `seconds`,
             `cpu_seconds` and `examples_per_second`.
         monitor: As for `fit`.
 
     Returns:
-        The RunKeeper, as `fit` does.
+        As of `fit`.
 
     Raises:
         RecipeError: Files cannot be written or read.

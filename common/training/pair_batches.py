@@ -1,30 +1,42 @@
-"""Batches of pairs of sequences, both cut to what the batch needs."""
+"""Batches of pairs of sequences, both cut to the longest in the batch."""
+
+from typing import Any
 
 import numpy as np
 
+from common.data.types import Arrays
 from common.training.batches import BucketBatches
 
 
 class PairBatches(BucketBatches):
     """Batches of source ids and target ids of similar length, to learn the next target token.
 
-    The inputs are the source and the target with START before it and without its last token; the target
-    of each position is the token that comes next; padding weighs nothing.
+    There are two inputs: the source, and the target moved on by one place, with START before it. What is
+    learnt at each place is the target's token there. Padding has weight 0.
 
     Args:
         source: int32 `(n, tokens)`, padded at the end with 0.
-        target: int32 `(n, tokens)`, likewise, each with its END.
+        target: int32 `(n, tokens)`, padded likewise; each row that is not cut off has END at its end.
         start: Id of START.
-        bucketing: Whether pairs of similar length share a batch: less padding, but where the length tells
-            what kind of pair it is, batches of one kind each, which training bears badly.
+        bucketing: Whether pairs of similar length share a batch, which saves padding. It does harm if
+            pairs of one length are alike in other ways too: training learns badly from such batches.
         width: Both are cut to a multiple of this many tokens, so that a compiled backend meets few
             different shapes.
         **kwargs: As for ArrayBatches.
     """
 
-    def __init__(self, source, target, *, start, bucketing=True, width=8, **kwargs):
+    def __init__(
+        self,
+        source: np.ndarray,
+        target: np.ndarray,
+        *,
+        start: int,
+        bucketing: bool = True,
+        width: int = 8,
+        **kwargs: Any,
+    ) -> None:
         before = np.concatenate([np.full_like(target[:, :1], start), target[:, :-1]], axis=1)
-        # Ended: END itself is nothing to go on from.
+        # Nothing comes after END, so END is no input.
         before = np.where(target == 0, 0, before).astype("int32")
         self.before, self.after = before, target
         super().__init__(source, target, width=width, **kwargs)
@@ -35,12 +47,13 @@ class PairBatches(BucketBatches):
         self.set_epoch(0)
 
     @property
-    def sources(self):
+    def sources(self) -> tuple[Arrays, ...]:
+        """As of ArrayBatches: source and target before, target after, weights."""
         weights = (self.after != 0).astype("float32")
         return (self.x, self.before), self.after, weights
 
     @property
-    def shapes(self):
+    def shapes(self) -> list[tuple[int | None, ...]]:
         """As of BucketBatches: source, target before, target after, weights."""
         return [(None, None)] * 4
 

@@ -1,20 +1,25 @@
-"""What any network with a memory must beat: no look at the sequence, and a look at its end only."""
+"""What a network with a memory must beat: answers without the sequence, or from its end alone."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from common.basics.statistics import paired_test
+from common.data import Splits
 
 from .problems import losses, right
 
 TAIL = 10
-"""Steps that the network without a memory sees, the last ones."""
+"""The last steps of a sequence, all that the network without a memory sees."""
 
 
-def constant(splits):
-    """Returns the best answer that does not look: the mean sum, or how often each class comes.
+def constant(splits: Splits) -> np.ndarray:
+    """Returns the best answer that is the same for all: the mean sum, or the share of each class.
 
     Returns:
-        float64 answers to the test split, `(m, ...)` as a network's.
+        Answers to the test split, float64 `(m, ...)`, of the shape of a network's.
     """
     truth, count = splits.train.y, len(splits.test)
     if truth.dtype.kind != "f":
@@ -22,11 +27,12 @@ def constant(splits):
     return np.repeat(truth.mean(axis=0, dtype="float64")[None], count, axis=0)
 
 
-def tail(splits):
-    """Returns what a network of 64 units answers that is shown the last 10 steps only.
+def tail(splits: Splits) -> np.ndarray | None:
+    """Trains a network of 64 units that sees the last 10 steps only, and returns its answers.
 
     Returns:
-        float64 answers to the test split, `(m, ...)`; None for copies, whose end is the same in all.
+        Answers to the test split, floats `(m, ...)`. None for the copy problem: there all sequences end
+        in the same way.
     """
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -40,12 +46,12 @@ def tail(splits):
     return MLPClassifier(**settings).fit(seen[0], truth).predict_proba(seen[1])
 
 
-def rows(splits, outputs):
-    """Returns dicts for metrics.json, of `constant` and `tail`; names tell their loss.
+def rows(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Returns the rows for metrics.json of `constant` and `tail`; each name ends with the loss.
 
     Args:
-        splits: Splits.
-        outputs: As in predictions.npz.
+        splits: The data.
+        outputs: The network's answers and the truth, as in predictions.npz.
     """
     truth = outputs["test_truth"]
     unit = "MSE" if truth.dtype.kind == "f" else "nats"

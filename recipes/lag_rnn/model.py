@@ -1,4 +1,8 @@
-"""One recurrent layer and one dense one: what a network remembers is the cell's doing alone."""
+"""One recurrent layer and one dense layer, so that the cell alone decides what is remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers, ops
@@ -7,20 +11,23 @@ from common.layers import fast_rnn
 
 from .problems import CHANNELS, COPIED, ORDERS, SYMBOLS, TOLERANCE
 
+if TYPE_CHECKING:
+    from .train import Config
+
 
 @keras.saving.register_keras_serializable(package="lag_rnn")
 class Chrono(keras.initializers.Initializer):
     """Biases of an LSTM that remembers for 1 to `longest` steps (Tallec & Ollivier 2018).
 
-    A forget gate at sigmoid(log(t - 1)) = 1 - 1 / t keeps what it holds for t steps: its bias is
-    log U(1, longest - 1), the input gate's the negative, the others' 0.
+    A forget gate at sigmoid(log(t - 1)) = 1 - 1 / t keeps what it holds for about t steps. So its bias
+    is log U(1, longest - 1), that of the input gate is the negative, and the others are 0.
 
     Args:
         longest: Steps, above 2.
-        seed: Integer; None: drawn from the global seed.
+        seed: Seed of the biases; None: drawn from the global seed.
     """
 
-    def __init__(self, longest, seed=None):
+    def __init__(self, longest: int, seed: int | None = None) -> None:
         self.longest = longest
         self.uniform = keras.initializers.RandomUniform(1.0, longest - 1.0, seed)
 
@@ -29,20 +36,21 @@ class Chrono(keras.initializers.Initializer):
         forget = ops.log(self.uniform((shape[0] // 4,), dtype))
         return ops.concatenate([-forget, forget, ops.zeros_like(forget), ops.zeros_like(forget)])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments."""
         return {"longest": self.longest, "seed": self.uniform.get_config()["seed"]}
 
 
-def build_model(config, num_classes=None):
+def build_model(config: Config, num_classes: int | None = None) -> keras.Model:
     """Builds the network, uncompiled.
 
     Args:
-        config: The recipe's Config.
+        config: Its `task` and `length` say the problem, `cell` and others the recurrent layer.
         num_classes: Not used: the problem says what is answered.
 
     Returns:
-        keras.Model from float32 sequences `(n, length, channels)` to sums `(n, 1)`, or to probabilities:
-        of orders `(n, 4)`, or of symbols `(n, 10, 8)`.
+        Model from float32 sequences `(n, length, channels)` to sums `(n, 1)`, to probabilities of
+        orders `(n, 4)`, or to probabilities of symbols `(n, 10, 8)`.
     """
     inputs = keras.Input((config.length, CHANNELS[config.task]), name="sequence")
     x = recurrent_layer(config)(inputs)
@@ -56,8 +64,8 @@ def build_model(config, num_classes=None):
     return keras.Model(inputs, outputs, name="lag_rnn")
 
 
-def recurrent_layer(config):
-    """Returns the cell that `config` names as a layer; its name is "recurrent"."""
+def recurrent_layer(config: Config) -> layers.RNN:
+    """Returns a layer of the cell that `config` names; the name of the layer is "recurrent"."""
     shared = {
         "name": "recurrent",
         "return_sequences": config.task == "copy",
@@ -66,7 +74,7 @@ def recurrent_layer(config):
     if config.cell == "rnn":
         return fast_rnn.SimpleRNN(config.units, **shared)
     if config.cell == "irnn":
-        # Le, Jaitly & Hinton 2015: at the start it adds up what comes in, and keeps it.
+        # Le, Jaitly & Hinton 2015: at the start it keeps its state and adds what comes in.
         return fast_rnn.SimpleRNN(
             config.units,
             activation="relu",
@@ -84,13 +92,21 @@ def recurrent_layer(config):
     )
 
 
-def loss_of(task):
-    """Returns the Keras loss of a problem: the squared error of sums, else the cross-entropy."""
+def loss_of(task: str) -> str:
+    """Returns the name of a problem's Keras loss: of sums the squared error, else the cross-entropy."""
     return "mse" if task == "adding" else "sparse_categorical_crossentropy"
 
 
-def sequences_solved(truth, answers):
-    """Returns which answers are right, float32 `(n,)`, as `problems.right` does."""
+def sequences_solved(truth: keras.KerasTensor, answers: keras.KerasTensor) -> keras.KerasTensor:
+    """The metric for training: 1 for each answer that is right by the rule of `problems.right`, else 0.
+
+    Args:
+        truth: y of a problem, `(n, ...)`.
+        answers: Of a network: sums `(n, 1)`, or probabilities `(n, 4)` or `(n, 10, 8)`.
+
+    Returns:
+        float32 `(n,)`.
+    """
     truth = ops.convert_to_tensor(truth)
     if answers.shape[-1] == 1:
         found = ops.less(ops.abs(answers - truth), TOLERANCE)

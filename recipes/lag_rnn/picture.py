@@ -1,13 +1,17 @@
-"""Pictures of the gradient by lag: of a run, for its report, and of many runs, for the README.
+"""Pictures of the gradient by lag: of one run for its report, of many runs for the README.
 
     python -m recipes.lag_rnn.picture runs/lag_rnn/results
 
 writes lags.json, lags.png and the README's table from the finished runs in that folder.
 """
 
+from __future__ import annotations
+
 import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from common.basics.errors import RecipeError
 from common.basics.files import read_json, write_bytes_atomic, write_json_atomic, write_text_atomic
@@ -24,15 +28,16 @@ STYLES = {
     "irnn": ("IRNN", "#8e5ea2", "-."),
     "article": ("tanh RNN", "#b3261e", ":"),
 }
-"""Presets that are compared -> name, colour and line."""
+"""Presets that are compared: of each its name, colour and kind of line."""
 EVERY = 5
-"""Lags between two that lags.json keeps."""
+"""lags.json keeps one lag of so many."""
 
 
-def decades(lags, every=1):
-    """Returns by how many decades a gradient grows over 10 steps back, a float; shrinking is negative.
+def decades(lags: Sequence[float | None], every: int = 1) -> float:
+    """Returns by how many decades a gradient grows in 10 steps back; if it shrinks, a negative number.
 
-    It is the slope of the straight line through the logarithms (least squares).
+    It is the slope of the straight line through the logarithms (least squares); minus infinity if fewer
+    than two of them are known.
 
     Args:
         lags: Decimal logarithms by lag, None where the gradient is 0.
@@ -43,16 +48,16 @@ def decades(lags, every=1):
     places = [place for place, value in enumerate(lags) if value is not None]
     if len(places) < 2:
         return float("-inf")
-    values = [lags[place] for place in places]
+    values = [value for value in lags if value is not None]
     return 10 * float(np.polyfit(every * np.array(places), values, 1)[0])
 
 
-def lag_section(lags, figures):
-    """Returns the report's section as HTML, and adds its picture.
+def lag_section(lags: Mapping[str, Sequence[float | None]], figures: dict[str, bytes]) -> str:
+    """Returns the report's section as HTML.
 
     Args:
-        lags: `gradient_by_lag` of metrics.json: lists of logarithms, "start" and "end".
-        figures: Dict to put the picture in: file name -> PNG bytes.
+        lags: `gradient_by_lag` of metrics.json: the logarithms by lag at the "start" and the "end".
+        figures: Receives the picture: PNG bytes by file name.
     """
     from common.report import drawing
     from common.report.rendering import data_uri
@@ -69,7 +74,7 @@ def lag_section(lags, figures):
     return (
         f'<img src="{data_uri(figures["lags.png"])}" alt="Line chart of gradient by lag. {title}.">\n'
         '<p class="fine">The derivative of the last state by an input so many steps before: an estimate '
-        "of the norm of the Jacobian, root mean square over 64 validation sequences.</p>"
+        "of the norm of the Jacobian, as the root mean square over 64 validation sequences.</p>"
     )
 
 
@@ -79,11 +84,14 @@ def _curve(lags):
     return np.array([np.nan if value is None else value for value in lags])
 
 
-def collect(folder):
-    """Returns what lags.json holds, of the finished runs in a folder that belong to STYLES.
+def collect(folder: str | Path) -> dict[str, Any]:
+    """Returns the content of lags.json, from the finished runs of the presets in STYLES.
+
+    Args:
+        folder: Holds the run folders, `PRESET-seedN`.
 
     Raises:
-        RecipeError: There is none, or their problems differ.
+        RecipeError: There is no run, a run has no history, or runs differ in problem or number of steps.
     """
     from common.report.facts import read_history
 
@@ -92,7 +100,9 @@ def collect(folder):
         for path in sorted(Path(folder).glob(f"{preset}-seed*/metrics.json")):
             metrics = read_json(path, "metrics")
             data.add((metrics["data"]["label"], metrics["steps"]))
-            history, _ = read_history(path.with_name("history.csv"))
+            history, problem = read_history(path.with_name("history.csv"))
+            if history is None:
+                raise RecipeError(f"{path.parent}: {problem} Train it again.")
             runs.append(
                 {
                     "preset": preset,
@@ -111,11 +121,11 @@ def collect(folder):
     return {"data": label, "steps": steps, "every": EVERY, "runs": runs}
 
 
-def section(held):
+def section(held: dict[str, Any]) -> str:
     """Returns the Markdown of the README's section.
 
     Args:
-        held: As of `collect`.
+        held: The result of `collect`.
     """
     heads = ["cell", "at the start", "after training", "solved", "at step, median (range)"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -143,8 +153,12 @@ def section(held):
     return "\n".join(lines)
 
 
-def draw(held):
-    """Returns the picture, PNG bytes: gradient by lag before and after training, error by step."""
+def draw(held: dict[str, Any]) -> bytes:
+    """Returns the picture as PNG: gradient by lag before and after training, error by training step.
+
+    Args:
+        held: The result of `collect`.
+    """
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -174,7 +188,7 @@ def draw(held):
 
 
 def _finding(held):
-    """Returns the picture's title: how the cell that is solved first begins, and how it ends."""
+    """Returns the picture's title: the gradient of the first cell to solve it, before and after."""
     solved = {}
     for run in held["runs"]:
         solved.setdefault(run["preset"], []).append(run["solved_at_step"] or float("inf"))
@@ -193,8 +207,8 @@ def _finding(held):
     )
 
 
-def write(folder):
-    """Writes lags.json, lags.png and the README's section; `folder` holds the runs."""
+def write(folder: str | Path) -> None:
+    """Writes lags.json, lags.png and the README's section from the runs in a folder."""
     from common.studies.tables import replace_section
 
     held = collect(folder)

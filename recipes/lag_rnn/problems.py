@@ -1,23 +1,27 @@
 """The three problems: sequences in which what counts lies far back. Pure NumPy.
 
-Each problem is a function `(count, length, random) -> (x, y)`, `random` a numpy Generator.
+Each problem is a function that makes `count` sequences of `length` steps: their x and y.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
 TOLERANCE = 0.04
-"""A sum this near is right: the rule of Hochreiter & Schmidhuber 1997."""
+"""A sum is right if its error is below this: the rule of Hochreiter & Schmidhuber 1997."""
 SYMBOLS, COPIED = 8, 10
-"""Of the copy problem: kinds of symbols, and how many are to be copied."""
+"""Of the copy problem: kinds of symbols, and number of symbols to copy."""
 ORDERS = ("XX", "XY", "YX", "YY")
+"""Classes of the order problem."""
 CHANNELS = {"adding": 2, "order": 8, "copy": SYMBOLS + 2}
+"""Numbers in a step of each problem."""
 
 
-def adding(count, length, random):
-    """Two marked numbers are to be added up, one of each half.
+def adding(count: int, length: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers are marked, one in each half of the sequence; their sum is the answer.
 
     Returns:
-        x: float32 `(count, length, 2)`: numbers in [0, 1), and marks: 1 at two steps, else 0.
+        x: float32 `(count, length, 2)`: numbers in [0, 1), and marks, 1 at two steps, else 0.
         y: float32 `(count, 1)`, the sum of the marked numbers.
     """
     rows, half = np.arange(count), length // 2
@@ -26,18 +30,19 @@ def adding(count, length, random):
     places = random.integers(0, half, count), random.integers(half, length, count)
     for place in places:
         x[rows, place, 1] = 1.0
-    return x, sum(x[rows, place, 0] for place in places)[:, None]
+    first, second = (x[rows, place, 0] for place in places)
+    return x, (first + second)[:, None]
 
 
-def order(count, length, random):
-    """Two of the symbols are X or Y, all others distract; the order is one of four classes.
+def order(count: int, length: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two of the symbols are X or Y, all others distract; which two, in order, is one of four classes.
 
     The first lies between a tenth and a fifth of the sequence, the second between a half and three
     fifths, as in task 6a of Hochreiter & Schmidhuber 1997 with 100 steps.
 
     Returns:
         x: float32 `(count, length, 8)`, one-hot: X, Y, a start, an end, and four that distract.
-        y: int32 `(count,)`, index into ORDERS; each as often as the others, as far as `count` allows.
+        y: int32 `(count,)`, indices into ORDERS; all four equally often, as far as `count` allows.
     """
     rows = np.arange(count)
     y = random.permutation(count).astype("int32") % len(ORDERS)
@@ -49,13 +54,13 @@ def order(count, length, random):
     return np.eye(8, dtype="float32")[symbols], y
 
 
-def copy(count, length, random):
-    """Ten symbols are to be given back after a long pause (Arjovsky et al. 2016).
+def copy(count: int, length: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Ten symbols are to be repeated after a long pause (Arjovsky et al. 2016).
 
     Returns:
         x: float32 `(count, length, 10)`, one-hot: a blank, eight symbols, and the sign to answer. The
             symbols come first; the sign stands eleven steps before the end.
-        y: int32 `(count, 10)`, which symbol, 0 to 7, is to be answered at each of the last ten steps.
+        y: int32 `(count, 10)`, the symbol to answer, 0 to 7, at each of the last ten steps.
     """
     y = random.integers(0, SYMBOLS, (count, COPIED)).astype("int32")
     symbols = np.zeros((count, length), int)
@@ -67,12 +72,14 @@ def copy(count, length, random):
 PROBLEMS = {"adding": adding, "order": order, "copy": copy}
 
 
-def right(truth, answers):
-    """Returns which answers are right, bool `(n,)`; whose, the truth says: sums, a class, ten symbols.
+def right(truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Returns which answers are right, bool `(n,)`.
+
+    A sum is right within TOLERANCE; an order if it is the likeliest; a copy if all its symbols are.
 
     Args:
-        truth: y of a problem, `(n, ...)`.
-        answers: What a network answers: sums `(n, 1)`, or probabilities `(n, 4)` or `(n, 10, 8)`.
+        truth: y of a problem, `(n, ...)`; it shows which problem it is.
+        answers: Of a network: sums `(n, 1)`, or probabilities `(n, 4)` or `(n, 10, 8)`.
     """
     if truth.dtype.kind == "f":
         found = np.abs(answers - truth) < TOLERANCE
@@ -81,8 +88,11 @@ def right(truth, answers):
     return found.reshape(len(truth), -1).all(axis=1)
 
 
-def losses(truth, answers):
-    """Returns the loss of each answer, float64 `(n,)`: the squared error, or nats for a symbol."""
+def losses(truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Returns the loss of each answer, float64 `(n,)`; arguments as of `right`.
+
+    Of sums it is the squared error, otherwise the cross-entropy in nats, the mean over the symbols.
+    """
     if truth.dtype.kind == "f":
         found = (answers.astype("float64") - truth) ** 2
     else:

@@ -1,14 +1,24 @@
-"""The recipe's task: a sequence is solved or not, whichever of the three problems it belongs to."""
+"""The recipe's task, for all three problems: a sequence is solved or it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from common.data import Splits
+
 
 class Lag(Task):
-    """Sequences of which each is answered right or wrong; `problems.right` says when.
+    """Each sequence is answered right or wrong, by the rule of `problems.right`.
 
     A sum is right within 0.04, an order if it is the likeliest of the four, a copy if all its ten symbols
-    are.
+    are right.
     """
 
     headline = Headline("sequences solved", "%")
@@ -16,17 +26,21 @@ class Lag(Task):
     objective = "val_sequences_solved"
     curves = (("loss", "loss"), ("sequences_solved", "sequences solved (%)"))
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("sequence")
 
-    def score(self, outputs, seen=None):
-        """As of Task: "sequences_solved", "loss" (of sums the mean squared error), "count"; of test, the
-        95 % "sequences_solved_interval" (Wilson)."""
+    def score(
+        self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """As of Task: "sequences_solved", a share; "loss", of sums the mean squared error; "count".
+
+        Of the test split also "sequences_solved_interval", of 95 % (Wilson).
+        """
         from common.basics.statistics import wilson_interval
 
         from .problems import losses, right
 
-        parts = {}
+        parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, found = outputs[f"{prefix}_truth"], outputs[f"{prefix}_outputs"]
             solved = right(truth, found)
@@ -39,13 +53,13 @@ class Lag(Task):
         parts["test"]["sequences_solved_interval"] = [float(end) for end in interval]
         return parts
 
-    def example_scores(self, outputs):
+    def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Returns whether each test sequence is solved, uint8 `(m,)`."""
         from .problems import right
 
         return right(outputs["test_truth"], outputs["test_outputs"]).astype("uint8")
 
-    def check(self, outputs):
+    def check(self, outputs: dict[str, np.ndarray]) -> None:
         import numpy as np
 
         for prefix in ("val", "test"):
@@ -56,7 +70,7 @@ class Lag(Task):
             if not np.isfinite(found).all():
                 raise ValueError("some of its answers are not finite")
 
-    def remarks(self, metrics):
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
         steps, until = metrics.get("solved_at_step"), metrics.get("solved_means")
         if until is None:
             return []
@@ -64,13 +78,23 @@ class Lag(Task):
             return [f"Not solved in {metrics['steps']:,} steps ({until})."]
         return [f"Solved after {steps:,} of {metrics['steps']:,} steps ({until})."]
 
-    def tiles(self, metrics):
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         solved = metrics.get("solved_at_step")
         shown = f"{solved:,}" if solved else "never"
         return [*super().tiles(metrics), ("solved at step", shown)]
 
-    def sections(self, outputs, problem, *, metrics, info, splits, encode, figures):
-        found = []
+    def sections(
+        self,
+        outputs: dict[str, np.ndarray] | None,
+        problem: str | None,
+        *,
+        metrics: dict[str, Any],
+        info: dict[str, Any],
+        splits: Splits | None,
+        encode: Callable[[Any], Any] | None,
+        figures: dict[str, bytes],
+    ) -> list[Section]:
+        found: list[Section] = []
         if outputs is None or outputs["test_truth"].dtype.kind == "f":
             from common.tasks.regression import Regression
 
@@ -91,7 +115,7 @@ class Lag(Task):
             found.append(Section("lags", "How far back the gradient reaches", html, "Lags"))
         return found
 
-    def line(self, row, info, top):
+    def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         from .problems import ORDERS
 
         if row.shape == (1,):
@@ -100,7 +124,7 @@ class Lag(Task):
             return f"{ORDERS[row.argmax()]} {row.max():.1%}"
         return " ".join(str(symbol) for symbol in row.argmax(axis=-1))
 
-    def record(self, row, info):
+    def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
         from .problems import ORDERS
 
         if row is None:
@@ -111,8 +135,8 @@ class Lag(Task):
         answer = ORDERS[likeliest] if row.ndim == 1 else likeliest.tolist()
         return {"answer": answer, "probabilities": row.tolist()}
 
-    def columns(self, info):
+    def columns(self, info: dict[str, Any]) -> list[str]:
         return ["answer"]
 
-    def cells(self, row, info):
+    def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         return [self.line(row, info, 1)]

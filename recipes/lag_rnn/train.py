@@ -1,19 +1,20 @@
-"""RNN, GRU and LSTM on long lags: what was seen hundreds of steps ago is to be answered at the end.
+"""RNN, GRU and LSTM on long lags: the answer at the end depends on hundreds of steps ago.
 
     recipes train lag_rnn                        a GRU adds two numbers marked in 200 steps
-    recipes train lag_rnn --preset article       the documents' RNN: same steps, not solved
+    recipes train lag_rnn --preset article       the RNN of the article it began from: not solved
     recipes train lag_rnn --preset sample        50 steps, under a minute
     recipes train lag_rnn --task order           or copy: two other problems
 
 Nothing is downloaded: sequences are generated, new ones in every epoch, as a function of seed, epoch and
-batch. One recurrent layer, one dense layer; every run measures how far back the gradient reaches, before
-and after the training. Measured times, with the spread over seeds: README.md beside this file.
+batch. The network is one recurrent and one dense layer. Every run measures how far back the gradient
+reaches, before and after training. Times, with the spread over seeds: README.md beside this file.
 """
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
+from common import data
 from common.basics.errors import UsageError
 from common.runs.bounds import (
     AtLeast,
@@ -24,6 +25,7 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from recipes.lag_rnn.task import Lag
 
 TASK = Lag()
@@ -31,12 +33,12 @@ TASK = Lag()
 
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters. The defaults are those of preset `article`: the documents' RNN."""
+    """Hyperparameters. The defaults are those of the preset `article`."""
 
     seed: Seed = 0
     """Seed of initial weights and training sequences; validation and test have seeds of their own."""
     task: Literal["adding", "order", "copy"] = "adding"
-    """adding: the sum of two marked numbers; order: of two symbols among others; copy: ten symbols."""
+    """Answer. adding: sum of two marked numbers; order: that of two symbols; copy: ten symbols again."""
     length: Annotated[int, AtLeast(4)] = 200
     """Steps of a sequence."""
     cell: Literal["rnn", "irnn", "gru", "lstm"] = "rnn"
@@ -44,7 +46,7 @@ class Config:
     units: PositiveInt = 64
     """Size of the state."""
     forget_bias: Literal["one", "zero", "chrono"] = "one"
-    """Of the lstm at the start; chrono: log U(1, length - 1), the input gate's is its negative."""
+    """Of the lstm at the start; chrono: log U(1, length - 1), with the negative at the input gate."""
     clip_norm: PositiveFloat | None = 1.0
     """Largest norm of the gradient over all weights; None: not clipped."""
     weight_decay: NonNegativeFloat = 0.0
@@ -58,9 +60,9 @@ class Config:
     batch_size: PositiveInt = 64
     """Sequences per step."""
     epoch_examples: PositiveInt = 6_400
-    """Sequences of an epoch, all new; after each the network is validated."""
+    """Sequences of an epoch, all new; the network is validated after each epoch."""
     epochs: PositiveInt = 15
-    """Epochs in all; none sees a sequence again."""
+    """Number of epochs; no sequence comes twice."""
 
     def __post_init__(self):
         check_bounds(self)
@@ -79,17 +81,17 @@ PRESETS = {
     "chrono": Config(cell="lstm", forget_bias="chrono"),
     # Without gates larger steps throw it off.
     "irnn": Config(cell="irnn", learning_rate=1e-3),
-    "sample": dataclasses.replace(BEST, length=50, epochs=6),
+    "sample": replace(BEST, length=50, epochs=6),
 }
 EXAMPLES = {"train": 6_400, "validation": 2_000, "test": 2_000}
-"""Sequences with seeds of their own; those of train are what baselines are fitted to, and no network."""
+"""Sequences with seeds of their own. Baselines are fitted to those of train; no network sees them."""
 
 
-def load_data(config, source):
-    """Returns the Splits: float32 sequences `(n, length, channels)` and what they are to be answered.
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns float32 sequences `(n, length, channels)` and the true answers to them.
 
     Raises:
-        UsageError: The data is to be the user's own.
+        UsageError: The source is the user's own data.
     """
     if not source.built_in:
         raise UsageError(
@@ -99,25 +101,23 @@ def load_data(config, source):
 
     import numpy as np
 
-    from common.data import DataInfo, Split, Splits
-
     from .problems import ORDERS, PROBLEMS
 
     def split(part):
-        # Four numbers, the last not 0: never those of a training batch, which are three.
+        # A training batch has a seed of three numbers, so one of four is never the same.
         random = np.random.default_rng([list(EXAMPLES).index(part), config.length, 0, 1997])
-        return Split(*PROBLEMS[config.task](EXAMPLES[part], config.length, random))
+        return data.Split(*PROBLEMS[config.task](EXAMPLES[part], config.length, random))
 
     parts = [split(part) for part in EXAMPLES]
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(np.ascontiguousarray(part.x))
-        digest.update(np.ascontiguousarray(part.y))
+        digest.update(np.ascontiguousarray(part.x).data)
+        digest.update(np.ascontiguousarray(part.y).data)
     name = {"adding": "adding problem", "order": "temporal order", "copy": "copy problem"}
-    info = DataInfo(
+    info = data.DataInfo(
         name=f"{config.task}-{config.length}",
         version="1",
-        # Both words mean it: there is no other, real set that a sample stands in for.
+        # `--data sample` means the same: there is no real set that a sample stands in for.
         source="full",
         fingerprint=digest.hexdigest(),
         kind="sequence",
@@ -126,15 +126,16 @@ def load_data(config, source):
         note="Generated; training sequences are new in every epoch.",
         counts=dict(EXAMPLES),
     )
-    return Splits(*parts, info)
+    train, validation, test = parts
+    return data.Splits(train, validation, test, info)
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch and two baselines on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.
@@ -185,7 +186,7 @@ def train(config, run):
     def reach():
         return gradient_by_lag(model.get_layer("recurrent"), splits.val.x[:64])
 
-    # Of the weights that the seed alone makes: a run that goes on finds the same.
+    # These weights depend on the seed alone, so a resumed run measures the same.
     start = None if run.is_trial else reach()
     keeper = fit(model, run, train_batches, validation, epochs=config.epochs)
     more = None
@@ -209,12 +210,14 @@ def train(config, run):
 
 @dataclass(frozen=True)
 class Solved:
-    """When a problem counts as solved: the first epoch after which a column of the history is past it."""
+    """A problem counts as solved after the first epoch in which a column of the history passes a bar."""
 
     column: str
     bar: float
     higher: bool
+    """Whether values above the bar count, not those below."""
     words: str
+    """The rule in words, for the report."""
 
 
 SOLVED = {
@@ -224,13 +227,13 @@ SOLVED = {
 }
 
 
-def solved_at(history, task, steps):
-    """Returns the step after which a problem was solved, or None.
+def solved_at(history: Sequence[Mapping[str, Any]], task: str, steps: int) -> int | None:
+    """Returns the training step after which a problem was solved, or None.
 
     Args:
-        history: List of dicts, a row for each epoch.
+        history: A row for each epoch.
         task: Name of the problem.
-        steps: Per epoch.
+        steps: Training steps per epoch.
     """
     rule = SOLVED[task]
     for epoch, row in enumerate(history, start=1):

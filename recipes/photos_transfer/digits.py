@@ -1,6 +1,9 @@
 """A backbone that is trained on the spot, on the built-in digits 0 to 4: for trials, and for tests."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -11,19 +14,24 @@ from common.training.feeding import feed
 
 from .model import backbone_of, build_model
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .train import Config
+
 EPOCHS = 12
 BATCH_SIZE = 32
 PEAK_RATE = 5e-3
 
 
-def train_backbone(config):
+def train_backbone(config: Config) -> list[np.ndarray]:
     """Returns the weights of a backbone after seconds of training on digits 0 to 4.
 
     Args:
-        config: The recipe's Config; the seed is its seed.
+        config: Its `seed`, `image_size`, `backbone` and `width` count.
 
     Returns:
-        List of arrays, for `set_weights` of a backbone of this Config.
+        The weights for `set_weights` of a backbone of this Config.
     """
     fields = ("seed", "image_size", "backbone", "width")
     chosen = {name: getattr(config, name) for name in fields}
@@ -38,7 +46,7 @@ def _trained(config):
     source = data.ImageSet(
         "digits", "digits 0 to 4", image_size=(size, size), channels=3, sample="digits 0 to 4"
     )
-    train = data.load_images(source, data.Source("sample"), validation_fraction=0.05).train
+    train = data.load_images(source, data.Source("sample"), 0.05).train
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, 5)
     batches = ArrayBatches(train.x, train.y, batch_size=BATCH_SIZE, num_classes=5, seed=config.seed)

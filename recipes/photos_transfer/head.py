@@ -1,8 +1,12 @@
 """The first phase: a logistic regression on features, which becomes the head of the network."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
+
+from common.basics.errors import UsageError
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Values of C among which validation chooses, ascending."""
@@ -17,16 +21,16 @@ class Head:
     bias: np.ndarray
     """float32 `(classes,)`."""
     strength: float
-    """scikit-learn's C, which it was fitted with."""
+    """scikit-learn's C in the fit."""
 
-    def probabilities(self, features):
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Returns float64 `(n, classes)` for features `(n, features)`."""
         logits = features.astype("float64") @ self.kernel + self.bias
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    def scores(self, features, labels):
-        """Returns loss (nats per example) and accuracy on features `(n, features)`, labels `(n,)`."""
+    def scores(self, features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Returns "loss" (nats per example) and "accuracy" on features `(n, features)`, labels `(n,)`."""
         found = self.probabilities(features)
         right = found[np.arange(len(labels)), labels]
         return {
@@ -35,21 +39,27 @@ class Head:
         }
 
 
-def fit_head(train, validation, classes, strength=0.0, balanced=False):
+def fit_head(
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray] | None,
+    classes: int,
+    strength: float = 0.0,
+    balanced: bool = False,
+) -> Head:
     """Fits logistic regression; deterministic.
 
-    Features are brought to unit variance for it, so that the penalty means the same for all of them and
-    for every backbone; the head that is returned takes them as they are.
+    Features are scaled to unit variance for the fit, so that the penalty means the same for each of them
+    and for every backbone. The head that is returned takes features as they are.
 
     Args:
-        train: Tuple of features, float32 `(n, features)`, and integer labels `(n,)`, two classes or more.
-        validation: The same, for the choice of the strength.
+        train: Features, float32 `(n, features)`, and integer labels `(n,)` of two classes or more.
+        validation: The same, to choose the strength on; None if `strength` is given.
         classes: Number of classes; one without training examples is never answered.
         strength: C; 0: the first of STRENGTHS after which the validation loss rises.
         balanced: Whether rare classes count more, so that every class counts the same.
 
-    Returns:
-        Head.
+    Raises:
+        UsageError: Neither validation examples nor a strength is given.
     """
     features, labels = train
     mean, spread = features.mean(axis=0), features.std(axis=0)
@@ -61,8 +71,11 @@ def fit_head(train, validation, classes, strength=0.0, balanced=False):
 
     if strength:
         return fitted(strength)
-    best, least = None, np.inf
-    for each in STRENGTHS:
+    if validation is None:
+        raise UsageError("the strength is chosen on validation examples: give these, or a strength")
+    best = fitted(STRENGTHS[0])
+    least = best.scores(*validation)["loss"]
+    for each in STRENGTHS[1:]:
         head = fitted(each)
         loss = head.scores(*validation)["loss"]
         if loss >= least:  # A weaker penalty, which takes longer, will not be better either.
@@ -85,7 +98,7 @@ def _fit(scaled, labels, classes, strength, balanced, mean, spread):
         model.fit(scaled, labels)
     weights, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
-        # One row stands for two classes: their logits differ by it.
+        # One row stands for two classes: it is the difference of their logits.
         weights, intercept = (
             np.stack([-weights[0], weights[0]]) / 2,
             intercept[0] * np.array([-0.5, 0.5]),

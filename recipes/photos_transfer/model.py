@@ -1,7 +1,11 @@
 """A backbone that was trained on other images, and a linear head on its features."""
 
+from __future__ import annotations
+
 import inspect
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers, ops
@@ -9,25 +13,29 @@ from keras import layers, ops
 from common.basics.errors import UsageError, near_match
 from common.layers.batch_norm import BatchNormalization
 
+if TYPE_CHECKING:
+    from .train import Config
+
 HEAD = "probabilities"
+"""Name of the last layer."""
 
 
-def build_model(config, num_classes=5):
-    """Builds the network, uncompiled, with random weights: `pretrained.py` gives it others.
+def build_model(config: Config, num_classes: int = 5) -> keras.Model:
+    """Builds the network, uncompiled, with random weights, which `pretrained.py` replaces.
 
-    What is frozen is so from here on: `trainable` counts when a network is compiled.
+    `trainable` of each layer is set here, because it counts from the moment a network is compiled.
 
     Args:
-        config: The recipe's Config; `backbone`, `width` and `image_size` make the network, `transfer`
-            says which of its layers are trained.
+        config: `backbone`, `width` and `image_size` make the network, `transfer` says which of its
+            layers are trained.
         num_classes: Size of the softmax.
 
     Returns:
-        keras.Model from uint8 images `(n, image_size, image_size, 3)`, values 0 to 255, to
-        probabilities `(n, num_classes)`.
+        Model from uint8 images `(n, image_size, image_size, 3)`, values 0 to 255, to probabilities
+        `(n, num_classes)`.
 
     Raises:
-        UsageError: Keras has no such backbone, or not in this width or for this size.
+        UsageError: Keras has no such backbone, or has it not in this width or for this size.
     """
     size = config.image_size
     inputs = keras.Input((size, size, 3), dtype="uint8", name="image")
@@ -35,8 +43,8 @@ def build_model(config, num_classes=5):
     for layer in keras.Model(inputs, features).layers:
         statistics = isinstance(layer, layers.BatchNormalization)
         if config.transfer == "scratch" and statistics:
-            # Published networks remember a thousand steps; a short training would end with the
-            # statistics of its beginning.
+            # Published networks average their statistics over a thousand steps: a short training
+            # would end with those of its beginning.
             layer.momentum = 0.9
         # Batch normalisation that is not trainable also keeps its statistics, whatever the batch.
         layer.trainable = config.transfer == "scratch" or (
@@ -47,16 +55,16 @@ def build_model(config, num_classes=5):
     return keras.Model(inputs, outputs, name="photos_transfer")
 
 
-def backbone_of(model):
-    """Returns the part of a network from images to features `(n, units)`: its very layers."""
+def backbone_of(model: keras.Model) -> keras.Model:
+    """Returns the part of a network from images to features `(n, units)`; both share their layers."""
     return keras.Model(model.inputs, model.get_layer(HEAD).input, name="backbone")
 
 
-def application(name):
+def application(name: str) -> Callable[..., keras.Model]:
     """Returns the function of `keras.applications` that makes a backbone.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is no network of that name.
     """
     names = [name for name in dir(keras.applications) if name[0].isupper()]
     if name not in names:
@@ -67,15 +75,15 @@ def application(name):
     return getattr(keras.applications, name)
 
 
-def call(config, **options):
+def call(config: Config, **options: Any) -> keras.Model:
     """Returns a backbone of `keras.applications`, without its own head.
 
     Args:
-        config: The recipe's Config.
-        **options: More arguments: `weights`, `input_shape` or `input_tensor`.
+        config: `backbone` and `width` count.
+        **options: More arguments of Keras: `weights`, `input_shape` or `input_tensor`.
 
     Raises:
-        UsageError: Keras refuses them.
+        UsageError: Keras refuses these arguments.
     """
     make = application(config.backbone)
     if "alpha" in inspect.signature(make).parameters:
@@ -88,14 +96,14 @@ def call(config, **options):
 
 
 def _published(inputs, config):
-    # Each family wants its pixels in its own form; Keras keeps that beside the network.
+    # Each family wants pixels in a form of its own; the function for it is beside the network.
     module = sys.modules[application(config.backbone).__module__]
     pixels = module.preprocess_input(ops.cast(inputs, "float32"))
     return call(config, weights=None, input_tensor=pixels).output
 
 
 def _small(inputs):
-    """Three convolutions, then means over a grid of 4 x 4 places: what is trained on the spot."""
+    """The backbone trained on the spot: three convolutions, then means over a grid of 4 x 4 places."""
     x = ops.cast(inputs, "float32") / 255.0
     for filters in (32, 64, 128):
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)

@@ -1,16 +1,21 @@
 """The two phases of a transfer: a head on cached features, then one ordinary training of the whole."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from common.basics.backend import jit_compile
 from common.data.augment import random_crop, random_flip
+from common.data.types import Splits
 from common.layers.schedules import one_cycle
+from common.runs.run import Run
 from common.tasks.baselines import beside
-from common.training.batches import ArrayBatches, balanced_weights
+from common.training.batches import ArrayBatches
 from common.training.callbacks import cpu_seconds
 from common.training.features import features
 
@@ -18,35 +23,45 @@ from . import pretrained
 from .head import Head, fit_head
 from .model import HEAD, backbone_of
 
+if TYPE_CHECKING:
+    from common.training.keeper import RunKeeper
+
+    from .train import Config
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What the first phase comes to."""
+    """The result of the first phase."""
 
     backbone: keras.Model
     """From images to features, with its pretrained weights."""
     name: str
     """The backbone in words."""
     head: Head
-    row: dict
-    """Its scores and its cost, as a row of a history."""
-    facts: dict
-    """What metrics.json holds of it."""
+    row: dict[str, float]
+    """Scores of the head and cost of the phase, as a row of a history."""
+    facts: dict[str, Any]
+    """The entry `pretrained` of metrics.json."""
 
-    def put_into(self, model):
-        """Gives a network of the same Config these weights."""
+    def put_into(self, model: keras.Model) -> None:
+        """Gives the weights of backbone and head to a network of the same Config."""
         backbone_of(model).set_weights(self.backbone.get_weights())
         model.get_layer(HEAD).set_weights([self.head.kernel, self.head.bias])
 
-    def beside(self, splits, outputs):
-        """Returns what metrics.json tells of this head beside the network that was trained on."""
+    def beside(self, splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Returns the row for metrics.json that compares this head with the network after fine-tuning.
+
+        Args:
+            splits: The data.
+            outputs: The network's probabilities and labels, as in predictions.npz.
+        """
         found = self.head.probabilities(features(self.backbone, splits.test.x, self.name))
         name = "the head on frozen features"
         return beside(name, outputs["test_labels"], found, outputs["test_probabilities"])
 
 
-def begin(config, run, splits):
-    """Returns the Start: features of the training and validation images, and a head on them."""
+def begin(config: Config, run: Run, splits: Splits) -> Start:
+    """The first phase: computes features of the training and validation images, fits a head to them."""
     wall, cpu = time.perf_counter(), cpu_seconds()
     backbone = pretrained.load(config)
     name = f"{config.backbone} {config.width:g} {config.image_size}"
@@ -84,26 +99,29 @@ def begin(config, run, splits):
     return Start(backbone, name, head, row, facts)
 
 
-def settle(config, run, splits, model, start):
-    """Keeps the head as the run's result: there is nothing more to train; returns the RunKeeper."""
+def settle(config: Config, run: Run, model: keras.Model, start: Start) -> RunKeeper:
+    """Makes a network with the weights of `start` the result of the run: nothing more is trained."""
     from common.training.fit import keep
 
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss="categorical_crossentropy")
     return keep(model, run, start.row, monitor=config.monitor)
 
 
-def fine_tune(config, run, splits, model, start):
-    """Trains the whole network as `trainable` says; returns the RunKeeper.
+def fine_tune(
+    config: Config, run: Run, splits: Splits, model: keras.Model, start: Start | None
+) -> RunKeeper:
+    """Trains the layers of a network that are `trainable`.
 
     Args:
-        start: Start, whose cost is added to that of the first epoch; None: there was no first phase.
+        config: Hyperparameters.
+        run: The run, opened.
+        splits: The data.
+        model: From `build_model`, with the weights to start from.
+        start: Its cost is added to that of the first epoch; None: there was no first phase.
     """
     from common.training.fit import fit
 
     classes = len(splits.info.class_names)
-    weights = (
-        balanced_weights(splits.train.y, classes) if config.class_weights == "balanced" else None
-    )
 
     def augment(images, random):
         if config.flip:
@@ -118,14 +136,14 @@ def fine_tune(config, run, splits, model, start):
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
-        class_weights=weights,
+        class_weights=config.class_weights,
         augment=augment,
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=64, num_classes=classes)
     rate = one_cycle(config.learning_rate, config.epochs * batches.num_batches)
     optimizer = keras.optimizers.Adam(rate, weight_decay=config.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    # After `trainable` has been set: what it says counts from here on.
+    # `trainable` has been set before: it counts from here on.
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
@@ -144,7 +162,7 @@ def fine_tune(config, run, splits, model, start):
 
 
 class _CostOfTheStart(keras.callbacks.Callback):
-    """Adds the seconds of the first phase to those of the first epoch: a person waits for both."""
+    """Adds the seconds of the first phase to the first epoch, because a person waits for both."""
 
     def __init__(self, row):
         super().__init__()

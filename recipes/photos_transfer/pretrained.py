@@ -1,10 +1,13 @@
 """Weights for the backbone: from Keras' cache, from a file, or trained on the spot."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import hashlib
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from common.basics.errors import RecipeError, UsageError
@@ -12,18 +15,23 @@ from common.data import full
 
 from .model import backbone_of, build_model, call
 
+if TYPE_CHECKING:
+    import keras
+
+    from .train import Config
+
 SIDE = 224
-"""The image size whose published weights are taken for all sizes: one file serves them all."""
+"""Weights are published for several image sizes; those for this one serve all sizes."""
 
 
-def load(config):
+def load(config: Config) -> keras.Model:
     """Returns the backbone with the weights that `config.weights` names.
 
     Returns:
-        keras.Model from uint8 images `(n, image_size, image_size, 3)` to features `(n, units)`.
+        Model from uint8 images `(n, image_size, image_size, 3)` to features `(n, units)`.
 
     Raises:
-        RecipeError: The weights are neither here nor to be had, or belong to another network.
+        RecipeError: The weights are not here and cannot be fetched, or belong to another network.
         UsageError: There is no such file.
     """
     backbone = backbone_of(build_model(dataclasses.replace(config, transfer="features")))
@@ -36,7 +44,7 @@ def load(config):
     return backbone
 
 
-def check(config):
+def check(config: Config) -> None:
     """Checks that the weights of a training are here, or that they can be fetched.
 
     Raises:
@@ -46,7 +54,7 @@ def check(config):
         _published(config)
 
 
-def fingerprint(model):
+def fingerprint(model: keras.Model) -> str:
     """Returns the SHA-256, hexadecimal, of all weights of a network."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
@@ -85,7 +93,7 @@ def _published(config):
 
 @contextlib.contextmanager
 def _asked_first(config):
-    """Lets Keras fetch weights only where their server can be reached: it would try for minutes."""
+    """Lets Keras fetch weights only if their server can be reached; otherwise it tries for minutes."""
     from keras.src.backend.config import keras_home
     from keras.src.utils import file_utils
 

@@ -7,13 +7,14 @@
     recipes train photos_transfer --preset sample --data sample    built-in digits, no download
     recipes train photos_transfer --backbone ResNet50         any network of keras.applications
 
-First the features of all images are computed with the backbone as it is, once, and a logistic regression
-is fitted to them; it becomes the head. Then the whole network is trained on, at a small rate, with its
-batch normalisation frozen. Measured accuracy and time: README.md beside this file.
+First the backbone, as it is, computes the features of all images once. A logistic regression on them
+becomes the head. Then the whole network is trained further at a small rate, with its batch normalisation
+frozen. Measured accuracy and time: README.md beside this file.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from common import data
 from common.runs.bounds import (
@@ -28,6 +29,7 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
@@ -45,8 +47,7 @@ class Config:
     train_examples: NonNegativeInt = 0
     """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
     draw_by_seed: bool = False
-    """Whether the seed also draws that subset: few labels are a matter of luck. Else it is always the
-    same."""
+    """Whether each seed draws another subset, because few labels are a matter of luck."""
     image_size: Annotated[int, AtLeast(32), AtMost(512)] = 160
     """Height and width that images are resized to, pixels. Published backbones: 96 to 224."""
     backbone: str = "MobileNetV2"
@@ -68,8 +69,8 @@ class Config:
     flip: bool = True
     """Augmentation: mirror each image left to right with probability 1/2."""
     crop: Rate = 0.3
-    """Augmentation: each image is cut to a square part of it, which has lost up to this share of its
-    height and width, and enlarged again."""
+    """Augmentation: a square part of each image, smaller by up to this share in height and width, is
+    enlarged to the whole size."""
     learning_rate: PositiveFloat = 3e-4
     """Peak learning rate of Adam: warm-up over a 10th of the steps, then a cosine to 0."""
     weight_decay: NonNegativeFloat = 0.0
@@ -91,7 +92,7 @@ class Config:
 BEST = Config()
 PRESETS = {
     "best": BEST,
-    # A second for the head; what there is to wait for are the features.
+    # The head takes a second, the features take longer.
     "features": replace(BEST, transfer="features", epochs=1),
     "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=24),
     # For the 896 built-in digits 5 to 9, with a backbone that learned the digits 0 to 4.
@@ -112,7 +113,7 @@ PRESETS = {
 BUDGET = Budget(steps=400, smallest_batch=16, most_epochs=30)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few images: smaller batches, more epochs; fields in `given` stay."""
     return config if config.transfer == "features" else BUDGET.fit(config, examples, given)
 
@@ -130,18 +131,18 @@ DATA = data.ImageSet(
 )
 
 
-def load_data(config, source):
-    """Returns the Splits: uint8 images `(n, image_size, image_size, 3)` and integer labels."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns uint8 images `(n, image_size, image_size, 3)` and integer labels."""
     return data.load_images(
         replace(DATA, image_size=(config.image_size, config.image_size)),
         source,
-        validation_fraction=config.validation_fraction,
-        train_examples=config.train_examples,
+        config.validation_fraction,
+        config.train_examples,
         subset_seed=config.seed if config.draw_by_seed else 0,
     )
 
 
-def check(config):
+def check(config: Config) -> None:
     """Checks, before any data is read, that the weights are here or can be fetched.
 
     Raises:
@@ -152,12 +153,12 @@ def check(config):
     check_weights(config)
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the chosen epoch on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.
@@ -177,8 +178,8 @@ def train(config, run):
     model = build_model(config, len(splits.info.class_names))
     if start is not None:
         start.put_into(model)
-    if config.transfer == "features":
-        keeper = settle(config, run, splits, model, start)
+    if start is not None and config.transfer == "features":
+        keeper = settle(config, run, model, start)
     else:
         keeper = fine_tune(config, run, splits, model, start)
 

@@ -8,17 +8,25 @@ that the search starts from: other data needs others. Any other field of Config 
 a trial is given are those it trains with. The features of a backbone are computed by the first trial.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from common.tuning.space import multiples
 
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
 
-def search_space(hp, base):
+    from .train import Config
+
+
+def search_space(hp: HyperParameters, base: Config) -> Config:
     """Returns the Config of a point of the space.
 
     Args:
-        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
-        base: Config that the search starts from; fields not named here keep its values.
+        hp: Asking it for a value declares the hyperparameter.
+        base: What the search starts from; fields not named here keep its values.
     """
     return replace(
         base,

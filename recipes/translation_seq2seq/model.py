@@ -1,8 +1,13 @@
 """Encoder and decoder of LSTMs, with attention between them or without.
 
-The decoder is one layer with one way through: `decode` takes all target tokens at once where it is
-trained, and one at a time where it searches.
+Training and search share the decoder's method `decode`. In training it gets all target tokens at once, in
+a search one at a time.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 from keras import layers, ops
@@ -10,22 +15,33 @@ from keras import layers, ops
 from common.layers.decoding import PADDING
 from common.layers.fast_lstm import BidirectionalLSTM
 
+if TYPE_CHECKING:
+    from .train import Config
+
 PACKAGE = "translation_seq2seq"
 
+Tensor: TypeAlias = keras.KerasTensor
+States: TypeAlias = list[list[Tensor]]
+"""`[hidden, cell]`, `(n, units)` each, for each LSTM of the decoder."""
 
-def build_model(config, num_classes=None, pieces=None):
+
+def build_model(
+    config: Config,
+    num_classes: int | None = None,
+    pieces: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> keras.Model:
     """Builds the network, uncompiled.
 
     Args:
-        config: The recipe's Config.
+        config: Hyperparameters.
         num_classes: Not used: an answer is a text.
-        pieces: The tokens behind the ids, a pair of lists of str, of the source and of the target; the
-            model carries them, so that it can be read without anything else. None: it carries none.
+        pieces: Tokens of the source and of the target, in the order of their ids. The model holds them,
+            so that its file is enough to translate. None: it holds none.
 
     Returns:
-        keras.Model from source ids and target ids, int32 `(n, source)` and `(n, target)`, 0 for padding
-        at the end, the target with START before it, to logits `(n, target, vocabulary_size)` of the
-        tokens that come next.
+        Model from source ids, int32 `(n, source)`, and target ids, int32 `(n, target)`, to logits
+        `(n, target, vocabulary_size)` of the tokens that come next. Ids are padded at the end with 0;
+        the target has START before it.
     """
     source_pieces, target_pieces = pieces or ([], [])
     source = keras.Input((None,), dtype="int32", name="source")
@@ -67,29 +83,31 @@ class Encoder(layers.Layer):
     Args:
         vocabulary_size: Ids in all.
         embedding_units: Size of a token's vector.
-        units: Size of each state, and of the memory of a token, rounded up to even where both
-            directions share it.
-        stacked: LSTMs, one above the other.
-        bidirectional: Read in both directions, half of the units each; the decoder's first states are
-            then made of the memory. Otherwise forwards, and it goes on where the encoder ended.
-        reverse: Read the last token first (Sutskever et al. 2014).
-        dropout: Rate between embedding and LSTMs.
-        pieces: The tokens, for a person: list of str.
+        units: Size of each state, and of what is remembered of a token. With two directions the latter
+            is rounded up to an even number.
+        stacked: Number of LSTMs, one above the other.
+        bidirectional: Whether each LSTM reads in both directions, with half of the units each. The
+            decoder's first states are then computed from the memory. Otherwise the encoder reads
+            forwards, and the decoder's first states are the encoder's last ones.
+        reverse: Whether the last token is read first (Sutskever et al. 2014).
+        dropout: Dropout rate after the embedding and between LSTMs.
+        pieces: The tokens as text, in the order of their ids.
+        **kwargs: As for keras.layers.Layer.
     """
 
     def __init__(
         self,
-        vocabulary_size,
-        embedding_units,
-        units,
+        vocabulary_size: int,
+        embedding_units: int,
+        units: int,
         *,
-        stacked=1,
-        bidirectional=True,
-        reverse=False,
-        dropout=0.0,
-        pieces=(),
-        **kwargs,
-    ):
+        stacked: int = 1,
+        bidirectional: bool = True,
+        reverse: bool = False,
+        dropout: float = 0.0,
+        pieces: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.settings = {
             "vocabulary_size": vocabulary_size,
@@ -126,7 +144,8 @@ class Encoder(layers.Layer):
             ]
             self.bridges = []
 
-    def build(self, shape):
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Makes the weights."""
         self.embedding.build(shape)
         width = self.embedding.output_dim
         for lstm in self.lstms:
@@ -135,10 +154,16 @@ class Encoder(layers.Layer):
         for bridge in self.bridges:
             bridge.build((None, self.memory_units))
 
-    def call(self, source, training=False):
-        """Returns memory `(n, source, units)`, words bool `(n, source)` and the decoder's states.
+    def call(self, source: Tensor, training: bool = False) -> tuple[Tensor, Tensor, States]:
+        """Reads sources.
 
-        The states are a list with `[hidden, cell]`, `(n, units)` each, for each LSTM.
+        Args:
+            source: int32 `(n, source)`.
+            training: Whether dropout takes place.
+
+        Returns:
+            The memory of each token, `(n, source, memory_units)`; which tokens are no padding, bool
+            `(n, source)`; and the decoder's first states.
         """
         words = ops.not_equal(source, PADDING)
         if self.reverse:
@@ -153,14 +178,18 @@ class Encoder(layers.Layer):
                 states.append(state)
                 continue
             x = lstm(x, mask=words, training=training)
-            # What each direction knew when it had read all.
+            # The state of each direction when it had read all.
             last = ops.maximum(ops.sum(ops.cast(words, "int32"), axis=1) - 1, 0)
             forwards = ops.take_along_axis(x, last[:, None, None], axis=1)[:, 0, : self.half]
             both = ops.concatenate([forwards, x[:, 0, self.half :]], axis=-1)
             states.append(ops.split(self.bridges[index](both), 2, axis=-1))
         return x, words, states
 
-    def compute_output_spec(self, source, training=False):
+    def compute_output_spec(
+        self, source: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor, States]:
+        """Returns what `call` returns, as shapes and dtypes without values."""
+
         def tensor(*shape):
             return keras.KerasTensor(shape, self.compute_dtype)
 
@@ -170,38 +199,43 @@ class Encoder(layers.Layer):
         memory = tensor(*source.shape, self.memory_units)
         return memory, keras.KerasTensor(source.shape, "bool"), states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the layer."""
         return {**super().get_config(), **self.settings}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Decoder(layers.Layer):
-    """Says what comes next in the target.
+    """Predicts the next token of the target.
 
     Args:
-        vocabulary_size, embedding_units, units, stacked, dropout, pieces: As of Encoder.
-        attention: "none"; "dot", Luong et al. 2015, "general"; or "additive", Bahdanau et al. 2015's
-            score. Both look at the source after the LSTM, so that all tokens are computed at once.
-        sampling: Whether scheduled sampling takes place: `sampling_rate` is then a weight.
-        longest, width, penalty: How answers are searched: tokens, width of the beam, length penalty.
+        vocabulary_size, embedding_units, units, stacked, pieces: As of Encoder.
+        attention: "none"; "dot" ("general" in Luong et al. 2015); or "additive" (Bahdanau et al. 2015).
+            Both look at the source after the LSTMs, so that all tokens can be computed at once.
+        dropout: Dropout rate after the embedding, between LSTMs and before the logits.
+        sampling: Whether scheduled sampling takes place. The layer then has a weight `sampling_rate`.
+        longest: Most tokens of an answer in a search, END included.
+        width: Width of the beam in a search.
+        penalty: Length penalty in a search.
+        **kwargs: As for keras.layers.Layer.
     """
 
     def __init__(
         self,
-        vocabulary_size,
-        embedding_units,
-        units,
+        vocabulary_size: int,
+        embedding_units: int,
+        units: int,
         *,
-        stacked=1,
-        attention="dot",
-        dropout=0.0,
-        sampling=False,
-        longest=50,
-        width=1,
-        penalty=0.0,
-        pieces=(),
-        **kwargs,
-    ):
+        stacked: int = 1,
+        attention: str = "dot",
+        dropout: float = 0.0,
+        sampling: bool = False,
+        longest: int = 50,
+        width: int = 1,
+        penalty: float = 0.0,
+        pieces: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.settings = {
             "vocabulary_size": vocabulary_size,
@@ -237,7 +271,8 @@ class Decoder(layers.Layer):
         if sampling:
             self.seeds = keras.random.SeedGenerator(0)
 
-    def build(self, ids_shape, *others):
+    def build(self, ids_shape: tuple[int | None, ...], *others: Any) -> None:
+        """Makes the weights; the shapes of the other inputs are not needed."""
         self.embedding.build(ids_shape)
         width = self.embedding.output_dim
         for lstm in self.lstms:
@@ -256,23 +291,35 @@ class Decoder(layers.Layer):
                 shape=(), initializer="zeros", trainable=False, name="sampling_rate"
             )
 
-    def call(self, ids, memory, words, state, training=False):
-        """Returns logits `(n, target, vocabulary_size)` for target ids with START before them."""
+    def call(
+        self, ids: Tensor, memory: Tensor, words: Tensor, state: States, training: bool = False
+    ) -> Tensor:
+        """Returns logits `(n, target, vocabulary_size)` for target ids with START before them.
+
+        Args:
+            ids: int32 `(n, target)`.
+            memory, words: As of Encoder.
+            state: The first states, as of Encoder.
+            training: Whether dropout and scheduled sampling take place.
+        """
         if training and self.sampling:
             ids = self._sampled(ids, memory, words, state)
         return self.decode(ids, memory, words, state, training=training)[0]
 
-    def decode(self, ids, memory, words, state, training=False):
-        """Goes through some tokens of the target.
+    def decode(
+        self, ids: Tensor, memory: Tensor, words: Tensor, state: States, training: bool = False
+    ) -> tuple[Tensor, States, Tensor | None]:
+        """Reads t tokens of the target, and predicts the token after each of them.
 
         Args:
             ids: int32 `(n, t)`.
             memory, words: As of Encoder.
-            state: Before them, as of Encoder.
+            state: The states before these tokens.
+            training: Whether dropout takes place.
 
         Returns:
-            Logits `(n, t, vocabulary_size)`, the state after them, and where was looked: `(n, t,
-            source)`, sums of 1; None without attention.
+            Logits `(n, t, vocabulary_size)`; the states after the tokens; and the weights of attention,
+            `(n, t, source)`, which sum to 1 over the source, or None without attention.
         """
         x, after = self.dropout(self.embedding(ids), training=training), []
         for index, lstm in enumerate(self.lstms):
@@ -298,9 +345,9 @@ class Decoder(layers.Layer):
         return ops.softmax(scores, axis=-1)
 
     def _sampled(self, ids, memory, words, state):
-        """Puts the model's own answers in the place of a share of the target's tokens.
+        """Replaces a share of the target's tokens by the model's own answers.
 
-        In parallel: the answer to the true tokens before it, not to sampled ones.
+        Each of these answers is given to the true tokens before it, not to sampled ones.
         """
         logits = self.decode(ids, memory, words, state)[0]
         answers = ops.cast(ops.argmax(ops.stop_gradient(logits), axis=-1), ids.dtype)
@@ -308,23 +355,31 @@ class Decoder(layers.Layer):
         drawn = keras.random.uniform(ops.shape(ids), seed=self.seeds) < self.sampling_rate
         return ops.where(ops.logical_and(drawn, ids != PADDING), own, ids)
 
-    def compute_output_spec(self, ids, memory, words, state, training=False):
+    def compute_output_spec(
+        self, ids: Tensor, memory: Tensor, words: Tensor, state: States, training: bool = False
+    ) -> Tensor:
+        """Returns what `call` returns, as a shape and a dtype without values."""
         size = self.settings["vocabulary_size"]
         return keras.KerasTensor((*ids.shape, size), self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the layer."""
         return {**super().get_config(), **self.settings}
 
 
 def _embedding(vocabulary_size, units):
-    # Keras' own begin at 0.05 at most, and LSTMs hardly hear them: the generated dates took several
-    # times the steps.
+    # Keras' own begin below 0.05. With these the generated dates took several times the steps.
     start = keras.initializers.RandomNormal(stddev=1.0)
     return layers.Embedding(vocabulary_size, units, embeddings_initializer=start, name="embedding")
 
 
-def reversed_ids(ids, words):
-    """Returns ids in the opposite order, the padding at the end as before."""
+def reversed_ids(ids: Tensor, words: Tensor) -> Tensor:
+    """Returns ids in the opposite order, int32 `(n, tokens)`, with the padding still at the end.
+
+    Args:
+        ids: int32 `(n, tokens)`, padded at the end.
+        words: Which ids are no padding, bool `(n, tokens)`.
+    """
     length = ops.sum(ops.cast(words, "int32"), axis=1, keepdims=True)
     place = ops.arange(ops.shape(ids)[1])[None]
     order = ops.where(place < length, length - 1 - place, place)
@@ -332,17 +387,18 @@ def reversed_ids(ids, words):
 
 
 class TokenCrossentropy(keras.losses.Loss):
-    """Cross-entropy of tokens in nats, from logits; padding, of weight 0, is not in the mean.
+    """Cross-entropy of tokens in nats, from logits. Padding has weight 0 and is left out of the mean.
 
     Args:
         smoothing: Probability that is spread over all tokens.
     """
 
-    def __init__(self, smoothing=0.0):
+    def __init__(self, smoothing: float = 0.0) -> None:
         super().__init__(reduction="mean_with_sample_weight", name="token_crossentropy")
         self.smoothing = smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns the loss of each token, `(n, target)`, from ids and logits."""
         loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         if not self.smoothing:
             return loss
@@ -358,10 +414,10 @@ class RaiseSampling(keras.callbacks.Callback):
         epochs: Epochs in all.
     """
 
-    def __init__(self, last, epochs):
+    def __init__(self, last: float, epochs: int) -> None:
         super().__init__()
         self.last, self.epochs = last, epochs
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         rate = self.last * epoch / max(self.epochs - 1, 1)
         self.model.get_layer("decoder").sampling_rate.assign(rate)

@@ -5,15 +5,17 @@
     recipes train translation_seq2seq                     Multi30k; MULTI30K_DIR names its folder
     recipes predict RUN - < sentences.txt                 translates, one sentence a line
 
-A source is read in both directions; a decoder writes the answer token by token and looks back at the
-source for each. It learns with the true tokens before it (teacher forcing) and searches for the likeliest
-answer by a beam. Measured figures: README.md beside this file.
+The encoder reads the source in both directions. The decoder writes the answer token by token, and looks
+back at the source for each token. While it learns, the tokens before are the true ones (teacher forcing);
+afterwards a beam search looks for the likeliest answer. Measured figures: README.md beside this file.
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
+from common import data
 from common.basics.errors import RecipeError
 from common.runs.bounds import (
     AtLeast,
@@ -26,12 +28,19 @@ from common.runs.bounds import (
     Seed,
     check_bounds,
 )
+from common.runs.run import Run
 from common.tasks.translation import Translation
 from common.training.budget import Budget
 
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
-def translator(model):
-    """Returns the Translator of a model."""
+    from .translator import Translator
+
+
+def translator(model: "keras.Model") -> "Translator":
+    """Returns the translator of a model of this recipe."""
     from .translator import Translator
 
     return Translator(model)
@@ -67,20 +76,20 @@ class Config:
     layers: PositiveInt = 1
     """LSTMs above each other, on each side."""
     attention: Literal["none", "dot", "additive"] = "dot"
-    """How the decoder looks at the source; none: it has the encoder's last states only, which then reads
-    in one direction."""
+    """How the decoder looks at the source; none: the encoder reads forwards only, and the decoder knows
+    nothing but its last states."""
     reverse_source: bool = False
     """Read the source backwards (Sutskever et al. 2014)."""
     sampling_rate: Rate = 0.0
-    """Share of target tokens that the model's own answers replace in the last epoch (scheduled sampling,
-    in parallel); it rises in equal steps from 0 in the first."""
+    """Share of target tokens that the model's own answers replace in the last epoch (scheduled sampling);
+    it rises to this in equal steps, from 0 in the first epoch."""
     label_smoothing: Rate = 0.0
     """Probability that the loss spreads over all tokens."""
     dropout_rate: Rate = 0.0
     """Dropout of embeddings, between LSTMs and before the output."""
     bucketing: bool = False
-    """Put pairs of similar length into one batch: less padding. Not where the length tells the kind, as
-    of dates: batches of one way of writing each are learnt slowly."""
+    """Put pairs of similar length into one batch: less padding. Bad for dates: each batch would hold one
+    way of writing them, and learning from such batches is slow."""
     schedule: Literal["constant", "one_cycle"] = "one_cycle"
     """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
     learning_rate: PositiveFloat = 1e-2
@@ -92,8 +101,8 @@ class Config:
     epochs: PositiveInt = 5
     """Passes over the training pairs."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
-    """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens, both with
-    the true tokens before them."""
+    """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens; of both,
+    each token is predicted from the true ones before it."""
     beam: PositiveInt = 4
     """Answers that the search keeps of each source; 1: greedy."""
     length_penalty: NonNegativeFloat = 0.6
@@ -134,12 +143,7 @@ PRESETS = {
     "no_attention": replace(_PAIRS, attention="none"),
     "dates": Config(),
     "addition": Config(
-        task="addition",
-        vocabulary_size=16,
-        max_source=8,
-        max_target=6,
-        units=128,
-        epochs=8,
+        task="addition", vocabulary_size=16, max_source=8, max_target=6, units=128, epochs=8
     ),
     # For the 1,000 generated dates: more passes to make enough steps.
     "sample": Config(batch_size=32, epochs=12, learning_rate=5e-3),
@@ -148,7 +152,7 @@ PRESETS = {
 BUDGET = Budget(steps=1500, smallest_batch=16, most_epochs=30)
 
 
-def fit_to(config, examples, given):
+def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     """Returns the Config for few pairs: smaller batches, more epochs; fields in `given` stay."""
     fitted = BUDGET.fit(config, examples, given)
     if "learning_rate" in given:
@@ -168,11 +172,11 @@ COUNTS = {"dates": (20_000, 2_000, 10_000), "addition": (100_000, 2_000, 10_000)
 SAMPLE_COUNTS = (1_000, 120, 200)
 
 
-def load_data(config, source):
-    """Returns the Splits: sources and targets, object arrays of str `(n,)`."""
+def load_data(config: Config, source: data.Source) -> data.Splits:
+    """Returns sources and targets, object arrays of str `(n,)`."""
     from common.data import pairs, sample_pairs
 
-    cut = {"train_examples": config.train_examples}
+    kept = config.train_examples
     if source.data == "sample":
         return pairs.generated(
             sample_pairs.dates,
@@ -180,44 +184,50 @@ def load_data(config, source):
             name="sample-dates",
             label="sample of generated dates",
             source="sample",
-            **cut,
+            train_examples=kept,
         )
     if source.data == "full" and config.task != "pairs":
         make = {"dates": sample_pairs.dates, "addition": sample_pairs.addition}[config.task]
         label = {"dates": "generated dates", "addition": "sums of numbers up to 999"}[config.task]
-        return pairs.generated(make, COUNTS[config.task], name=config.task, label=label, **cut)
-    known, folder = None, source.data
-    if source.data == "full":
-        known, folder = MULTI30K, source.data_dir or os.environ.get("MULTI30K_DIR")
-        if not folder:
-            raise RecipeError(
-                "Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
-                "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, "
-                "English, tab, German (`paste train.en train.de > train.tsv`), and name it with "
-                "--data-dir or MULTI30K_DIR"
-            )
+        return pairs.generated(
+            make, COUNTS[config.task], name=config.task, label=label, train_examples=kept
+        )
+    full = source.data == "full"
     return pairs.load(
-        folder,
+        _multi30k_folder(source) if full else source.data,
         validation_fraction=config.validation_fraction,
         reading=source.reading,
-        known=known,
-        **cut,
+        known=MULTI30K if full else None,
+        train_examples=kept,
     )
 
 
-def encode(run, texts):
+def _multi30k_folder(source):
+    folder = source.data_dir or os.environ.get("MULTI30K_DIR")
+    if not folder:
+        raise RecipeError(
+            "Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
+            "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, "
+            "English, tab, German (`paste train.en train.de > train.tsv`), and name it with "
+            "--data-dir or MULTI30K_DIR"
+        )
+    return folder
+
+
+def encode(run: Run, texts: "np.ndarray") -> "np.ndarray":
     """Returns int32 source ids `(n, tokens)` by the vocabulary of a run."""
     from common.data.pieces import PieceEncoder
 
-    return PieceEncoder.load(run.path("source.model")).encode(texts, run.config.max_source)
+    config = cast(Config, run.config)
+    return PieceEncoder.load(run.path("source.model")).encode(texts, config.max_source)
 
 
-def train(config, run):
+def train(config: Config, run: Run) -> dict[str, Any]:
     """Trains, and scores the best epoch and its baselines on the test split.
 
     Args:
-        config: Config.
-        run: common.runs.run.Run, opened.
+        config: Hyperparameters.
+        run: The run, opened.
 
     Returns:
         The content of the run's metrics.json.
@@ -274,23 +284,12 @@ def train(config, run):
     def encoded(texts):
         return source.encode(texts, config.max_source)
 
-    searches = [] if run.is_trial else TASK.searches(model, splits.val, encoded)
-    return finish(
-        TASK,
-        model,
-        run,
-        splits,
-        keeper,
-        encode=encoded,
-        baselines=lambda model, outputs: [greedy(model, splits, encoded, outputs)],
-        more={"searches": searches},
-    )
+    def greedy(model, outputs):
+        answers = translator(model).texts(encoded(splits.test.x), width=1)
+        return [TASK.beside("the same network, greedy search", outputs, answers)]
 
-
-def greedy(model, splits, encoded, outputs):
-    """Returns the dict for metrics.json of the same model's greedy search."""
-    answers = translator(model).texts(encoded(splits.test.x), width=1)
-    return TASK.beside("the same network, greedy search", outputs, answers)
+    more = {"searches": [] if run.is_trial else TASK.searches(model, splits.val, encoded)}
+    return finish(TASK, model, run, splits, keeper, encode=encoded, baselines=greedy, more=more)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,29 @@
     recipes tune translation_seq2seq --preset dates --method bayesian --trials 20
     make tune-translation_seq2seq METHOD=evolution TRIALS=50
 
-Every Float has a step, so that a grid is possible. How answers are searched (beam, length penalty) costs
-no training: the report of a run compares them on the validation split.
+Every Float has a step, so that a grid is possible. The beam and the length penalty are not searched
+here: they need no training, and the report of every run compares them on the validation split.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from common.tuning.space import multiples
 
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
 
-def search_space(hp, base):
+    from .train import Config
+
+
+def search_space(hp: HyperParameters, base: Config) -> Config:
     """Returns the Config of a point of the space.
 
     Args:
-        hp: keras_tuner.HyperParameters; asking it for a value declares the hyperparameter.
-        base: Config that the search starts from; fields not named here keep its values.
+        hp: Asking it for a value declares the hyperparameter.
+        base: What the search starts from; fields not named here keep its values.
     """
     return replace(
         base,
