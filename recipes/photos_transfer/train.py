@@ -110,7 +110,7 @@ PRESETS = {
 }
 
 # The presets are made for 2,200 photos and more.
-BUDGET = Budget(steps=400, smallest_batch=16, most_epochs=30)
+BUDGET = Budget(steps=400, smallest_batch=16, most_epochs=100)
 
 
 def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
