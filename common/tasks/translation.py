@@ -6,9 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from common.data.pieces import START
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 from common.tasks.translation_scores import (
@@ -25,6 +22,7 @@ from common.tasks.translation_scores import (
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from common.data.types import Arrays, Split, Splits
 
@@ -97,6 +95,10 @@ class Translation(Task):
 
     def probes(self, inputs: Any) -> Arrays:
         # The exported model is the network as it is trained: it takes the source and the target so far.
+        import numpy as np
+
+        from common.data.pieces import START
+
         target = np.concatenate([np.full_like(inputs[:, :1], START), inputs[:, :5]], axis=1)
         return {"source": inputs, "target": target}
 
@@ -106,6 +108,8 @@ class Translation(Task):
         """As of Task: "score" (that of the headline), "exact" (a share), "chrf", and "bleu" unless exact
         answers count. Of test also "score_interval", 95 % over sentences, and the "signature" of BLEU. If
         some test sources occur in training, "unseen" has the "count" and the "score" of the others."""
+        import numpy as np
+
         parts = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, found = self._pair(outputs, prefix)
@@ -188,6 +192,8 @@ class Translation(Task):
             A row for each way: "width", "penalty", the figures of `score`, and "length", the characters
             of all answers divided by those of all references.
         """
+        import numpy as np
+
         split = split.take(np.arange(min(COMPARED, len(split))))
         translator, ids, truth = self.translator(model), encode(split.x), list(split.y)
         exact, rows = by_exact(truth), []

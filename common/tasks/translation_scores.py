@@ -1,11 +1,14 @@
 """Scores of translations, from texts alone; and texts as arrays of numbers, for files."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-AttentionMap: TypeAlias = tuple[list[str], list[str], np.ndarray]
+AttentionMap: TypeAlias = "tuple[list[str], list[str], np.ndarray]"
 """Source tokens, target tokens, and weights float32 `(target, source)`, whose rows sum to 1."""
 
 FEW_WORDS = 4
@@ -14,6 +17,8 @@ FEW_WORDS = 4
 
 def pack(texts: Sequence[str] | np.ndarray) -> np.ndarray:
     """Returns texts `(...)` as numbers, uint32 `(..., characters)`: code points, 0 after the end."""
+    import numpy as np
+
     array = np.asarray(texts, dtype=str)
     longest = array.dtype.itemsize // 4
     if not array.size or not longest:
@@ -27,6 +32,8 @@ def unpack(codes: np.ndarray) -> list:
     Raises:
         ValueError: These are no packed texts.
     """
+    import numpy as np
+
     codes = np.ascontiguousarray(codes, "uint32")
     if codes.ndim < 2 or (codes.size and codes.max() > 0x10FFFF):
         raise ValueError("no packed texts")
@@ -40,6 +47,8 @@ def packed_maps(maps: Sequence[AttentionMap]) -> dict[str, np.ndarray]:
         `shown_source` and `shown_target`, packed `(k, tokens, characters)`, and `shown_attention`,
         float32 `(k, target, source)`.
     """
+    import numpy as np
+
     source = max((len(each[0]) for each in maps), default=1)
     target = max((len(each[1]) for each in maps), default=1)
     weights = np.zeros((len(maps), target, source), "float32")
@@ -55,11 +64,15 @@ def packed_maps(maps: Sequence[AttentionMap]) -> dict[str, np.ndarray]:
 
 def by_exact(truth: list[str]) -> bool:
     """Returns whether exact answers count, not BLEU: where the references have few words."""
+    import numpy as np
+
     return bool(np.median([len(text.split()) for text in truth]) < FEW_WORDS)
 
 
 def sentence_scores(truth: list[str], found: list[str]) -> np.ndarray:
     """Returns the score of each answer, `(n,)`: 0 or 1 where exact answers count, else chrF."""
+    import numpy as np
+
     if by_exact(truth):
         return np.array([one == other for one, other in zip(truth, found, strict=True)], "uint8")
     from sacrebleu.metrics import CHRF
@@ -113,6 +126,8 @@ def chosen_examples(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     Returns:
         int64 `(6,)`, fewer of fewer than six examples.
     """
+    import numpy as np
+
     order = np.lexsort((np.count_nonzero(truth, axis=1), scores))
     middle = len(order) // 2
     # Few examples may be in two of the three.
@@ -136,6 +151,7 @@ def nearest_source(
     Returns:
         Integers `(m,)`.
     """
+    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), dtype=np.float32)

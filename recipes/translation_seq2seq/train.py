@@ -149,7 +149,8 @@ PRESETS = {
     "sample": Config(batch_size=32, epochs=12, learning_rate=5e-3),
 }
 
-BUDGET = Budget(steps=1500, smallest_batch=16, most_epochs=30)
+# The presets are made for 20,000 pairs and more.
+BUDGET = Budget(steps=750, smallest_batch=16, most_epochs=30)
 
 
 def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
