@@ -92,8 +92,9 @@ def write_run(
 
 
 def fake_splits(x, y):
+    kind = "image" if np.ndim(x) == 4 else "text"
     return SimpleNamespace(
-        test=SimpleNamespace(x=x, y=y), info=SimpleNamespace(class_names=CLASS_NAMES)
+        test=SimpleNamespace(x=x, y=y), info=SimpleNamespace(class_names=CLASS_NAMES, kind=kind)
     )
 
 
