@@ -11,10 +11,11 @@ import time
 import pytest
 
 from common.basics.files import read_json
+from common.basics.flags import flags
 from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 from tests.faults import partial_files
-from tests.helpers import assert_equal_weights, data_of, plainest
+from tests.helpers import assert_equal_weights, data_of, plainest, short
 
 EPOCHS = 6
 # What the default preset has and `article` has not: average of weights, a schedule over all
@@ -50,7 +51,7 @@ def start(name, data, directory, words, **environment):
     return run_words(
         [
             *("train", name, "--data", data, "--run-dir", directory, "--deterministic"),
-            *("--epochs", EPOCHS, "--batch-size", 8, "--validation-fraction", 0.25),
+            *flags(short(registry.load(name).PRESETS[plainest(name)], epochs=EPOCHS, batch_size=8)),
             *words,
         ],
         **environment,
