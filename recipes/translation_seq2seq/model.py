@@ -405,6 +405,10 @@ class TokenCrossentropy(keras.losses.Loss):
         spread = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)
         return (1 - self.smoothing) * loss + self.smoothing * spread
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as Keras saves them."""
+        return {"smoothing": self.smoothing}
+
 
 class RaiseSampling(keras.callbacks.Callback):
     """Raises the share of sampled tokens in equal steps, from 0 in the first epoch.

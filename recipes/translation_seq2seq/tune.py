@@ -35,6 +35,7 @@ def search_space(hp: HyperParameters, base: Config) -> Config:
         label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, step=0.1),
         learning_rate=hp.Float("learning_rate", 5e-4, 3.2e-2, step=2, sampling="log"),
         batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
     )
 
 
