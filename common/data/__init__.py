@@ -75,13 +75,8 @@ def load_images(
     """
     from common.data import full, own, sample
     from common.data.images import convert
-    from common.data.split import check_fraction, check_seed
 
-    check_fraction(validation_fraction)
-    check_seed(split_seed)
-    check_seed(subset_seed, "subset_seed")
-    _check_set(data_set, ImageSet)
-    _check_reading(source)
+    _check(ImageSet, data_set, source, validation_fraction, split_seed, subset_seed)
     image_size, channels = data_set.image_size, data_set.channels
     if source.data == "full":
         dataset = full.load(data_set, source.data_dir)
@@ -120,13 +115,8 @@ def load_texts(
         RecipeError: The data is absent, damaged, or not texts.
     """
     from common.data import full, own, sample
-    from common.data.split import check_fraction, check_seed
 
-    check_fraction(validation_fraction)
-    check_seed(split_seed)
-    check_seed(subset_seed, "subset_seed")
-    _check_set(data_set, TextSet)
-    _check_reading(source)
+    _check(TextSet, data_set, source, validation_fraction, split_seed, subset_seed)
     if source.data == "full":
         dataset = full.load(data_set, source.data_dir)
     elif source.data == "sample":
@@ -171,13 +161,8 @@ def load_audio(
 
     from common.data import full, own, sample
     from common.data.audio import fitted
-    from common.data.split import check_fraction, check_seed
 
-    check_fraction(validation_fraction)
-    check_seed(split_seed)
-    check_seed(subset_seed, "subset_seed")
-    _check_set(data_set, AudioSet)
-    _check_reading(source)
+    _check(AudioSet, data_set, source, validation_fraction, split_seed, subset_seed)
     if source.built_in:
         if source.data == "full":
             dataset = full.load(data_set, source.data_dir)
@@ -211,6 +196,17 @@ def _held_out(dataset, hold_out):
         load_test=lambda: whole.take(test_rows),
         test_count=len(test_rows),
     )
+
+
+def _check(expected, data_set, source, validation_fraction, split_seed, subset_seed):
+    """Refuses what no loader takes, before anything is read."""
+    from common.data.split import check_fraction, check_seed
+
+    check_fraction(validation_fraction)
+    check_seed(split_seed)
+    check_seed(subset_seed, "subset_seed")
+    _check_set(data_set, expected)
+    _check_reading(source)
 
 
 def _check_set(data_set, expected):
