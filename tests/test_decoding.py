@@ -12,7 +12,8 @@ from common.basics.backend import jit_compile
 from common.basics.compiled import compiled
 from common.layers.decoding import END, PADDING, START, beam_search, normaliser
 from common.training.pair_batches import PairBatches
-from recipes.translation_seq2seq.model import TokenCrossentropy, build_model
+from recipes.translation_seq2seq.model import build_model
+from recipes.translation_seq2seq.teaching import TokenCrossentropy
 from recipes.translation_seq2seq.translator import Translator
 
 VOCABULARY, LONGEST = 6, 4

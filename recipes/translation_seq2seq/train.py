@@ -243,7 +243,8 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.training.fit import fit
     from common.training.pair_batches import PairBatches
 
-    from .model import RaiseSampling, TokenCrossentropy, build_model
+    from .model import build_model
+    from .teaching import RaiseSampling, TokenCrossentropy
 
     splits = run.load(load_data)
     run.record_environment(splits.info)
