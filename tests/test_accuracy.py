@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 
 
 def train(name, preset, directory, data="full", **changes):

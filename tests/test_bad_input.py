@@ -24,7 +24,8 @@ from common.cli import main
 from common.data import inputs
 from common.report import facts, page
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from tests.conftest import ROOT
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny, weights
 
@@ -178,7 +179,8 @@ def test_overwrite_spares_folders_that_no_run_wrote(tmp_path):
 def test_folder_in_which_another_process_trains(tiny_data, tmp_path):
     options = Options(data=str(tiny_data["image"]), run_dir=tmp_path)
     program = (
-        "import sys, time; from pathlib import Path; from common.runs.run import Options, Run;"
+        "import sys, time; from pathlib import Path; from common.runs.options import Options;"
+        "from common.runs.run import Run;"
         "from tests.helpers import tiny_config;"
         f"run = Run({NAME!r}, tiny_config({NAME!r}), Options(data={options.data!r},"
         f" run_dir=Path({str(tmp_path)!r}))).open(); print('open', flush=True); time.sleep(60)"

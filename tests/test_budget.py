@@ -7,7 +7,8 @@ import pytest
 from common.data.source import Source
 from common.runs import command_line, registry
 from common.runs import config as configuration
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.training import budget
 
 

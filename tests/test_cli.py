@@ -140,7 +140,7 @@ def test_run_dir_names_the_run_in_every_command(flag, command, before, after, mo
         opened.append(path)
         raise RecipeError("far enough")
 
-    monkeypatch.setattr("common.runs.run.open_finished", stop)
+    monkeypatch.setattr("common.runs.finished.open_finished", stop)
     monkeypatch.setattr("common.studies.compare.compare", stop)
     assert main([command, *before, *flag, *after]) == 1
     expected = (Path("RUN"), Path("OTHER")) if command == "compare" else Path("RUN")

@@ -11,7 +11,7 @@ from common.basics.flags import flag
 from common.runs import bounds, command_line, registry
 from common.runs import config as configuration
 from common.runs.bounds import AtLeast, AtMost, Fraction, NonNegativeInt, PositiveInt
-from common.runs.run import Options
+from common.runs.options import Options
 
 
 @dataclasses.dataclass(frozen=True)

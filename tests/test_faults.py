@@ -14,7 +14,9 @@ from common.basics.files import read_json, write_json_atomic
 from common.data import cache
 from common.export import conversion
 from common.runs.config import to_dict
-from common.runs.run import Options, Run, open_finished
+from common.runs.finished import open_finished
+from common.runs.options import Options
+from common.runs.run import Run
 from common.studies import results
 from tests.conftest import ROOT
 from tests.faults import KILL, KINDS, Faults, sweep

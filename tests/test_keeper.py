@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.training.keeper import RunKeeper
 from tests.faults import KINDS, Faults, sweep
 from tests.helpers import tiny_config

@@ -10,7 +10,8 @@ import pytest
 from common.basics.errors import UsageError
 from common.layers.fast_lstm import BidirectionalLSTM
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.training.finish import parameter_count
 from tests.helpers import assert_equal_weights, tiny_config, train_tiny
 

@@ -9,7 +9,7 @@ from common.basics.errors import UsageError
 from common.cli import main
 from common.data.source import Reading
 from common.runs import command_line, recorded, registry
-from common.runs.run import Options
+from common.runs.options import Options
 from common.tuning.contest import Options as ContestOptions
 from common.tuning.options import TuneOptions as SweepOptions
 

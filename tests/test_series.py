@@ -24,7 +24,7 @@ def trained(monkeypatch):
     commands, module = [], registry.load(NAME)
 
     def run(words):
-        from common.runs.run import Options
+        from common.runs.options import Options
 
         commands.append(words)
         assert words[:2] == ["train", NAME]

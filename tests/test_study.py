@@ -16,7 +16,8 @@ from common.basics.files import read_json
 from common.cli import main
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.studies import study, study_answer, study_picture, study_record, study_runs
 from tests.conftest import NO_NETWORK, ROOT
 from tests.helpers import wait_for

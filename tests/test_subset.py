@@ -10,7 +10,8 @@ from common.basics.errors import UsageError
 from common.data import ImageSet, Source, TextSet, load_images, load_texts
 from common.data.subset import stratified_subset
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.training import budget
 from common.tuning.folds import DataCache, cut
 from tests import toy_sweep

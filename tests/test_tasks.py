@@ -7,7 +7,8 @@ import pytest
 
 from common.cli import main
 from common.runs import headline, scores
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.tasks.regression import Regression, mean_interval
 from common.tasks.tokens import TokenClassification, ratio_interval

@@ -12,7 +12,8 @@ import pytest
 
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.training import fit as training
 from common.tuning import fixed
 from common.tuning.definition import Definition, make_tuner, search_space_of

@@ -119,7 +119,8 @@ def train(recipe: str, config: Config, data: str, quiet: bool = True) -> Trained
     """
     import csv
 
-    from common.runs.run import Options, Run
+    from common.runs.options import Options
+    from common.runs.run import Run
     from common.training.loading import load_model
 
     module = registry.load(recipe)

@@ -147,7 +147,7 @@ def finished_on(run: Run, splits: Splits) -> dict[str, Any]:
     Raises:
         RecipeError: The file is damaged, or `splits` is not the data that the run was trained on.
     """
-    from common.runs.run import read_metrics
+    from common.runs.finished import read_metrics
 
     metrics, trained = read_metrics(run.directory), run.data_info()["fingerprint"]
     if splits.info.fingerprint != trained:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def open_run(path: Path) -> tuple[Run, ModuleType]:
     """Returns a finished run and its recipe's module. The backend is checked, but not started."""
-    from common.runs.run import open_finished
+    from common.runs.finished import open_finished
 
     opened = open_finished(path)
     backend.check()
@@ -258,7 +258,7 @@ def report_command(words: list[str]) -> int:
         run=(Path, ..., "Run folder."),
         **DATA_FLAGS,
     )
-    from common.runs.run import read_metrics
+    from common.runs.finished import read_metrics
 
     run, module = open_run(arguments.run)
     if not run.finished:

@@ -14,7 +14,7 @@ from common.basics.files import read_json, write_bytes_atomic, write_text_atomic
 from common.data.types import Splits
 from common.report import facts
 from common.report.rendering import data_uri, render
-from common.runs.run import read_metrics
+from common.runs.finished import read_metrics
 
 
 def write_report(

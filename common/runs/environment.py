@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from common.basics.backend import accelerators
+from common.basics.errors import RecipeError
+from common.basics.files import read_json, write_json_atomic
 from common.basics.passwords import hide
 from common.basics.processor import cpu_count, cpu_name
+from common.runs import config as configuration
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn", "tensorflow-datasets")
 
@@ -101,3 +104,59 @@ def describe(seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "data": data,
     }
+
+
+def record(path: Path, seed: int, data: Mapping[str, Any]) -> None:
+    """Writes environment.json of a run.
+
+    If a run is continued with another commit or other versions, they are added under `resumed`.
+
+    Args:
+        path: The file.
+        seed: The run's seed.
+        data: The data trained on, as `DataInfo.to_dict()`.
+
+    Raises:
+        RecipeError: The run was started on data with another fingerprint, or under another Keras
+            backend.
+    """
+    now = describe(seed, data)
+    if not path.exists():
+        write_json_atomic(path, now)
+        return
+    held = read_json(path, "environment")
+    fingerprint = data_of(path)["fingerprint"]
+    if fingerprint != data["fingerprint"]:
+        raise RecipeError(
+            f"the data changed since {path.parent} was started "
+            f"(fingerprint {fingerprint} -> {data['fingerprint']}); --overwrite starts again"
+        )
+    if held.get("backend") != now["backend"]:
+        # The weights would fit, but the random numbers would not. The result would be that of neither
+        # backend.
+        raise RecipeError(
+            f"{path.parent} was started with the Keras backend {held.get('backend')}, and this "
+            f"is {now['backend']}: set KERAS_BACKEND={held.get('backend')} to go on, or "
+            "--overwrite to start again"
+        )
+    changed = configuration.differences(held.get("versions") or {}, now["versions"])
+    if changed or held.get("commit") != now["commit"]:
+        resumed = {"started": now["started"], "commit": now["commit"], "versions": changed}
+        held["resumed"] = [*held.get("resumed", []), resumed]
+        write_json_atomic(path, held)
+
+
+def data_of(path: Path) -> dict[str, Any]:
+    """Returns what an environment.json records about the data trained on (`DataInfo.to_dict()`).
+
+    Raises:
+        RecipeError: The file is absent or damaged.
+    """
+    data = read_json(path, "environment").get("data")
+    wanted = {"kind", "class_names", "fingerprint"}
+    if not isinstance(data, dict) or not wanted <= data.keys():
+        raise RecipeError(
+            f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; restore it from "
+            "a copy, or train again with --overwrite"
+        )
+    return data

@@ -13,7 +13,6 @@ runs/<recipe>/<name>/
 """
 
 import contextlib
-import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,60 +24,13 @@ from common.basics import partial
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import link_to_nothing, read_json, write_json_atomic
 from common.basics.flags import flags
-from common.data.source import AS_IT_COMES, Reading, Source
+from common.data.source import Source
 from common.data.types import DataInfo, Splits
 from common.runs import config as configuration
 from common.runs import folder
 from common.runs.folder import LOCK
+from common.runs.options import Options, needs_fit
 from common.runs.types import Config
-
-# Without metrics.json a run is not finished, so it is scored again; its epochs are in the backup.
-SCORE_AGAIN = (
-    "delete metrics.json and repeat the training command: it scores the run again, without training"
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How and where a run takes place. These options do not change its result."""
-
-    preset: str = "best"
-    """Named configuration to start from; all other flags change single fields of it."""
-    config: Path | None = None
-    """JSON file to start from instead: a run's config.json or a tuner's best.json."""
-    data: str = "full"
-    """'full' (the real data set), 'sample' (built in, small, no network), or a path to your own data:
-    a folder of class folders of images, a CSV with columns text and label, or an .npz file."""
-    data_dir: Path | None = None
-    """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
-    reading: Reading = AS_IT_COMES
-    run_dir: Path | None = None
-    """Folder of the run; the same folder resumes (default: runs/<recipe>/<preset>-<data>-seed<n>)."""
-    overwrite: bool = False
-    """Delete what the run folder holds and start again."""
-    deterministic: bool = False
-    """Bitwise repeatable on one machine; slower on some backends."""
-    tensorboard: bool = False
-    """Write TensorBoard logs to the run folder."""
-    report: bool = True
-    """Write report.html at the end."""
-    debug: bool = False
-    """Show tracebacks of errors."""
-
-
-def needs_fit(module: ModuleType, config: Config, source: Source) -> bool:
-    """Returns whether a recipe must fit its presets to the data.
-
-    Presets are made for the built-in data sets. They need a fit on other data and on a subset, if the
-    recipe has a `fit_to`.
-
-    Args:
-        module: The recipe's `train` module.
-        config: The configuration; its `train_examples` asks for a subset.
-        source: Where the data comes from.
-    """
-    other = not source.built_in or getattr(config, "train_examples", 0) > 0
-    return other and hasattr(module, "fit_to")
 
 
 class Run:
@@ -317,9 +269,7 @@ class Run:
         )
 
     def record_environment(self, info: DataInfo) -> None:
-        """Writes environment.json.
-
-        If a run is continued with another commit or other versions, they are added under `resumed`.
+        """Writes environment.json, or adds to it what has changed since the run was started.
 
         Args:
             info: The data trained on.
@@ -330,31 +280,7 @@ class Run:
         """
         from common.runs import environment
 
-        path = self.path("environment.json")
-        now = environment.describe(self.config.seed, info.to_dict())
-        if not path.exists():
-            write_json_atomic(path, now)
-            return
-        held = read_json(path, "environment")
-        fingerprint = self.data_info()["fingerprint"]
-        if fingerprint != info.fingerprint:
-            raise RecipeError(
-                f"the data changed since {self.directory} was started "
-                f"(fingerprint {fingerprint} -> {info.fingerprint}); --overwrite starts again"
-            )
-        if held.get("backend") != now["backend"]:
-            # The weights would fit, but the random numbers would not. The result would be that of
-            # neither backend.
-            raise RecipeError(
-                f"{self.directory} was started with the Keras backend {held.get('backend')}, and this "
-                f"is {now['backend']}: set KERAS_BACKEND={held.get('backend')} to go on, or "
-                "--overwrite to start again"
-            )
-        changed = configuration.differences(held.get("versions") or {}, now["versions"])
-        if changed or held.get("commit") != now["commit"]:
-            resumed = {"started": now["started"], "commit": now["commit"], "versions": changed}
-            held["resumed"] = [*held.get("resumed", []), resumed]
-            write_json_atomic(path, held)
+        environment.record(self.path("environment.json"), self.config.seed, info.to_dict())
 
     def data_info(self) -> dict[str, Any]:
         """Returns what environment.json records about the data trained on (`DataInfo.to_dict()`).
@@ -362,79 +288,6 @@ class Run:
         Raises:
             RecipeError: The file is absent or damaged.
         """
-        path = self.path("environment.json")
-        data = read_json(path, "environment").get("data")
-        wanted = {"kind", "class_names", "fingerprint"}
-        if not isinstance(data, dict) or not wanted <= data.keys():
-            raise RecipeError(
-                f"{path} is damaged: it lacks 'data' with {', '.join(sorted(wanted))}; restore it from "
-                "a copy, or train again with --overwrite"
-            )
-        return data
+        from common.runs import environment
 
-
-def read_metrics(directory: str | Path) -> dict[str, Any]:
-    """Returns the content of metrics.json of a finished run.
-
-    Raises:
-        RecipeError: The file is absent or damaged.
-    """
-    path = Path(directory) / "metrics.json"
-    try:
-        held = read_json(path, "metrics")
-    except RecipeError as error:
-        raise RecipeError(f"{error}; {SCORE_AGAIN}") from error
-    missing = [key for key in ("data", "validation", "test") if not held.get(key)]
-    if missing:
-        raise RecipeError(f"{path} is damaged: it lacks '{missing[0]}'; {SCORE_AGAIN}")
-    return held
-
-
-def open_finished(
-    directory: str | Path, recipe_module: Callable[[str], ModuleType] | None = None
-) -> tuple[Run, ModuleType]:
-    """Opens the folder of an existing run for evaluate, predict, export, report.
-
-    Args:
-        directory: The run folder.
-        recipe_module: Function from the recipe's name to its `train` module
-            (default: `common.runs.registry.load`).
-
-    Returns:
-        The run and the recipe's module.
-
-    Raises:
-        RecipeError: It is not a run folder, or has no trained model yet.
-    """
-    from common.runs import registry
-
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise UsageError(f"no run folder at {directory}{link_to_nothing(directory)}")
-    if folder.is_given_up(directory):
-        raise UsageError(
-            f"{directory} was being emptied for a new run when the process ended; repeat the training "
-            "command"
-        )
-    if not (directory / "config.json").exists():
-        raise UsageError(f"{directory} is not a run folder: it has no config.json")
-    held = read_json(directory / "config.json", "run configuration")
-    missing = [key for key in ("recipe", "data", "config") if key not in held]
-    if missing:
-        raise RecipeError(f"{directory / 'config.json'} is damaged: it lacks '{missing[0]}'")
-    module = (recipe_module or registry.load)(held["recipe"])
-    config = configuration.read_config_file(
-        directory / "config.json", module.Config, held["recipe"]
-    )
-    options = Options(
-        data=held["data"],
-        data_dir=Path(held["data_dir"]) if held.get("data_dir") else None,
-        reading=Reading.from_dict(held.get("reading", {})),
-        run_dir=directory,
-    )
-    run = Run(held["recipe"], config, options, preset=held.get("preset", "custom"))
-    if not run.path("best.keras").exists():
-        raise RecipeError(
-            f"{directory} has no trained model yet (no best.keras): finish it with `{run.command}`"
-        )
-    return run, module
+        return environment.data_of(self.path("environment.json"))

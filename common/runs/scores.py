@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.basics import arrays
-from common.runs.run import SCORE_AGAIN
+from common.runs.finished import SCORE_AGAIN
 
 
 @dataclasses.dataclass(frozen=True)

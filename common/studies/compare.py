@@ -6,7 +6,7 @@ from pathlib import Path
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json
 from common.runs import headline, scores
-from common.runs.run import SCORE_AGAIN
+from common.runs.finished import SCORE_AGAIN
 from common.studies import compare_examples, compare_seeds, plain
 
 VALUE_WIDTH = 28  # longer values of a configuration field are cut, so that the table fits a screen

@@ -12,7 +12,9 @@ from common.basics.files import read_json
 from common.basics.flags import flag
 from common.runs import headline
 from common.runs.bounds import PositiveInt, check_bounds
-from common.runs.run import Options, Run, read_metrics
+from common.runs.finished import read_metrics
+from common.runs.options import Options
+from common.runs.run import Run
 from common.runs.types import Config
 
 

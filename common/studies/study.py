@@ -15,7 +15,8 @@ from common.data.source import AS_IT_COMES, Reading
 from common.runs import config as configuration
 from common.runs import registry
 from common.runs.bounds import PositiveInt, check_bounds
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.runs.types import Config
 
 SIZE = "train_examples"

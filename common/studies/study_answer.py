@@ -9,7 +9,7 @@ from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.runs import config as configuration
 from common.runs import headline
-from common.runs.run import read_metrics
+from common.runs.finished import read_metrics
 from common.studies import differences
 from common.studies.study import SIZE, Planned, Study
 

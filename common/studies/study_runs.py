@@ -13,7 +13,7 @@ from common.basics.flags import flags
 from common.basics.processor import cpu_count
 from common.runs import config as configuration
 from common.runs import registry
-from common.runs.run import needs_fit
+from common.runs.options import needs_fit
 from common.studies.study import Planned
 
 GLANCE = 0.1

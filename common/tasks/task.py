@@ -183,7 +183,7 @@ class Task:
         """
         from common.basics import arrays
         from common.basics.errors import RecipeError
-        from common.runs.run import SCORE_AGAIN
+        from common.runs.finished import SCORE_AGAIN
 
         if not path.is_file():
             return None, f"The run folder has no predictions.npz; {SCORE_AGAIN}."

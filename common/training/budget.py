@@ -13,7 +13,8 @@ from common.basics.wording import examples as examples_of
 from common.data.source import Source
 from common.data.types import Splits
 from common.runs import types
-from common.runs.run import Run, needs_fit
+from common.runs.options import needs_fit
+from common.runs.run import Run
 
 Config = TypeVar("Config", bound=types.Config)
 """A recipe's Config; what is fitted is of the same type."""

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from common.data.types import DataInfo
-from common.runs.run import Options, Run
+from common.runs.options import Options
+from common.runs.run import Run
 from common.tuning.score import below_median, direction
 
 

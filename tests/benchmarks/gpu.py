@@ -32,7 +32,8 @@ def measure(name, preset, way, epochs):
     """Trains in this process; returns seconds and what ran on what."""
     from common.basics import backend
     from common.runs import registry
-    from common.runs.run import Options, Run
+    from common.runs.options import Options
+    from common.runs.run import Run
     from common.training import whole_epochs
 
     backend.start()

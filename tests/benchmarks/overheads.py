@@ -49,7 +49,8 @@ def first_batch(name):
 def prepared(name, preset="best"):
     """Returns the `model` and the `train` batches of a preset as its train() makes them."""
     from common.runs import registry
-    from common.runs.run import Options, Run
+    from common.runs.options import Options
+    from common.runs.run import Run
     from common.training import fit as training
 
     caught = {}
@@ -121,7 +122,8 @@ def fit_overhead(name="cifar10_cnn", seconds=3.0, pairs=20):
     import numpy as np
 
     from common.runs import registry
-    from common.runs.run import Options, Run
+    from common.runs.options import Options
+    from common.runs.run import Run
     from common.training.feeding import feed
 
     module = registry.load(name)

@@ -55,7 +55,8 @@ def run_script(name, which, seed):
 def run_preset(name, preset, seed):
     """Trains a preset; returns the same."""
     from common.runs import registry
-    from common.runs.run import Options, Run
+    from common.runs.options import Options
+    from common.runs.run import Run
     from tests.benchmarks.probe import TestAccuracy, watching
 
     module = registry.load(name)
