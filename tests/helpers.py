@@ -125,7 +125,6 @@ ON_ALL_BACKENDS = (
     "averaging",
     "training",
     "explain",
-    "tuning_recipes",
     "fast_adam",
     "fast_lstm",
     "fast_rnn",
@@ -154,8 +153,10 @@ def check_contract_on(backend, folder):
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     files = [f"tests/test_{name}.py" for name in ON_ALL_BACKENDS]
+    # A recipe that needs TensorFlow on the way would need it on a machine that has another backend.
+    without = [] if backend == "tensorflow" else ["-p", "tests.without_tensorflow"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *files],
+        [sys.executable, "-m", "pytest", "-q", *without, *files],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,

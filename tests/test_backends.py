@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from common.basics.flags import flags
-from common.runs import registry
 from tests.conftest import ROOT
 from tests.helpers import needs_backend as needs
 from tests.helpers import train_tiny
@@ -20,34 +19,19 @@ OTHERS = [
 ]
 
 
-# As if it were not installed: looking for it finds nothing.
-BLOCK_TENSORFLOW = """
+# tests/test_jax.py and test_torch.py train all recipes without it.
+WITHOUT_TENSORFLOW = """
 import sys
-
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, *args):
-        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
-            return None
-        return self.finder.find_spec(name, *args)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import tests.without_tensorflow
 from common.cli import main
 raise SystemExit(main(sys.argv[1:]))
 """
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-@pytest.mark.parametrize("name", registry.names())
-def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_path):
+@pytest.mark.parametrize("name", ["mnist_cnn", "imdb_bilstm"])
+def test_trains_evaluates_and_tunes_without_tensorflow(name, backend, tiny_data, tmp_path):
     needs(backend)
-    if name not in ("mnist_cnn", "imdb_bilstm") and not os.environ.get("RUN_SLOW"):
-        pytest.skip("slow: run with make test-all")
     from tests.helpers import data_of, plainest, short, tiny_config
 
     data = data_of(name, tiny_data)
@@ -55,7 +39,7 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
 
     def run(*words):
         done = subprocess.run(
-            [sys.executable, "-c", BLOCK_TENSORFLOW, *map(str, words)],
+            [sys.executable, "-c", WITHOUT_TENSORFLOW, *map(str, words)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -65,9 +49,11 @@ def test_trains_and_predicts_without_tensorflow(name, backend, tiny_data, tmp_pa
         return done.stdout
 
     shortened = flags(short(tiny_config(name), epochs=1, batch_size=16))
-    shortened += ["--data", data, "--run-dir", "run", "--no-report"]
-    run("train", name, "--preset", plainest(name), *shortened)
+    shortened += ["--data", data, "--preset", plainest(name)]
+    run("train", name, *shortened, "--run-dir", "run", "--no-report")
     assert "examples" in run("evaluate", "run")
+    tuned = run("tune", name, *shortened, "--method", "random", "--trials", 1, "--retrain", 0)
+    assert "1 of 1" in tuned
 
 
 TRAIN = """

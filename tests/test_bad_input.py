@@ -558,3 +558,12 @@ def test_a_config_that_is_no_zip_or_json(copy):
     (copy / "config.json").write_text("{")
     with pytest.raises(RecipeError, match="config.json is not a readable JSON"):
         read_json(copy / "config.json", "run configuration")
+
+
+def test_recipe_without_a_part_names_the_file(tmp_path, monkeypatch):
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/train.py").write_text('"""Half a recipe."""')
+    monkeypatch.setattr("recipes.__path__", [str(tmp_path)])
+    for part in ("model", "tune"):
+        with pytest.raises(RecipeError, match=f"recipes/half/{part}.py is missing"):
+            registry.load_part("half", part)

@@ -82,6 +82,7 @@ def test_it_runs(name, tmp_path, monkeypatch):
     from common.cli.notebook import execute
 
     monkeypatch.setenv("NOTEBOOK_DATA", "sample")
+    monkeypatch.setenv("NOTEBOOK_EPOCHS", "2")
     execute(FOLDER / name, tmp_path / name)
     executed = json.loads((tmp_path / name).read_text(encoding="utf-8"))
     for cell in executed["cells"]:

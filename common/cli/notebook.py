@@ -3,7 +3,8 @@
     python -m common.cli.notebook notebooks/*.ipynb     runs notebooks and stores what they show
 
 A notebook explains, the recipe computes. The environment variable NOTEBOOK_DATA chooses the data:
-"sample" (default, built in) or "full". Every notebook prints which it uses.
+"sample" (default, built in) or "full". Every notebook prints which it uses. NOTEBOOK_EPOCHS is the most
+epochs that a training may have: for a first look, with figures that mean nothing.
 """
 
 from __future__ import annotations
@@ -124,6 +125,9 @@ def train(recipe: str, config: Config, data: str, quiet: bool = True) -> Trained
     from common.training.loading import load_model
 
     module = registry.load(recipe)
+    most = os.environ.get("NOTEBOOK_EPOCHS")
+    if most:
+        config = dataclasses.replace(config, epochs=min(config.epochs, int(most)))
     folder = kept(recipe, configuration.to_dict(config), data)
     run = Run(recipe, config, Options(data=data, run_dir=folder, report=False), "custom")
     if not run.finished:
@@ -250,8 +254,13 @@ def execute(path: str | Path, output: str | Path | None = None, timeout: int = 3
         timeout: Seconds a cell may take.
 
     Raises:
-        RecipeError: nbclient is not installed, or a cell failed.
+        RecipeError: nbclient is not installed, a cell failed, or the outputs would be stored in the
+            notebook itself and be of trainings that NOTEBOOK_EPOCHS cut short.
     """
+    if os.environ.get("NOTEBOOK_EPOCHS") and output is None:
+        raise RecipeError(
+            f"unset NOTEBOOK_EPOCHS: {path} must not store trainings that it cut short"
+        )
     try:
         import nbformat
         from nbclient import NotebookClient

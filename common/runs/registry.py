@@ -5,7 +5,7 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from common.basics.errors import UsageError, near_match
+from common.basics.errors import RecipeError, UsageError, near_match
 
 
 def recipes_folder() -> Path:
@@ -54,12 +54,21 @@ def load(name: str) -> ModuleType:
 
 def load_model_module(name: str) -> ModuleType:
     """Imports and returns a recipe's `model` module (build_model), and Keras with it."""
-    return importlib.import_module(f"recipes.{check(name)}.model")
+    return load_part(name, "model")
 
 
 def load_part(name: str, part: str) -> ModuleType:
-    """Imports and returns another module of a recipe, e.g. `tune` or `studies`."""
-    return importlib.import_module(f"recipes.{check(name)}.{part}")
+    """Imports and returns another module of a recipe, e.g. `tune` or `studies`.
+
+    Raises:
+        RecipeError: The recipe has no such file.
+    """
+    file = folder(check(name)) / f"{part}.py"
+    if not file.is_file():
+        raise RecipeError(
+            f"recipes/{name}/{part}.py is missing; recipes/README.md says what a recipe's folder holds"
+        )
+    return importlib.import_module(f"recipes.{name}.{part}")
 
 
 def summary(name: str) -> str:
