@@ -7,7 +7,15 @@ import pytest
 
 from common.basics.errors import RecipeError
 from common.data.types import Split
-from common.tasks.baselines import TOKEN, BinaryNgrams, linear_on_pixels, majority_class, nbsvm
+from common.tasks.baselines import (
+    TOKEN,
+    BinaryNgrams,
+    forest_on_pixels,
+    linear_on_pixels,
+    majority_class,
+    nbsvm,
+    neighbours_on_pixels,
+)
 
 
 def reviews(count, seed=0):
@@ -97,11 +105,19 @@ def test_majority_class_comes_from_train():
     assert row["mcnemar_p"] == pytest.approx(2 / 2**3)
 
 
+@pytest.mark.parametrize(
+    ("baseline", "name"),
+    [
+        (linear_on_pixels, "logistic regression on pixels"),
+        (neighbours_on_pixels, "3 nearest neighbours on pixels"),
+        (forest_on_pixels, "random forest on pixels"),
+    ],
+)
 @pytest.mark.parametrize("size", [(8, 6), (40, 40)])  # The larger one is resized.
-def test_a_linear_model_on_pixels_learns_what_a_line_divides(size):
+def test_models_on_pixels_learn_what_a_line_divides(size, baseline, name):
     random = np.random.default_rng(0)
     labels = np.arange(90) % 3
-    images = random.integers(0, 60, (90, *size, 3), dtype=np.uint8)
+    images = random.integers(0, 6, (90, *size, 3), dtype=np.uint8)
     images[np.arange(90), 0, 0] += (labels * 80).astype(np.uint8)[:, None]
     images[:, : size[0] // 4] = images[:, :1, :1]
     splits = SimpleNamespace(
@@ -109,8 +125,8 @@ def test_a_linear_model_on_pixels_learns_what_a_line_divides(size):
     )
     # The network's fourth class never occurs in train.
     outputs = {"test_labels": labels[60:], "test_probabilities": np.full((30, 4), 0.25)}
-    (row,) = linear_on_pixels(splits, outputs)
-    assert row["name"] == "logistic regression on pixels"
+    (row,) = baseline(splits, outputs)
+    assert row["name"] == name
     assert row["accuracy"] > 0.9
 
 

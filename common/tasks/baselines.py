@@ -24,7 +24,7 @@ TOKEN = re.compile(NGRAM_TOKEN)
 
 
 PIXEL_EXAMPLES = 10_000
-"""Largest number of training images for the linear model on pixels, so that it takes only seconds."""
+"""Largest number of training images for a model on pixels, so that it takes only seconds."""
 PIXEL_SIZE = 32
 """Larger images are shrunk to this height and width for that model."""
 
@@ -48,7 +48,7 @@ def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dic
     """Fits logistic regression to pixels and compares it with the network on the test split.
 
     Deterministic. It learns from at most PIXEL_EXAMPLES training images; if the split has more, the
-    row's name says so.
+    row's name says so. So do the other baselines on pixels.
 
     Args:
         splits: The images trained on.
@@ -57,26 +57,49 @@ def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dic
     Returns:
         One row for metrics.json.
     """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=100)
+    return [_on_pixels("logistic regression on pixels", model, splits, outputs)]
+
+
+def neighbours_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Lets the three nearest training images answer, as `linear_on_pixels`; nearer ones count more."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    neighbours = min(3, len(splits.train))
+    model = KNeighborsClassifier(neighbours, weights="distance")
+    return [_on_pixels(f"{neighbours} nearest neighbours on pixels", model, splits, outputs)]
+
+
+def forest_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Fits a random forest of 100 trees to pixels, as `linear_on_pixels`."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    model = RandomForestClassifier(100, random_state=0)
+    return [_on_pixels("random forest on pixels", model, splits, outputs)]
+
+
+def _on_pixels(name, model, splits, outputs):
+    """Returns the row of a model of scikit-learn that learns from pixels."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
 
-    name, train = "logistic regression on pixels", splits.train
+    train = splits.train
     if len(train) > PIXEL_EXAMPLES:
         train = train.take(np.random.default_rng(0).permutation(len(train))[:PIXEL_EXAMPLES])
         name += f" of {PIXEL_EXAMPLES:,} images"
     x, y = _pixels(train.x), np.asarray(train.y)
     mean = x.mean(axis=0)
-    model = LogisticRegression(max_iter=100)
     with warnings.catch_warnings():
-        # As a baseline it need not converge completely.
+        # As a baseline logistic regression need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x - mean, y)
     labels, network = outputs["test_labels"], outputs["test_probabilities"]
     answers = np.zeros(network.shape)
     answers[:, model.classes_] = model.predict_proba(_pixels(splits.test.x) - mean)
-    return [beside(name, labels, answers, network)]
+    return beside(name, labels, answers, network)
 
 
 def mirrored(model: keras.Model, splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Claims about dense networks, answered by trainings: `recipes study mnist_mlp`."""
+
+from common.studies.study import Study
+
+TWO_LAYERS = {"hidden": (512, 512), "schedule": "one_cycle", "epochs": 40}
+
+STUDIES = {
+    "regularisation": Study(
+        question="Which regularisation helps, and with how many examples?",
+        base="plain",
+        arms={
+            "none": {},
+            "L1": {"l1": 1e-5},
+            "L2": {"l2": 1e-4},
+            "weight-decay": {"optimizer": "adamw", "weight_decay": 0.1},
+            "batch-norm": {"batch_norm": True},
+            "dropout": {"input_dropout_rate": 0.2, "dropout_rate": 0.5},
+            "dropout-max-norm": {
+                "input_dropout_rate": 0.2,
+                "dropout_rate": 0.5,
+                "max_norm": 3.0,
+            },
+            # A rate that falls to 0 and early stopping contradict each other.
+            "early-stopping": {"schedule": "constant", "patience": 5},
+        },
+        sizes=(1000, 10000),
+        seeds=5,
+        settings=TWO_LAYERS,
+    ),
+    "activations": Study(
+        question="Which activation trains 30 layers without normalisation and shortcuts?",
+        base="deep",
+        arms={
+            "sigmoid": {"activation": "sigmoid", "initializer": "glorot_uniform"},
+            "tanh": {"activation": "tanh", "initializer": "glorot_uniform"},
+            "relu-Glorot": {"activation": "relu", "initializer": "glorot_uniform"},
+            "relu-He": {"activation": "relu"},
+            "leaky-relu": {"activation": "leaky_relu"},
+            "elu": {"activation": "elu"},
+            "selu": {"activation": "selu", "initializer": "lecun_normal"},
+            "gelu": {"activation": "gelu"},
+        },
+        sizes=(10000,),
+        seeds=5,
+        settings={
+            "batch_norm": False,
+            "residual": False,
+            "clip_norm": 1.0,
+            "learning_rate": 0.01,
+            "epochs": 10,
+        },
+    ),
+    "cures": Study(
+        question="Do batch normalisation and shortcuts make 30 layers of sigmoids trainable?",
+        base="deep",
+        arms={
+            "neither": {"batch_norm": False, "residual": False},
+            "batch-norm": {"residual": False},
+            "shortcuts": {"batch_norm": False},
+            "both": {},
+        },
+        sizes=(10000,),
+        seeds=5,
+        settings={
+            "activation": "sigmoid",
+            "initializer": "glorot_uniform",
+            "clip_norm": 1.0,
+            "epochs": 10,
+        },
+    ),
+    "batch-epochs": Study(
+        question="Does a larger batch reduce overfitting, at equal epochs?",
+        base="plain",
+        arms={f"batch-{size}": {"batch_size": size} for size in (32, 128, 512, 2048)},
+        sizes=(10000,),
+        seeds=5,
+        settings={"hidden": (512, 512), "epochs": 20},
+    ),
+    "batch-steps": Study(
+        question="Does a larger batch reduce overfitting, at equal steps?",
+        base="plain",
+        arms={
+            f"batch-{size}": {"batch_size": size, "epochs": size // 16} for size in (32, 128, 512)
+        },
+        sizes=(10000,),
+        seeds=5,
+        settings={"hidden": (512, 512)},
+    ),
+}
