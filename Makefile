@@ -30,7 +30,7 @@ STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 INSTALLED := $(or $(if $(EXTRAS),,$(firstword $(wildcard $(VENV)/.installed*))),$(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-all lint format data notebooks lab tables clean
+.PHONY: help setup quickstart test test-all lint format data notebooks lab tables claims clean
 
 help:  ## show this
 	@echo "make TARGET [EXTRAS=jax,torch,export,heic,optuna,notebooks] [ARGS=...]"
@@ -98,6 +98,8 @@ bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs
 
 tables: $(INSTALLED)  ## write the result tables of the READMEs again
 	@$(BIN)/python -m common.cli.results
+
+claims: tables  ## write the table of claims again: what studies.json says of each
 
 clean:  ## remove the environment and caches of tools; runs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

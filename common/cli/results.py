@@ -105,12 +105,14 @@ def _train(name, module, preset, seed, directory, data_dir):
 
 def readmes() -> Iterator[tuple[Path, str, str, str]]:
     """Yields each generated section of a README: the file, the text, the lines before and after it."""
-    from common.studies import study_record
+    from common.studies import claims, study_record
     from common.studies.study import of_recipe
     from common.tuning import evidence
 
     folder = registry.recipes_folder()
-    yield folder.parent / "README.md", tables.overview_table(), tables.BEGIN, tables.END
+    root = folder.parent / "README.md"
+    yield root, tables.overview_table(), tables.BEGIN, tables.END
+    yield root, claims.table(), claims.BEGIN, claims.END
     for name in registry.names():
         path = folder / name / "README.md"
         yield path, tables.recipe_table(name), tables.BEGIN, tables.END

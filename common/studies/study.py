@@ -7,7 +7,7 @@ NumPy or Keras, so that a mistake in a study is reported at once.
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.files import read_json
@@ -26,12 +26,26 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclasses.dataclass(frozen=True)
+class Claim:
+    """A sentence of an article that a study puts to the test."""
+
+    words: str
+    """The claim in a few of the article's words."""
+    article: str
+    """Which article says so, e.g. "Improving networks"."""
+    arm: str
+    """The arm that the claim is about; it is compared with the study's reference."""
+    says: Literal["better", "worse", "level"]
+    """How the arm scores beside the reference if the claim is true."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """What is compared with what, and how often each arm is trained.
 
     Raises:
-        UsageError: A name cannot name a folder, there are fewer than two arms, or the reference is none
-            of them.
+        UsageError: A name cannot name a folder, there are fewer than two arms, or the reference or the
+            claim's arm is none of them.
     """
 
     question: str
@@ -48,6 +62,8 @@ class Study:
     """Config fields that all arms set."""
     reference: str | None = None
     """The arm that the others are compared with. None: the first."""
+    claims: tuple[Claim, ...] = ()
+    """What the study puts to the test; the table of claims in the root README gives the verdicts."""
 
     def __post_init__(self):
         check_bounds(self)
@@ -64,6 +80,14 @@ class Study:
                 f"the reference '{self.reference}' is no arm{near_match(self.reference, self.arms)} "
                 f"(there are: {', '.join(self.arms)})"
             )
+        reference = self.reference or next(iter(self.arms))
+        others = [arm for arm in self.arms if arm != reference]
+        for claim in self.claims:
+            if claim.arm not in others:
+                raise UsageError(
+                    f"a claim is about '{claim.arm}', which is no arm beside the reference"
+                    f"{near_match(claim.arm, others)} (there are: {', '.join(others)})"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

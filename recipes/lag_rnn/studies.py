@@ -1,6 +1,6 @@
 """Claims about recurrent networks, answered by trainings: `recipes study lag_rnn`."""
 
-from common.studies.study import Study
+from common.studies.study import Claim, Study
 
 CELLS = {
     "rnn": {"cell": "rnn"},
@@ -21,6 +21,14 @@ STUDIES = {
         },
         seeds=5,
         settings=SHORT,
+        claims=(
+            Claim(
+                "LSTMs utilise gradient clipping",
+                "Architectures and tuning",
+                "not-clipped",
+                "worse",
+            ),
+        ),
     ),
     "vanishing": Study(
         question="Do weight decay and dropout mitigate vanishing gradients?",
@@ -32,13 +40,33 @@ STUDIES = {
         },
         seeds=5,
         settings=SHORT,
+        claims=(
+            Claim(
+                "weight decay mitigates vanishing gradients",
+                "Improving networks",
+                "weight-decay",
+                "better",
+            ),
+            Claim(
+                "dropout mitigates vanishing gradients", "Improving networks", "dropout", "better"
+            ),
+        ),
     ),
     "bptt": Study(
         question="Does backpropagation through time enable an RNN to learn a long-term dependency?",
         base="article",
-        arms={"rnn": {"cell": "rnn"}, "gru": {"cell": "gru"}},
+        arms={"gru": {"cell": "gru"}, "rnn": {"cell": "rnn"}},
         seeds=5,
         settings=SHORT,
+        claims=(
+            # If backpropagation through time were what it takes, the plain cell would not lag behind.
+            Claim(
+                "BPTT enables RNNs to learn long-term dependencies",
+                "Improving networks",
+                "rnn",
+                "level",
+            ),
+        ),
     ),
     "cells-50": Study(
         question="Which cell adds numbers over 50 steps?",

@@ -1,6 +1,6 @@
 """Claims about dense networks, answered by trainings: `recipes study mnist_mlp`."""
 
-from common.studies.study import Study
+from common.studies.study import Claim, Study
 
 TWO_LAYERS = {"hidden": (512, 512), "schedule": "one_cycle", "epochs": 40}
 
@@ -26,6 +26,12 @@ STUDIES = {
         sizes=(1000, 10000),
         seeds=5,
         settings=TWO_LAYERS,
+        claims=(
+            Claim("dropout prevents overfitting", "Principles", "dropout", "better"),
+            Claim("weight decay regularises", "Improving networks", "weight-decay", "better"),
+            Claim("L1 and L2 reduce overfitting", "Architectures and tuning", "L2", "better"),
+            Claim("early stopping regularises", "Improving networks", "early-stopping", "better"),
+        ),
     ),
     "activations": Study(
         question="Which activation trains 30 layers without normalisation and shortcuts?",
@@ -49,6 +55,10 @@ STUDIES = {
             "learning_rate": 0.01,
             "epochs": 10,
         },
+        claims=(
+            Claim("ReLU helps against vanishing gradients", "Principles", "relu-He", "better"),
+            Claim("ELU helps against vanishing gradients", "Principles", "elu", "better"),
+        ),
     ),
     "cures": Study(
         question="Do batch normalisation and shortcuts make 30 layers of sigmoids trainable?",
@@ -67,6 +77,10 @@ STUDIES = {
             "clip_norm": 1.0,
             "epochs": 10,
         },
+        claims=(
+            Claim("shortcuts keep gradients alive", "Notes with code", "shortcuts", "better"),
+            Claim("batch normalisation eases training", "Principles", "batch-norm", "better"),
+        ),
     ),
     "batch-epochs": Study(
         question="Does a larger batch reduce overfitting, at equal epochs?",
@@ -75,6 +89,14 @@ STUDIES = {
         sizes=(10000,),
         seeds=5,
         settings={"hidden": (512, 512), "epochs": 20},
+        claims=(
+            Claim(
+                "a larger batch size reduces the chances of overfitting",
+                "Algorithms with code",
+                "batch-2048",
+                "better",
+            ),
+        ),
     ),
     "batch-steps": Study(
         question="Does a larger batch reduce overfitting, at equal steps?",
@@ -85,5 +107,13 @@ STUDIES = {
         sizes=(10000,),
         seeds=5,
         settings={"hidden": (512, 512)},
+        claims=(
+            Claim(
+                "a larger batch size reduces the chances of overfitting",
+                "Algorithms with code",
+                "batch-512",
+                "better",
+            ),
+        ),
     ),
 }
