@@ -105,7 +105,7 @@ def check_conv_export(saved, folder, format):
     assert result.bytes == sum(path.stat().st_size for path in files) > 3000
 
 
-@pytest.mark.parametrize("format", ["savedmodel", "onnx"])
+@pytest.mark.parametrize("format", ["savedmodel", "onnx", "keras"])
 def test_a_conv_net(saved, tmp_path, format, in_process):
     require(format)
     check_conv_export(saved, tmp_path, format)
@@ -147,7 +147,7 @@ def test_an_export_that_predicts_otherwise_is_deleted(saved, tmp_path, in_proces
     with pytest.raises(RecipeError, match=r"outputs differ .*by up to") as caught:
         export(saved / "conv.keras", "litert", tmp_path / "m.tflite", inputs_of(saved, "conv"))
     assert "nothing was kept" in str(caught.value)
-    assert "savedmodel and onnx" in str(caught.value)
+    assert "Other formats: savedmodel, onnx, keras." in str(caught.value)
     assert left_in(tmp_path) == []
 
 

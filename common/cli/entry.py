@@ -26,8 +26,9 @@ usage: recipes COMMAND ...
   evaluate RUN              score a run's model again on its validation and test split
   predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
-  export RUN --format F     savedmodel, onnx or litert, checked against the model
+  export RUN --format F     savedmodel, onnx, litert or keras, checked against the model
   report RUN                write report.html again
+  card RUN                  write a model card: data, figures with intervals, limits, licence
   compare RUN RUN...        runs side by side, with tests; those of several seeds as one
   results NAME              train the presets over seeds and write results.json
   tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
@@ -48,6 +49,7 @@ COMMANDS = {
     "explain": "trained",
     "export": "trained",
     "report": "trained",
+    "card": "card",
     "compare": "listing",
     "results": "results",
     "tune": "search",

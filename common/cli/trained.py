@@ -202,7 +202,7 @@ def export_command(words: list[str]) -> int:
         "Exports a run's best model and checks it against the model on 100 test inputs.",
         words,
         run=(Path, ..., "Run folder."),
-        format=(str, "savedmodel", "savedmodel, onnx or litert."),
+        format=(str, "savedmodel", "savedmodel, onnx, litert or keras."),
         output=(Path | None, None, "Where to write (default: in the run folder)."),
         overwrite=(bool, False, "Replace an existing export."),
         **DATA_FLAGS,

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-_DEFAULT_NAMES = {"savedmodel": "savedmodel", "onnx": "model.onnx", "litert": "model.tflite"}
+_DEFAULT_NAMES = {
+    "savedmodel": "savedmodel",
+    "onnx": "model.onnx",
+    "litert": "model.tflite",
+    "keras": "model.keras",
+}
 FORMATS = tuple(_DEFAULT_NAMES)
 
 # Format to backend to the modules that the conversion and its check import.
@@ -46,6 +51,7 @@ _NEEDS = {
     "litert": {
         "tensorflow": ("tensorflow",),
     },
+    "keras": {backend: (backend,) for backend in ("tensorflow", "jax", "torch")},
 }
 _EXTRAS = {"torch": "torch", "jax": "jax", "onnx": "export", "tf2onnx": "export"}
 _EXTRAS |= {"onnxscript": "export", "onnxruntime": "export"}
@@ -58,7 +64,7 @@ class ExportResult:
     path: Path
     """The file, or the folder of a SavedModel."""
     format: str
-    """"savedmodel", "onnx" or "litert"."""
+    """One of `FORMATS`."""
     backend: str
     """Keras backend that converted it; it may be another one than the current one."""
     max_difference: float
@@ -100,7 +106,8 @@ def export(
 
     Args:
         model_path: A .keras file.
-        format: "savedmodel" (a folder), "onnx" or "litert".
+        format: "savedmodel" (a folder), "onnx", "litert", or "keras" (a file that Keras opens without
+            this project).
         output: Path to write. It appears whole or not at all.
         inputs: Real inputs to compare on, at least one; the first 100 are used. An array, e.g. uint8
             images `(n, height, width, channels)` or int32 token ids `(n, length)`. For a model with
@@ -149,10 +156,10 @@ def export(
             failures.append(f"{backend}: {report['error']}")
         else:
             failures += [f"not tried, not installed: {what}" for what in missing]
-            others = " and ".join(name for name in FORMATS if name != format)
+            others = ", ".join(name for name in FORMATS if name != format)
             raise RecipeError(
                 f"{model_path} could not be exported to {format} and nothing was kept "
-                f"({'; '.join(failures)}). Try the formats {others}."
+                f"({'; '.join(failures)}). Other formats: {others}."
             )
         size = _sync(artifact)
         beside = package.write(output)

@@ -36,6 +36,7 @@ _RUNTIMES = {
     "savedmodel": ("SavedModel", "tensorflow"),
     "onnx": ("ONNX model", "onnxruntime"),
     "litert": ("LiteRT model", "ai-edge-litert or tensorflow"),
+    "keras": ("Keras model", "keras with its backend"),
 }
 
 
@@ -131,7 +132,11 @@ def _written_by_an_export(path, name):
 
 
 def _is_export(path):
-    return path.suffix in (".onnx", ".tflite") or (path / "saved_model.pb").exists()
+    return (
+        path.suffix in (".onnx", ".tflite")
+        or path.name == "model.keras"
+        or (path / "saved_model.pb").exists()
+    )
 
 
 def _relies(path, output):
@@ -156,7 +161,7 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     Args:
         run: The finished run.
         model: Its model.
-        format: "savedmodel", "onnx" or "litert".
+        format: One of `FORMATS` of conversion.py.
 
     Raises:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.

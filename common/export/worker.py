@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from common.basics.errors import RecipeError
+from common.export import plain_keras
 from common.export.comparison import compare, compare_values
 from common.export.probes import as_the_model_takes, output_names
 
@@ -64,7 +65,12 @@ def _convert_and_compare(task):
     # If the description names classes, the output is their probabilities.
     classes = "classes" in json.loads(embedded.get("labels.json", "{}"))
     artifact = Path(task["artifact"])
-    convert = {"savedmodel": _savedmodel, "onnx": _onnx, "litert": _litert}[task["format"]]
+    convert = {
+        "savedmodel": _savedmodel,
+        "onnx": _onnx,
+        "litert": _litert,
+        "keras": plain_keras.convert,
+    }[task["format"]]
     reasons = []
     example_shapes = [array.shape for array in probes[0][0]]
     for input_shapes, run in convert(model, artifact, example_shapes, embedded, reasons):
