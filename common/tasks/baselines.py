@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,15 +47,30 @@ def majority_class(splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, 
 def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Fits logistic regression to pixels and compares it with the network on the test split.
 
-    Deterministic. It learns from at most PIXEL_EXAMPLES training images; if the split has more, the
-    row's name says so.
-
     Args:
         splits: The images trained on.
         outputs: The network's probabilities and labels, as in predictions.npz.
 
     Returns:
         One row for metrics.json.
+    """
+    labels, network = outputs["test_labels"], outputs["test_probabilities"]
+    name, answers = pixel_model(splits, network.shape[1])
+    return [beside(name, labels, answers(splits.test.x), network)]
+
+
+def pixel_model(splits: Splits, classes: int) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Fits logistic regression to pixels. Deterministic.
+
+    It learns from at most PIXEL_EXAMPLES training images; if the split has more, its name says so.
+
+    Args:
+        splits: The images to learn from.
+        classes: Number of classes.
+
+    Returns:
+        Its name, and a function from uint8 images `(n, height, width, channels)` to probabilities
+        `(n, classes)`.
     """
     import warnings
 
@@ -73,10 +88,13 @@ def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dic
         # As a baseline it need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x - mean, y)
-    labels, network = outputs["test_labels"], outputs["test_probabilities"]
-    answers = np.zeros(network.shape)
-    answers[:, model.classes_] = model.predict_proba(_pixels(splits.test.x) - mean)
-    return [beside(name, labels, answers, network)]
+
+    def answers(images: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(images), classes))
+        found[:, model.classes_] = model.predict_proba(_pixels(images) - mean)
+        return found
+
+    return name, answers
 
 
 def mirrored(model: keras.Model, splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -61,6 +61,20 @@ class Classification(Task):
         given = {name: outputs[name] for name in self.arrays}
         return metrics.summarise(**given, seen=seen)
 
+    def corrupted(
+        self,
+        model: keras.Model,
+        splits: Splits,
+        encode: Callable[[Any], Arrays],
+        severity: int,
+    ) -> dict[str, Any]:
+        """As of Task; beside the network, a linear model on pixels."""
+        if self.kind != "image":
+            return super().corrupted(model, splits, encode, severity)
+        from common.tasks import robustness
+
+        return robustness.of_network(model, splits, encode, severity)
+
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         right = outputs["test_probabilities"].argmax(axis=1) == outputs["test_labels"]
         return right.astype("uint8")
@@ -133,7 +147,7 @@ class Classification(Task):
     ) -> list[Section]:
         from common.tasks import sections
 
-        return sections.of_classes(
+        found = sections.of_classes(
             outputs,
             problem,
             metrics=metrics,
@@ -142,6 +156,11 @@ class Classification(Task):
             encode=encode,
             figures=figures,
         )
+        if metrics.get("corruptions"):
+            from common.tasks import robustness
+
+            found.append(robustness.section(metrics["corruptions"], splits, figures))
+        return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         names, row = info["class_names"], probabilities(row)
