@@ -118,16 +118,18 @@ def _motion_blur(x, length, random):
     return result
 
 
-@_with((0.3, 1), (0.4, 1), (0.5, 1.5), (0.6, 2), (0.7, 3))
+@_with((0.4, 1), (0.7, 1), (0.7, 2), (1, 2), (1, 3))
 def _glass_blur(x, strength, random):
-    """Each pixel is taken from a random place near it, as behind frosted glass, and blurred a little."""
-    deviation, distance = strength
+    """A share of the pixels is taken from a random place near by, as behind frosted glass."""
+    share, distance = strength
     distance = max(round(distance * _unit(x)), 1)
     count, height, width, _ = x.shape
     down, right = random.integers(-distance, distance + 1, (2, count, height, width))
+    stays = random.random((count, height, width)) >= share
+    down[stays] = right[stays] = 0
     rows = np.clip(np.arange(height)[:, None] + down, 0, height - 1)
     columns = np.clip(np.arange(width) + right, 0, width - 1)
-    return _blurred(x[np.arange(count)[:, None, None], rows, columns], deviation, _unit(x))
+    return _blurred(x[np.arange(count)[:, None, None], rows, columns], 0.4, _unit(x))
 
 
 def _blurred(x, deviation, unit):
