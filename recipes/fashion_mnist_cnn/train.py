@@ -126,7 +126,7 @@ BEST = Config(
     learning_rate=0.04,
     batch_size=64,
     precision="auto",
-    epochs=10,
+    epochs=12,
     monitor="val_accuracy",
 )
 PRESETS = {
