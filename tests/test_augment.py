@@ -173,7 +173,7 @@ class Places:
 
     def integers(self, low, high, count):
         below, values = self.draws.pop(0)
-        assert (low, high, count) == (0, below, len(values))
+        assert (low, high, count) == (0, below, (len(values),))
         return np.array(values)
 
 

@@ -139,8 +139,8 @@ def random_cutout(images: np.ndarray, random: np.random.Generator, size: int) ->
             off.
     """
     count, height, width, _ = images.shape
-    top = random.integers(0, height, count) - size // 2
-    left = random.integers(0, width, count) - size // 2
+    top = random.integers(0, height, (count,)) - size // 2
+    left = random.integers(0, width, (count,)) - size // 2
     rows, columns = np.arange(height), np.arange(width)
     high = (rows >= top[:, None]) & (rows < top[:, None] + size)
     wide = (columns >= left[:, None]) & (columns < left[:, None] + size)

@@ -156,10 +156,14 @@ class Classification(Task):
             encode=encode,
             figures=figures,
         )
-        if metrics.get("corruptions"):
-            from common.tasks import robustness
+        if self.kind == "image":
+            from common.tasks import robustness, slices
 
-            found.append(robustness.section(metrics["corruptions"], splits, figures))
+            test = _test_images(outputs, splits)
+            if outputs is not None and test is not None:
+                found += slices.sections(outputs, test.x)
+            if metrics.get("corruptions"):
+                found.append(robustness.section(metrics["corruptions"], test, figures))
         return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
@@ -190,3 +194,20 @@ def probabilities(row: np.ndarray) -> np.ndarray:
 
     row = np.asarray(row, "float32")
     return np.array([1 - row[0], row[0]], "float32") if row.shape == (1,) else row
+
+
+def _test_images(outputs, splits):
+    """Returns the test split of images; None if it cannot be read, or is not the one that was scored."""
+    import numpy as np
+
+    from common.basics.errors import RecipeError
+
+    if splits is None or outputs is None:
+        return None
+    try:
+        test = splits.test
+    except RecipeError:
+        # The section on mistakes says so.
+        return None
+    same = np.array_equal(np.asarray(test.y), outputs["test_labels"])
+    return test if same and np.ndim(test.x) == 4 else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.basics.wording import number, percent
 from common.data.corruptions import NAMES, SEVERITIES, corrupt
-from common.data.types import Arrays, Splits
+from common.data.types import Arrays, Split, Splits
 from common.tasks.task import Section
 
 if TYPE_CHECKING:
@@ -141,12 +141,12 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     return rows
 
 
-def section(found: Mapping[str, Any], splits: Splits | None, figures: dict[str, bytes]) -> Section:
+def section(found: Mapping[str, Any], test: Split | None, figures: dict[str, bytes]) -> Section:
     """Returns the section of the report on corrupted images.
 
     Args:
         found: "corruptions" of metrics.json, the result of `measure`.
-        splits: The data, to show an image; None: it is not shown.
+        test: The test split, to show an image; None: none is shown.
         figures: Receives the pictures: PNG bytes by file name.
     """
     from common.report.rendering import data_uri, render
@@ -162,8 +162,8 @@ def section(found: Mapping[str, Any], splits: Splits | None, figures: dict[str, 
     figures["corruptions.png"] = drawing.corruptions(models, title)
     alt = f"Accuracy under each of {len(found['rows'])} corruptions. {title}."
     names = ["corruptions.png"]
-    if splits is not None and len(splits.test):
-        figures["corrupted.png"] = _examples(splits, found)
+    if test is not None:
+        figures["corrupted.png"] = _examples(test, found)
         names.append("corrupted.png")
     page = {
         "found": found,
@@ -203,12 +203,12 @@ def _table(models):
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
 
 
-def _examples(splits, found):
+def _examples(test, found):
     """Returns a picture of one test image under every corruption."""
     from common.report import drawing
 
-    index = int(chosen(len(splits.test))[0])
-    image = np.asarray(splits.test.x[index : index + 1])
+    index = int(chosen(len(test))[0])
+    image = np.asarray(test.x[index : index + 1])
     pictures = [image[0]]
     pictures += [corrupt(image, name, found["severity"], found["seed"])[0] for name in NAMES]
     captions = ["as it is", *(name.replace("_", " ") for name in NAMES)]
