@@ -275,11 +275,15 @@ def test_scores_by_hand():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_the_same_thousand_images_are_chosen():
-    rows = robustness.chosen(2500)
+def test_the_same_images_are_chosen_and_fewer_large_ones():
+    def chosen(*shape):
+        return robustness.chosen(np.broadcast_to(np.uint8(0), shape))
+
+    rows = chosen(2500, 28, 28, 1)
     assert len(set(rows)) == 1000
-    np.testing.assert_array_equal(rows, robustness.chosen(2500))
-    np.testing.assert_array_equal(robustness.chosen(7), np.arange(7))
+    np.testing.assert_array_equal(rows, chosen(2500, 32, 32, 3))
+    np.testing.assert_array_equal(chosen(7, 28, 28, 1), np.arange(7))
+    assert [len(chosen(2500, *sides, 3)) for sides in ((64, 128), (160, 160))] == [500, 200]
 
 
 @pytest.fixture(scope="module")

@@ -70,8 +70,8 @@ def evaluate_command(words: list[str]) -> int:
         corruptions=(
             bool,
             False,
-            "Of images: also score 1,000 test images made worse in fifteen ways. On the run's own data "
-            "its metrics.json and report get the result.",
+            "Of images: also score up to 1,000 test images made worse in fifteen ways. On the run's own "
+            "data its metrics.json and report get the result.",
         ),
         severity=(Literal[1, 2, 3, 4, 5], 3, "How much worse, 1 (hardly visible) to 5."),
         json=(bool, False, "Print JSON."),

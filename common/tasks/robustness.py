@@ -15,8 +15,9 @@ from common.tasks.task import Section
 if TYPE_CHECKING:
     import keras
 
-EXAMPLES = 1000
-"""Test images that are corrupted: with fifteen corruptions that takes seconds. Always the same ones."""
+EXAMPLES, FEWEST = 1000, 200
+"""Test images that are corrupted: so many of up to 64 x 64 pixels, with fifteen corruptions a matter of
+seconds; of larger ones fewer, in proportion, down to FEWEST. Always the same ones."""
 SEED = 0
 """Of the choice of images and of the corruptions, whatever the seed of the training."""
 
@@ -41,14 +42,20 @@ def of_network(
     def network(images):
         return predict(model, inference_batches(encode(images)))
 
-    test = splits.test.take(chosen(len(splits.test)))
+    test = splits.test.take(chosen(splits.test.x))
     linear = dict([pixel_model(splits, len(splits.info.class_names))])
     return measure(network, np.asarray(test.x), np.asarray(test.y), severity, beside=linear)
 
 
-def chosen(count: int) -> np.ndarray:
-    """Returns the rows, sorted, of the test images that are corrupted: EXAMPLES of `count`, or all."""
-    return np.sort(np.random.default_rng(SEED).permutation(count)[:EXAMPLES])
+def chosen(images: np.ndarray) -> np.ndarray:
+    """Returns the rows, sorted, of the test images that are corrupted.
+
+    Args:
+        images: All of them, `(n, height, width, channels)`.
+    """
+    count, height, width, _ = images.shape
+    wanted = min(max(EXAMPLES * 64**2 // (height * width), FEWEST), EXAMPLES)
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:wanted])
 
 
 def measure(
@@ -207,7 +214,7 @@ def _examples(test, found):
     """Returns a picture of one test image under every corruption."""
     from common.report import drawing
 
-    index = int(chosen(len(test))[0])
+    index = int(chosen(test.x)[0])
     image = np.asarray(test.x[index : index + 1])
     pictures = [image[0]]
     pictures += [corrupt(image, name, found["severity"], found["seed"])[0] for name in NAMES]
