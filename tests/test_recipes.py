@@ -32,6 +32,19 @@ def test_cifar10_article_by_hand():
     assert parameter_count(build("cifar10_cnn")) == convolutions + dense
 
 
+def test_fashion_mnist_article_by_hand():
+    convolutions = (9 * 1 + 1) * 32 + (9 * 32 + 1) * 64
+    dense = (7 * 7 * 64 + 1) * 128 + 129 * 10
+    assert parameter_count(build("fashion_mnist_cnn")) == convolutions + dense
+
+
+def test_fashion_mnist_is_the_copy_it_says_it_is():
+    """The same fields with the same defaults, so that what is learnt about one holds for the other."""
+    configs = [registry.load(name).Config() for name in ("cifar10_cnn", "fashion_mnist_cnn")]
+    first, second = map(dataclasses.asdict, configs)
+    assert first == second
+
+
 def test_imdb_article_by_hand():
     lstm = 4 * (64 + 64 + 1) * 64
     assert parameter_count(build("imdb_bilstm", classes=2)) == 10_000 * 64 + 2 * lstm + 129
@@ -44,12 +57,31 @@ def test_imdb_article_by_hand():
         ("mnist_cnn", "strided", 4),
         ("cifar10_cnn", "plain", 5),
         ("cifar10_cnn", "blocks", 4),
+        ("fashion_mnist_cnn", "plain", 4),
+        ("fashion_mnist_cnn", "blocks", 4),
     ],
 )
 def test_as_many_filters_as_the_image_has_room_for(name, architecture, deepest):
     build(name, architecture=architecture, filters=(4,) * deepest)
     with pytest.raises(UsageError, match=f"filters must be at most {deepest} values"):
         build(name, architecture=architecture, filters=(4,) * (deepest + 1))
+
+
+@pytest.mark.parametrize("name", ["cifar10_cnn", "cifar10_resnet", "fashion_mnist_cnn"])
+@pytest.mark.parametrize("field", ["mixup", "cutmix"])
+def test_mixed_examples_have_no_class_to_weight(name, field):
+    with pytest.raises(UsageError, match="leave out class_weights, or mixup and cutmix"):
+        tiny_config(name, class_weights="balanced", **{field: 0.5})
+
+
+def test_all_augmentations_together_train_the_same_network_twice(tiny_data, tmp_path):
+    changes = {"rotation": 10.0, "randaugment": 9, "cutout": 8, "mixup": 0.2, "cutmix": 1.0}
+    runs = [
+        train_tiny("cifar10_cnn", tiny_data["image"], tmp_path / name, epochs=1, **changes)
+        for name in ("first", "second")
+    ]
+    assert runs[0][1] == runs[1][1]
+    assert_equal_weights(*(run.path("final.keras") for run, _ in runs))
 
 
 def test_patience_counts_from_one():

@@ -7,7 +7,7 @@ import json
 import shlex
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from common.basics import backend, streams
 from common.basics.errors import RecipeError, UsageError, near_match
@@ -67,6 +67,13 @@ def evaluate_command(words: list[str]) -> int:
         run=(Path, ..., "Run folder."),
         data=(str | None, None, "Other data with the same classes: a path (default: the run's)."),
         data_dir=DATA_FLAGS["data_dir"],
+        corruptions=(
+            bool,
+            False,
+            "Of images: also score up to 1,000 test images made worse in fifteen ways. On the run's own "
+            "data its metrics.json and report get the result.",
+        ),
+        severity=(Literal[1, 2, 3, 4, 5], 3, "How much worse, 1 (hardly visible) to 5."),
         json=(bool, False, "Print JSON."),
     )
     run, module = open_run(arguments.run)
@@ -82,7 +89,12 @@ def evaluate_command(words: list[str]) -> int:
 
     model, encode = load_model(run.path("best.keras")), encoder(module, run)
     task = module.TASK
+    # Before the test split is scored: it refuses what it cannot do.
+    corrupted = arguments.corruptions and task.corrupted(model, splits, encode, arguments.severity)
     scores = task.score(task.outputs(model, splits, encode))
+    if corrupted:
+        _keep(corrupted, run, module, splits)
+        scores["corruptions"] = corrupted
     if arguments.json:
         print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
         return 0
@@ -91,12 +103,29 @@ def evaluate_command(words: list[str]) -> int:
         print(splits.info.note)
     found = task.headline_of(scores)
     low, high = (found.shown(end) for end in found.interval or (None, None))
-    for name, score in scores.items():
+    for name in ("validation", "test"):
+        score = scores[name]
         words = [f"{name:<11} {found.name} {found.shown(score[task.figure])}"]
         words += [f"(95 % {low} to {high})"] * (name == "test" and found.interval is not None)
         words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
         print("  ".join([*words, f"{score['count']:,} examples"]))
+    if corrupted:
+        from common.tasks.robustness import lines
+
+        print("\n".join(lines(corrupted)))
     return 0
+
+
+def _keep(corrupted, run, module, splits):
+    """Adds scores under corruption to metrics.json and to the report, if they are of the run's data."""
+    if not run.finished or splits.info.fingerprint != run.data_info()["fingerprint"]:
+        return
+    from common.basics.files import write_json_atomic
+    from common.runs.finished import read_metrics
+
+    metrics = read_metrics(run.directory)
+    write_json_atomic(run.path("metrics.json"), {**metrics, "corruptions": corrupted})
+    write_run_report(run, module, splits)
 
 
 def predict_command(words: list[str]) -> int:

@@ -1,15 +1,13 @@
 """Image augmentation in NumPy, so that it runs the same on every backend, with or without TensorFlow.
 
 Each `random_...` function takes a batch of uint8 images `(n, height, width, channels)` and a generator
-of random numbers, and returns a new batch of the same shape and dtype. `mixup` changes the targets too.
+of random numbers, and returns a new batch of the same shape and dtype. What changes the targets too is in
+`mixing.py`, a chain of many changes in `rand_augment.py`.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-
-from common.basics.errors import UsageError
 
 
 def random_flip(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -131,44 +129,46 @@ def _between(first, second, share):
     return first
 
 
-def mixup(
-    alpha: float,
-) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]:
-    """Returns a function that mixes each example with another one of its batch (Zhang et al. 2018).
-
-    The share of the first example is drawn from Beta(alpha, alpha), once for the whole batch. The
-    partners are the same batch in random order. Pass the result as `mix` to
-    `common.training.batches.ArrayBatches`.
+def random_cutout(images: np.ndarray, random: np.random.Generator, size: int) -> np.ndarray:
+    """Covers a square of each image with the image's mean colour (DeVries and Taylor 2017).
 
     Args:
-        alpha: Positive. Near 0 hardly anything is mixed; with 1 all shares are equally likely.
-
-    Returns:
-        Function of `(x, targets, random)`: an array `(n, ...)` and float targets `(n, ...)`, e.g.
-        one-hot. It returns both mixed, float32; uint8 images stay in [0, 255]. The `keras.Input` of the
-        network must be float32: a uint8 input would cut the fractions off.
-
-    Raises:
-        UsageError: alpha is not positive, or (when called) the targets are class numbers.
+        images: uint8 `(n, height, width, channels)`.
+        random: Source of randomness.
+        size: Side of the square, pixels. Its centre is any pixel, so that the border may cut some of it
+            off.
     """
-    if not alpha > 0:
-        raise UsageError(f"mixup needs an alpha above 0, got {alpha}; leave it out for no mixing")
-
-    def mix(
-        x: np.ndarray, targets: np.ndarray, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if targets.dtype.kind != "f":
-            raise UsageError(
-                f"mixup needs targets that can be averaged, e.g. one-hot ones, got {targets.dtype}; "
-                "give the batches num_classes"
-            )
-        share = np.float32(random.beta(alpha, alpha))
-        order = random.permutation(len(x))
-        return _mixed(x, order, share), _mixed(targets, order, share)
-
-    return mix
+    count, height, width, _ = images.shape
+    top = random.integers(0, height, (count,)) - size // 2
+    left = random.integers(0, width, (count,)) - size // 2
+    rows, columns = np.arange(height), np.arange(width)
+    high = (rows >= top[:, None]) & (rows < top[:, None] + size)
+    wide = (columns >= left[:, None]) & (columns < left[:, None] + size)
+    covered = (high[:, :, None] & wide[:, None, :])[..., None]
+    mean = np.rint(images.mean(axis=(1, 2), keepdims=True)).astype("uint8")
+    return np.where(covered, mean, images)
 
 
-def _mixed(array, order, share):
-    array = array.astype("float32")
-    return share * array + (1 - share) * array[order]
+def distort(
+    images: np.ndarray,
+    random: np.random.Generator,
+    rotation: float = 0.0,
+    magnitude: int = 0,
+    cutout: int = 0,
+) -> np.ndarray:
+    """Rotates, changes and covers each image, in this order; what is 0 is left out and draws nothing.
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        random: Source of randomness.
+        rotation: Largest rotation either way, degrees; the corners become 0.
+        magnitude: As of `rand_augment`.
+        cutout: Side of the covered square, pixels.
+    """
+    if rotation:
+        images = random_affine(images, random, degrees=rotation)
+    if magnitude:
+        from common.data.rand_augment import rand_augment
+
+        images = rand_augment(images, random, magnitude)
+    return random_cutout(images, random, cutout) if cutout else images

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,9 +47,6 @@ def majority_class(splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, 
 def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Fits logistic regression to pixels and compares it with the network on the test split.
 
-    Deterministic. It learns from at most PIXEL_EXAMPLES training images; if the split has more, the
-    row's name says so. So do the other baselines on pixels.
-
     Args:
         splits: The images trained on.
         outputs: The network's probabilities and labels, as in predictions.npz.
@@ -57,10 +54,7 @@ def linear_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dic
     Returns:
         One row for metrics.json.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(max_iter=100)
-    return [_on_pixels("logistic regression on pixels", model, splits, outputs)]
+    return _on_pixels(linear_model(), splits, outputs)
 
 
 def neighbours_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -69,7 +63,7 @@ def neighbours_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list
 
     neighbours = min(3, len(splits.train))
     model = KNeighborsClassifier(neighbours, weights="distance")
-    return [_on_pixels(f"{neighbours} nearest neighbours on pixels", model, splits, outputs)]
+    return _on_pixels((f"{neighbours} nearest neighbours", model), splits, outputs)
 
 
 def forest_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -77,16 +71,44 @@ def forest_on_pixels(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dic
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(100, random_state=0)
-    return [_on_pixels("random forest on pixels", model, splits, outputs)]
+    return _on_pixels(("random forest", model), splits, outputs)
 
 
-def _on_pixels(name, model, splits, outputs):
-    """Returns the row of a model of scikit-learn that learns from pixels."""
+def _on_pixels(named, splits, outputs):
+    labels, network = outputs["test_labels"], outputs["test_probabilities"]
+    name, answers = pixel_model(*named, splits, network.shape[1])
+    return [beside(name, labels, answers(splits.test.x), network)]
+
+
+def linear_model() -> tuple[str, Any]:
+    """Returns logistic regression and its name, as `pixel_model` takes them."""
+    from sklearn.linear_model import LogisticRegression
+
+    return "logistic regression", LogisticRegression(max_iter=100)
+
+
+def pixel_model(
+    name: str, model: Any, splits: Splits, classes: int
+) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Fits a model of scikit-learn to pixels. Deterministic.
+
+    It learns from at most PIXEL_EXAMPLES training images; if the split has more, its name says so.
+
+    Args:
+        name: The kind of model.
+        model: A classifier of scikit-learn, not fitted.
+        splits: The images to learn from.
+        classes: Number of classes.
+
+    Returns:
+        Its name for tables, and a function from uint8 images `(n, height, width, channels)` to
+        probabilities `(n, classes)`.
+    """
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
 
-    train = splits.train
+    name, train = f"{name} on pixels", splits.train
     if len(train) > PIXEL_EXAMPLES:
         train = train.take(np.random.default_rng(0).permutation(len(train))[:PIXEL_EXAMPLES])
         name += f" of {PIXEL_EXAMPLES:,} images"
@@ -96,10 +118,13 @@ def _on_pixels(name, model, splits, outputs):
         # As a baseline logistic regression need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x - mean, y)
-    labels, network = outputs["test_labels"], outputs["test_probabilities"]
-    answers = np.zeros(network.shape)
-    answers[:, model.classes_] = model.predict_proba(_pixels(splits.test.x) - mean)
-    return beside(name, labels, answers, network)
+
+    def answers(images: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(images), classes))
+        found[:, model.classes_] = model.predict_proba(_pixels(images) - mean)
+        return found
+
+    return name, answers
 
 
 def mirrored(model: keras.Model, splits: Splits, outputs: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -61,6 +61,20 @@ class Classification(Task):
         given = {name: outputs[name] for name in self.arrays}
         return metrics.summarise(**given, seen=seen)
 
+    def corrupted(
+        self,
+        model: keras.Model,
+        splits: Splits,
+        encode: Callable[[Any], Arrays],
+        severity: int,
+    ) -> dict[str, Any]:
+        """As of Task; beside the network, a linear model on pixels."""
+        if self.kind != "image":
+            return super().corrupted(model, splits, encode, severity)
+        from common.tasks import robustness
+
+        return robustness.of_network(model, splits, encode, severity)
+
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         right = outputs["test_probabilities"].argmax(axis=1) == outputs["test_labels"]
         return right.astype("uint8")
@@ -133,7 +147,7 @@ class Classification(Task):
     ) -> list[Section]:
         from common.tasks import sections
 
-        return sections.of_classes(
+        found = sections.of_classes(
             outputs,
             problem,
             metrics=metrics,
@@ -142,6 +156,15 @@ class Classification(Task):
             encode=encode,
             figures=figures,
         )
+        if self.kind == "image":
+            from common.tasks import robustness, slices
+
+            test = _test_images(outputs, splits)
+            if outputs is not None and test is not None:
+                found += slices.sections(outputs, test.x)
+            if metrics.get("corruptions"):
+                found.append(robustness.section(metrics["corruptions"], test, figures))
+        return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         names, row = info["class_names"], probabilities(row)
@@ -171,3 +194,20 @@ def probabilities(row: np.ndarray) -> np.ndarray:
 
     row = np.asarray(row, "float32")
     return np.array([1 - row[0], row[0]], "float32") if row.shape == (1,) else row
+
+
+def _test_images(outputs, splits):
+    """Returns the test split of images; None if it cannot be read, or is not the one that was scored."""
+    import numpy as np
+
+    from common.basics.errors import RecipeError
+
+    if splits is None or outputs is None:
+        return None
+    try:
+        test = splits.test
+    except RecipeError:
+        # The section on mistakes says so.
+        return None
+    same = np.array_equal(np.asarray(test.y), outputs["test_labels"])
+    return test if same and np.ndim(test.x) == 4 else None

@@ -1,10 +1,11 @@
 """Figures that only some tasks add to the report, as PNG bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from common.report.drawing import MUTED, STRONG, new_axes, to_png
+from common.report.drawing import FAINT, MUTED, STRONG, new_axes, to_png
 
 POINTS = 2000
 """Largest number of examples in a picture; of more than these, a random part is drawn."""
@@ -73,4 +74,28 @@ def attention(
         fontsize=size,
     )
     axes.set_yticks(range(len(target)), [short(token, 14) for token in target], fontsize=size)
+    return to_png(figure)
+
+
+def corruptions(models: Sequence[Mapping[str, Any]], title: str) -> bytes:
+    """Draws the accuracy of models under each corruption, the worst of the first model on top.
+
+    Args:
+        models: Each with "name" and "rows", a list of dicts with "name" and "accuracy" in [0, 1], in
+            the same order.
+        title: Title, which names the finding.
+    """
+    rows = models[0]["rows"]
+    order = sorted(range(len(rows)), key=lambda place: -rows[place]["accuracy"])
+    figure, axes = new_axes(6.4, 0.9 + 0.23 * len(rows), "accuracy (%)", "", title)
+    for model, marker, face in zip(models, "os^", (STRONG, "white", "white"), strict=False):
+        values = [100 * model["rows"][place]["accuracy"] for place in order]
+        colour = STRONG if face == STRONG else MUTED
+        axes.plot(values, range(len(rows)), marker, color=colour, mfc=face, label=model["name"])
+    names = [rows[place]["name"].replace("_", " ") for place in order]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.set_xlim(0, 101)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False)
     return to_png(figure)

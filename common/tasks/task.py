@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.basics.errors import UsageError
 from common.basics.wording import p_value
 from common.runs.headline import Headline
 
@@ -122,6 +123,29 @@ class Task:
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Returns a score for each test example, `(m,)`: 0 or 1 if answers are wrong or right."""
         raise NotImplementedError
+
+    def corrupted(
+        self,
+        model: keras.Model,
+        splits: Splits,
+        encode: Callable[[Any], Arrays],
+        severity: int,
+    ) -> dict[str, Any]:
+        """Returns how a model does on worse copies of test images, the "corruptions" of metrics.json.
+
+        Args:
+            model: Trained network.
+            splits: Its data; the test split is read here.
+            encode: Turns the x of a split into model inputs.
+            severity: One of `common.data.corruptions.SEVERITIES`.
+
+        Raises:
+            UsageError: This is not a task of classes of images.
+        """
+        raise UsageError(
+            f"corruptions are of images that belong to classes; this recipe's examples are {self.kind}: "
+            "leave --corruptions out"
+        )
 
     def headline_of(self, scores: dict[str, dict[str, Any]]) -> Headline:
         """Returns the headline figure with its values, taken from the result of `score`."""

@@ -33,7 +33,7 @@ class ArrayBatches(keras.utils.PyDataset):
         seed: Seed of the order, the augmentation and the mixing. None: none of the three.
         augment: Function of `(batch of x, random)` that returns a batch of x, for training.
         mix: Function of `(batch of x, targets, random)` that returns both, for training, called after
-            `augment`; e.g. `common.data.augment.mixup(0.2)`.
+            `augment`; e.g. `common.data.mixing.mixup(0.2)`.
         class_weights: Weight in the loss of an example of each class, float32 `(classes,)`. "balanced":
             those of `balanced_weights`. None or "none": all equal.
         weights: Weight in the loss of each example, `(n,)`, or of each of its parts, e.g. `(n, tokens)`

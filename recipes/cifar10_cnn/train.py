@@ -63,6 +63,16 @@ class Config:
     """Augmentation: mirror each image left to right with probability 1/2."""
     shift: Annotated[NonNegativeInt, AtMost(16)] = 0
     """Augmentation: largest shift, pixels; the border is reflected."""
+    rotation: NonNegativeFloat = 0.0
+    """Augmentation: largest rotation either way, degrees; the corners become black."""
+    randaugment: Annotated[NonNegativeInt, AtMost(30)] = 0
+    """Augmentation: magnitude of two changes drawn from fourteen (RandAugment); 0: none."""
+    cutout: Annotated[NonNegativeInt, AtMost(64)] = 0
+    """Augmentation: side of a square that is covered, pixels; 0: none."""
+    mixup: NonNegativeFloat = 0.0
+    """Augmentation: mix pairs of images, with shares from Beta(mixup, mixup); 0: none."""
+    cutmix: NonNegativeFloat = 0.0
+    """Augmentation: paste parts of other images, with shares from Beta(cutmix, cutmix); 0: none."""
     optimizer: Literal["adam", "sgd", "muon"] = "adam"
     """adam; sgd with Nesterov momentum 0.9; or muon (Jordan 2024), with the same, which gives the
     convolutions orthogonal steps and Adam's to the rest."""
@@ -82,11 +92,16 @@ class Config:
     """What products are computed in while training; auto: mixed_bfloat16 where it is fast."""
     epochs: PositiveInt = 10
     """Passes over the training split."""
-    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """What chooses the epoch: the lowest validation loss or the highest validation accuracy."""
+    monitor: Literal["val_loss", "val_accuracy", "epoch"] = "val_loss"
+    """What chooses the epoch: the lowest validation loss, the highest validation accuracy, or the last
+    one whatever it scores."""
 
     def __post_init__(self):
         check_bounds(self)
+        if self.class_weights != "none" and (self.mixup or self.cutmix):
+            raise UsageError(
+                "a mixed example has no class: leave out class_weights, or mixup and cutmix"
+            )
         # Each block halves 32 x 32 pixels; the stem of `blocks` has taken one of them before.
         deepest = {"plain": 5, "blocks": 4}[self.architecture]
         if len(self.filters) > deepest:
@@ -219,7 +234,8 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     import keras
 
     from common.basics.backend import jit_compile, seed_everything
-    from common.data.augment import random_flip, random_shift
+    from common.data.augment import distort, random_flip, random_shift
+    from common.data.mixing import mixing
     from common.tasks.baselines import linear_on_pixels, mirrored
     from common.training.batches import ArrayBatches
     from common.training.finish import finish
@@ -237,7 +253,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
             images = random_flip(images, random)
         if config.shift:
             images = random_shift(images, random, config.shift)
-        return images
+        return distort(images, random, config.rotation, config.randaugment, config.cutout)
 
     classes = len(splits.info.class_names)
     train_batches = ArrayBatches(
@@ -248,6 +264,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         seed=config.seed,
         class_weights=config.class_weights,
         augment=augment,
+        mix=mixing(config.mixup, config.cutmix),
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from common import data
+from common.basics.errors import UsageError
 from common.runs.bounds import (
     AtMost,
     Fraction,
@@ -61,6 +62,16 @@ class Config:
     """Augmentation: mirror each image left to right with probability 1/2."""
     shift: Annotated[NonNegativeInt, AtMost(16)] = 4
     """Augmentation: pad by this many zero pixels and crop at random."""
+    rotation: NonNegativeFloat = 0.0
+    """Augmentation: largest rotation either way, degrees; the corners become black."""
+    randaugment: Annotated[NonNegativeInt, AtMost(30)] = 0
+    """Augmentation: magnitude of two changes drawn from fourteen (RandAugment); 0: none."""
+    cutout: Annotated[NonNegativeInt, AtMost(64)] = 0
+    """Augmentation: side of a square that is covered, pixels; 0: none."""
+    mixup: NonNegativeFloat = 0.0
+    """Augmentation: mix pairs of images, with shares from Beta(mixup, mixup); 0: none."""
+    cutmix: NonNegativeFloat = 0.0
+    """Augmentation: paste parts of other images, with shares from Beta(cutmix, cutmix); 0: none."""
     label_smoothing: Rate = 0.0
     """Probability mass spread evenly over all classes."""
     optimizer: Literal["sgd", "muon"] = "sgd"
@@ -88,6 +99,10 @@ class Config:
 
     def __post_init__(self):
         check_bounds(self)
+        if self.class_weights != "none" and (self.mixup or self.cutmix):
+            raise UsageError(
+                "a mixed example has no class: leave out class_weights, or mixup and cutmix"
+            )
 
 
 SHORT = Config(
@@ -214,7 +229,8 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     import keras
 
     from common.basics.backend import jit_compile, seed_everything
-    from common.data.augment import random_flip, random_shift
+    from common.data.augment import distort, random_flip, random_shift
+    from common.data.mixing import mixing
     from common.tasks.baselines import linear_on_pixels, mirrored
     from common.training.batches import ArrayBatches
     from common.training.finish import finish
@@ -232,7 +248,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
             images = random_flip(images, random)
         if config.shift:
             images = random_shift(images, random, config.shift, mode="constant")
-        return images
+        return distort(images, random, config.rotation, config.randaugment, config.cutout)
 
     classes = len(splits.info.class_names)
     train_batches = ArrayBatches(
@@ -243,6 +259,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         seed=config.seed,
         class_weights=config.class_weights,
         augment=augment,
+        mix=mixing(config.mixup, config.cutmix),
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
 
