@@ -55,7 +55,13 @@ def source_of(run: Run, arguments: Any) -> Source:
 def splits_of(run: Run, module: ModuleType, arguments: Any) -> Splits:
     """Returns the data of a run, from where `source_of` says."""
     with streams.doing("Reading the data"):
-        return module.load_data(run.config, source_of(run, arguments))
+        splits = module.load_data(run.config, source_of(run, arguments))
+    if splits.info.kind == "table":
+        from common.data import table_rows
+
+        # A table has its own columns, in its own order.
+        return table_rows.like(splits, run.data_info()["reading"])
+    return splits
 
 
 def evaluate_command(words: list[str]) -> int:
@@ -67,9 +73,19 @@ def evaluate_command(words: list[str]) -> int:
         run=(Path, ..., "Run folder."),
         data=(str | None, None, "Other data with the same classes: a path (default: the run's)."),
         data_dir=DATA_FLAGS["data_dir"],
+        slice=(
+            str | None,
+            None,
+            "Column of the table, or of the CSV file of texts: also scores each of its groups, the worst "
+            "first.",
+        ),
         json=(bool, False, "Print JSON."),
     )
     run, module = open_run(arguments.run)
+    from common.cli import slicing
+
+    if arguments.slice:
+        slicing.check(module.TASK, run.data_info()["kind"])
     splits = splits_of(run, module, arguments)
     trained = tuple(run.data_info().get("class_names") or ())
     if splits.info.class_names != trained:
@@ -77,14 +93,23 @@ def evaluate_command(words: list[str]) -> int:
             f"the model knows the classes {', '.join(trained)}; "
             f"the data has {', '.join(splits.info.class_names)}"
         )
+    groups = None
+    if arguments.slice:
+        groups = slicing.groups(splits, source_of(run, arguments), arguments.slice)
     backend.start_or_interrupt()
     from common.training.loading import load_model
 
     model, encode = load_model(run.path("best.keras")), encoder(module, run)
     task = module.TASK
-    scores = task.score(task.outputs(model, splits, encode))
+    outputs = task.outputs(model, splits, encode)
+    scores, sliced = task.score(outputs), None
+    if groups is not None:
+        from common.tasks.slices import by_group
+
+        sliced = by_group(outputs["test_labels"], outputs["test_probabilities"], groups)
     if arguments.json:
-        print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
+        more = {} if sliced is None else {"slices": slicing.record(sliced, arguments.slice)}
+        print(json.dumps({"data": splits.info.to_dict(), **scores, **more}, indent=2))
         return 0
     print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
     if splits.info.note:
@@ -96,6 +121,8 @@ def evaluate_command(words: list[str]) -> int:
         words += [f"(95 % {low} to {high})"] * (name == "test" and found.interval is not None)
         words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
         print("  ".join([*words, f"{score['count']:,} examples"]))
+    if sliced is not None:
+        print(slicing.shown(sliced, arguments.slice, splits.info.class_names))
     return 0
 
 

@@ -22,7 +22,8 @@ class Classification(Task):
     The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two classes.
 
     Args:
-        kind: Kind of an example: "image", "text" or "audio". Answers about sound are not explained.
+        kind: Kind of an example: "image", "text", "audio" or "table". Answers about the last two are not
+            explained.
     """
 
     headline = Headline("accuracy", "%")
@@ -133,7 +134,7 @@ class Classification(Task):
     ) -> list[Section]:
         from common.tasks import sections
 
-        return sections.of_classes(
+        found = sections.of_classes(
             outputs,
             problem,
             metrics=metrics,
@@ -142,6 +143,11 @@ class Classification(Task):
             encode=encode,
             figures=figures,
         )
+        if self.kind == "table":
+            from common.tasks import slice_section
+
+            found.append(slice_section.section(outputs, problem, splits))
+        return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         names, row = info["class_names"], probabilities(row)
