@@ -25,6 +25,6 @@ STUDIES = {
             "standardised-embeddings": {"bins": 0},
             "standardised-one-hot": {"bins": 0, "embedding_units": 0},
         },
-        seeds=5,
+        seeds=3,
     ),
 }
