@@ -2,6 +2,7 @@
 
 import csv
 import json
+import runpy
 import subprocess
 import sys
 
@@ -14,9 +15,12 @@ from common.basics.files import read_json
 from common.basics.statistics import wilson_interval
 from common.cli import main
 from common.data import Source
-from common.data.columns import Column
+from common.data.columns import Column, infer
 from common.data.table_encoder import Layout
+from common.data.table_rows import read as read_rows
+from common.data.table_rows import read_cells
 from common.export import conversion as exporting
+from common.export import package as export_package
 from common.tasks import slices
 from recipes.adult_mlp import baselines
 from recipes.adult_mlp.model import build_model, in_bins
@@ -236,7 +240,10 @@ def test_the_report_has_groups_and_rows(run, capsys):
     assert "no explanation" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("format", ["onnx", "savedmodel", "litert"])
+@pytest.mark.parametrize(
+    "format",
+    ["onnx", *(pytest.param(each, marks=pytest.mark.slow) for each in ("savedmodel", "litert"))],
+)
 def test_an_export_answers_alone(run, format, tmp_path, capsys):
     if not exporting._backends(format, "tensorflow")[0]:
         pytest.skip(f"{format} export needs packages that are not installed")
@@ -259,6 +266,33 @@ def test_an_export_answers_alone(run, format, tmp_path, capsys):
         assert one["class"] == other["class"]
         for name, value in other["probabilities"].items():
             assert one["probabilities"][name] == pytest.approx(value, abs=1e-5)
+
+
+@pytest.mark.parametrize("bins", [0, 5])
+def test_the_script_prepares_rows_as_training_does(bins, tmp_path):
+    path = tmp_path / "t.csv"
+    lines = [
+        f"{'' if i % 7 == 0 else 1.5 * i % 11}".replace(".", ",")
+        + f";{'NA' if i % 5 == 0 else 'uvw'[i % 3]};x{i}"
+        for i in range(60)
+    ]
+    path.write_text("\n".join(["size;sort;id", *lines]))
+    columns = [infer(name, [line.split(";")[at] for line in lines])
+               for at, name in enumerate(("size", "sort", "id"))]  # fmt: skip
+    assert columns[0].decimal == ","
+    reading = {"columns": [column.to_dict() for column in columns]}
+    x = np.stack([read_cells(row) for row in read_rows(str(path), reading)])
+    encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=9)
+    encoder.save(tmp_path / "columns.json")
+    script = tmp_path / "predict.py"
+    script.write_text(
+        export_package._script("table", "onnx", True).replace("import onnxruntime", "")
+    )
+    how = export_package._row_preparation(tmp_path / "columns.json", reading)
+    found = list(runpy.run_path(str(script))["rows"]([path], how))
+    assert [name for name, _ in found] == [f"{path}:{number}" for number in range(1, 61)]
+    np.testing.assert_allclose([row for _, row in found], encoder.encode(x), atol=1e-6)
+    assert len(np.unique(encoder.encode(x)[:, -1])) == 4
 
 
 def test_texts_are_sliced_by_a_column_of_their_file(tmp_path, capsys):

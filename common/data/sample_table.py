@@ -5,6 +5,8 @@ smaller than the others, and its customers follow the rule less: a model that is
 them worse, which slices show.
 """
 
+from typing import Any
+
 import numpy as np
 
 COLUMNS = ("customer_id", "age", "spent", "visits", "channel", "plan", "region", "country")
@@ -37,7 +39,7 @@ def generate(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     score += np.where(np.isin(channel, (1, 3)), -1, 1) * (age - 49) / 15
     score = np.where(region == 3, 0.4 * score - 0.5, score)
     labels = (random.uniform(size=count) < 1 / (1 + np.exp(-1.6 * score))).astype(np.int32)
-    table = {
+    table: dict[str, Any] = {
         "customer_id": [f"c{number}" for number in random.permutation(count)],
         "age": age.astype(str),
         "spent": [f"{value:.2f}" for value in spent],

@@ -51,7 +51,9 @@ class Slice:
     """Expected calibration error, 15 bins. Of few examples it is large even of a perfect model."""
 
 
-def by_group(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str]) -> list[Slice]:
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str] | np.ndarray
+) -> list[Slice]:
     """Returns the figures of each group, those of the least accuracy first, groups of few examples last.
 
     Args:
@@ -59,11 +61,10 @@ def by_group(labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str
         probabilities: `(n, classes)`.
         groups: The group of each example, `(n,)`.
     """
-    labels, groups = np.asarray(labels), np.asarray(groups, str)
+    labels, names = np.asarray(labels), np.asarray(groups, str)
     found = [
-        _slice(str(name), labels[rows], probabilities[rows])
-        for name in np.unique(groups)
-        for rows in [np.flatnonzero(groups == name)]
+        _slice(str(name), labels[names == name], probabilities[names == name])
+        for name in np.unique(names)
     ]
     return sorted(found, key=lambda each: (each.count < FEW, each.accuracy, each.group))
 
@@ -106,7 +107,7 @@ def _slice(group, labels, probabilities):
     )
 
 
-def groups_of(cells: Sequence[str], column: Column) -> np.ndarray:
+def groups_of(cells: Sequence[str] | np.ndarray, column: Column) -> np.ndarray:
     """Returns the group of each row by a column: its value, or its quarter of many numbers; str `(n,)`.
 
     Args:
@@ -129,7 +130,7 @@ def groups_of(cells: Sequence[str], column: Column) -> np.ndarray:
     )
 
 
-def reweighing(labels: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+def reweighing(labels: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
     """Returns weights with which class and group are independent (Kamiran & Calders 2012).
 
     An example of class y and group g weighs `P(y) P(g) / P(y, g)`. The mean weight is 1, and each class
@@ -142,12 +143,12 @@ def reweighing(labels: np.ndarray, groups: Sequence[str]) -> np.ndarray:
     Returns:
         float32 `(n,)`.
     """
-    _, groups = np.unique(np.asarray(groups, str), return_inverse=True)
-    _, labels = np.unique(labels, return_inverse=True)
-    together = np.zeros((groups.max() + 1, labels.max() + 1))
-    np.add.at(together, (groups, labels), 1)
+    _, row = np.unique(np.asarray(groups, str), return_inverse=True)
+    _, column = np.unique(labels, return_inverse=True)
+    together = np.zeros((row.max() + 1, column.max() + 1))
+    np.add.at(together, (row, column), 1)
     apart = np.outer(together.sum(axis=1), together.sum(axis=0)) / len(labels)
-    return (apart[groups, labels] / together[groups, labels]).astype("float32")
+    return (apart[row, column] / together[row, column]).astype("float32")
 
 
 def gaps(found: Sequence[Slice]) -> dict[str, float]:
