@@ -16,13 +16,13 @@ from common.basics.statistics import wilson_interval
 from common.cli import main
 from common.data import Source
 from common.data.columns import Column, infer
-from common.data.table_encoder import Layout
+from common.data.table_encoder import Layout, TableEncoder
 from common.data.table_rows import read as read_rows
 from common.data.table_rows import read_cells
 from common.export import conversion as exporting
 from common.export import package as export_package
 from common.tasks import slices
-from recipes.adult_mlp import baselines
+from recipes.adult_mlp import baselines, fairness
 from recipes.adult_mlp.model import build_model, in_bins
 from recipes.adult_mlp.train import Config, load_data, weights_of
 from tests.helpers import train_tiny
@@ -271,11 +271,9 @@ def test_an_export_answers_alone(run, format, tmp_path, capsys):
 @pytest.mark.parametrize("bins", [0, 5])
 def test_the_script_prepares_rows_as_training_does(bins, tmp_path):
     path = tmp_path / "t.csv"
-    lines = [
-        f"{'' if i % 7 == 0 else 1.5 * i % 11}".replace(".", ",")
-        + f";{'NA' if i % 5 == 0 else 'uvw'[i % 3]};x{i}"
-        for i in range(60)
-    ]
+    numbers = ["" if i % 7 == 0 else f"{1.5 * i % 11}".replace(".", ",") for i in range(60)]
+    words = ["NA" if i % 5 == 0 else "uvw"[i % 3] for i in range(60)]
+    lines = [f"{numbers[i]};{words[i]};x{i}" for i in range(60)]
     path.write_text("\n".join(["size;sort;id", *lines]))
     columns = [infer(name, [line.split(";")[at] for line in lines])
                for at, name in enumerate(("size", "sort", "id"))]  # fmt: skip
@@ -313,3 +311,19 @@ def test_images_have_no_slices(tiny_data, tmp_path, capsys):
     run, _ = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "run", epochs=1)
     assert main(["evaluate", str(run.directory), "--slice", "source"]) == 2
     assert "for tables and CSV files of texts" in capsys.readouterr().err
+
+
+def test_the_table_of_fairness_is_over_seeds():
+    differences = {
+        "accuracy": 0.1,
+        "selected": 0.2,
+        "false_positives": 0.05,
+        "false_negatives": 0.0,
+    }
+    runs = [{"accuracy": value, "differences": differences} for value in (0.86, 0.88)]
+    found = fairness.table({"plain": runs, "other": runs[:1]}).splitlines()
+    assert (
+        found[2]
+        == "| plain | 87.00 ± 1.41 | 10.00 ± 0.00 | 20.00 ± 0.00 | 5.00 ± 0.00 | 0.00 ± 0.00 | 2 |"
+    )
+    assert found[3].startswith("| other | 86.00 | 10.00 |")
