@@ -80,6 +80,16 @@ def _of_texts(splits, source, column):
     return [cells[text] for text in splits.test.x]
 
 
+def of_outputs(outputs: dict[str, np.ndarray], groups: np.ndarray) -> list[slices.Slice]:
+    """Returns the slices of the test split.
+
+    Args:
+        outputs: As in predictions.npz.
+        groups: The result of `groups`.
+    """
+    return slices.by_group(outputs["test_labels"], outputs["test_probabilities"], groups)
+
+
 def shown(found: list[slices.Slice], column: str, class_names: tuple[str, ...]) -> str:
     """Returns the slices as text: a table and remarks."""
     head, rows = slices.table(found, class_names)

@@ -57,10 +57,10 @@ def splits_of(run: Run, module: ModuleType, arguments: Any) -> Splits:
     with streams.doing("Reading the data"):
         splits = module.load_data(run.config, source_of(run, arguments))
     if splits.info.kind == "table":
+        # A table has its own columns, in its own order.
         from common.data import table_rows
 
-        # A table has its own columns, in its own order.
-        return table_rows.like(splits, run.data_info()["reading"])
+        splits = table_rows.like(splits, run.data_info()["reading"])
     return splits
 
 
@@ -104,9 +104,7 @@ def evaluate_command(words: list[str]) -> int:
     outputs = task.outputs(model, splits, encode)
     scores, sliced = task.score(outputs), None
     if groups is not None:
-        from common.tasks.slices import by_group
-
-        sliced = by_group(outputs["test_labels"], outputs["test_probabilities"], groups)
+        sliced = slicing.of_outputs(outputs, groups)
     if arguments.json:
         more = {} if sliced is None else {"slices": slicing.record(sliced, arguments.slice)}
         print(json.dumps({"data": splits.info.to_dict(), **scores, **more}, indent=2))

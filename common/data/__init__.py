@@ -199,27 +199,22 @@ def load_table(
     Args:
         data_set: The real table, and the sample that stands in for it.
         source: Where the data comes from. `data_dir` is the folder of the real table, or above it.
-        validation_fraction, train_examples, split_seed, subset_seed: As of `load_images`.
+
+    Other arguments and errors are those of `load_texts`.
 
     Returns:
         `x` is an object array of str `(n, columns)`, '' for a missing value; `y` int32 `(n,)`.
         `common.data.columns.columns_of(info.reading)` says what the columns hold.
-
-    Raises:
-        UsageError: A value above is out of its range.
-        RecipeError: The data is absent, damaged, or not a table.
     """
     from common.data import own, sample
 
     _check(TableSet, data_set, source, validation_fraction, split_seed, subset_seed)
-    if source.data == "full":
-        dataset = own.load_known_table(data_set, source.data_dir)
-    elif source.data == "sample":
-        dataset = sample.load_table(data_set.sample)
-    else:
-        dataset = own.load_table(source.data, source.reading)
+    load = {
+        "full": lambda: own.load_known_table(data_set, source.data_dir),
+        "sample": lambda: sample.load_table(data_set.sample),
+    }.get(source.data, lambda: own.load_table(source.data, source.reading))
     return _cut(
-        dataset, lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
+        load(), lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
     )
 
 
