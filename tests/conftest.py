@@ -66,7 +66,7 @@ def recipes_command(tmp_path, cache_folder):
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """Returns paths of tiny data sets by kind: images of any size, texts, sound."""
+    """Returns paths of tiny data sets by kind: images of any size, texts, sound, rows."""
     import numpy as np
     from scipy.io import wavfile
 
@@ -96,5 +96,19 @@ def tiny_data(tmp_path_factory):
         place = folder / "sounds" / ("high", "low", "middle")[(index % 3 + 1) % 3]
         place.mkdir(parents=True, exist_ok=True)
         wavfile.write(place / f"{index}.wav", 8000, (wave * 2**15).astype(np.int16))
-    paths = {"image": "images.npz", "text": "texts.csv", "audio": "sounds"}
+    rows = ["id,size,colour,note,label"]
+    for index in range(120):
+        # Size and colour tell the class; some of both are missing.
+        label = index % 2
+        size = "" if index % 11 == 0 else f"{random.normal(3 * label):.2f}"
+        colour = (
+            "?"
+            if index % 13 == 0
+            else random.choice(["red", "blue"], p=[0.9, 0.1][:: 1 - 2 * label])
+        )
+        rows.append(
+            f"r{index},{size},{colour},{random.choice(['a', 'b', 'c'])},{['no', 'yes'][label]}"
+        )
+    (folder / "table.csv").write_text("\n".join(rows) + "\n")
+    paths = {"image": "images.npz", "text": "texts.csv", "audio": "sounds", "table": "table.csv"}
     return {kind: folder / name for kind, name in paths.items()}

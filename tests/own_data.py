@@ -61,6 +61,26 @@ def tickets(path, count=860, seed=0):
     return path
 
 
+def customers(path, count=600, seed=0):
+    """Writes customers of three sorts as CSV with semicolons and decimal commas, and returns the path.
+
+    Columns of numbers and of words tell the sort, some values are missing, one column numbers the rows.
+    """
+    random = np.random.default_rng(seed)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["number", "paid", "visits", "plan", "shop", "label"])
+        for index in range(count):
+            label = int(random.integers(3))
+            paid = f"{random.lognormal(1 + 1.2 * label, 0.5):.2f}".replace(".", ",")
+            visits = "" if random.random() < 0.1 else int(random.poisson(2 + 5 * (label == 1)))
+            plan = random.choice(["basic", "plus", "family"], p=np.roll([0.8, 0.1, 0.1], label))
+            plan = "n/a" if random.random() < 0.1 else plan
+            shop = random.choice(["north", "south"])
+            writer.writerow([index, paid, visits, plan, shop, ["new", "loyal", "leaves"][label]])
+    return path
+
+
 def calls(folder, count=240, seed=0):
     """Writes calls of two tones, up, down or level, as class folders of WAV files; returns the folder.
 

@@ -15,7 +15,7 @@ from common.runs import registry
 from tests.conftest import NO_NETWORK, ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib", "scipy", "PIL", "pandas")
-FIRST = registry.names()[0]
+FIRST = next(name for name in registry.names() if registry.load(name).TASK.kind == "image")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
-EXAMPLES = {"image": "images", "text": "texts", "audio": "clips"}
+EXAMPLES = {"image": "images", "text": "texts", "audio": "clips", "table": "rows"}
 """The plural noun for the examples of each kind of data."""
 
 

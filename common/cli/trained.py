@@ -55,7 +55,13 @@ def source_of(run: Run, arguments: Any) -> Source:
 def splits_of(run: Run, module: ModuleType, arguments: Any) -> Splits:
     """Returns the data of a run, from where `source_of` says."""
     with streams.doing("Reading the data"):
-        return module.load_data(run.config, source_of(run, arguments))
+        splits = module.load_data(run.config, source_of(run, arguments))
+    if splits.info.kind == "table":
+        # A table has its own columns, in its own order.
+        from common.data import table_rows
+
+        splits = table_rows.like(splits, run.data_info()["reading"])
+    return splits
 
 
 def evaluate_command(words: list[str]) -> int:
@@ -74,9 +80,19 @@ def evaluate_command(words: list[str]) -> int:
             "data its metrics.json and report get the result.",
         ),
         severity=(Literal[1, 2, 3, 4, 5], 3, "How much worse, 1 (hardly visible) to 5."),
+        slice=(
+            str | None,
+            None,
+            "Column of the table, or of the CSV file of texts: also scores each of its groups, the worst "
+            "first.",
+        ),
         json=(bool, False, "Print JSON."),
     )
     run, module = open_run(arguments.run)
+    from common.cli import slicing
+
+    if arguments.slice:
+        slicing.check(module.TASK, run.data_info()["kind"])
     splits = splits_of(run, module, arguments)
     trained = tuple(run.data_info().get("class_names") or ())
     if splits.info.class_names != trained:
@@ -84,6 +100,9 @@ def evaluate_command(words: list[str]) -> int:
             f"the model knows the classes {', '.join(trained)}; "
             f"the data has {', '.join(splits.info.class_names)}"
         )
+    groups = None
+    if arguments.slice:
+        groups = slicing.groups(splits, source_of(run, arguments), arguments.slice)
     backend.start_or_interrupt()
     from common.training.loading import load_model
 
@@ -91,12 +110,16 @@ def evaluate_command(words: list[str]) -> int:
     task = module.TASK
     # Before the test split is scored: it refuses what it cannot do.
     corrupted = arguments.corruptions and task.corrupted(model, splits, encode, arguments.severity)
-    scores = task.score(task.outputs(model, splits, encode))
+    outputs = task.outputs(model, splits, encode)
+    scores, sliced = task.score(outputs), None
     if corrupted:
         _keep(corrupted, run, module, splits)
         scores["corruptions"] = corrupted
+    if groups is not None:
+        sliced = slicing.of_outputs(outputs, groups)
     if arguments.json:
-        print(json.dumps({"data": splits.info.to_dict(), **scores}, indent=2))
+        more = {} if sliced is None else {"slices": slicing.record(sliced, arguments.slice)}
+        print(json.dumps({"data": splits.info.to_dict(), **scores, **more}, indent=2))
         return 0
     print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
     if splits.info.note:
@@ -113,6 +136,8 @@ def evaluate_command(words: list[str]) -> int:
         from common.tasks.robustness import lines
 
         print("\n".join(lines(corrupted)))
+    if sliced is not None:
+        print(slicing.shown(sliced, arguments.slice, splits.info.class_names))
     return 0
 
 

@@ -4,11 +4,11 @@ It may import from basics. Start reading in `__init__.py`, `load_images`: `sets.
 declares, `full.py`, `sample.py` and `own.py` are the three places that data comes from.
 
     DATA = ImageSet("mnist", "MNIST", image_size=(28, 28), channels=1, sample="digits")
-    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)  # or load_texts, load_audio
+    splits = load_images(DATA, Source("sample"), validation_fraction=0.15)  # or load_texts, ...
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
 Images are uint8 `(n, height, width, channels)`, texts are Python strings, clips of sound are float32
-`(n, samples)`, labels int32.
+`(n, samples)`, tables object arrays of str `(n, columns)`, labels int32.
 The validation split is cut from the training split by a seed of its own. The test split stays whole
 and is read only on request. NumPy is imported when data is loaded, not when a recipe declares its set.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.data.sets import AudioSet, ImageSet, TextSet
+from common.data.sets import AudioSet, ImageSet, TableSet, TextSet
 from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
@@ -36,9 +36,11 @@ __all__ = [
     "Source",
     "Split",
     "Splits",
+    "TableSet",
     "TextSet",
     "load_audio",
     "load_images",
+    "load_table",
     "load_texts",
 ]
 
@@ -180,6 +182,39 @@ def load_audio(
     dataset = dataclasses.replace(dataset, reading={**dataset.reading, "rate": data_set.rate})
     return _cut(
         dataset, of_one_length, validation_fraction, split_seed, train_examples, subset_seed
+    )
+
+
+def load_table(
+    data_set: TableSet,
+    source: Source,
+    validation_fraction: float,
+    train_examples: int = 0,
+    *,
+    split_seed: int = 0,
+    subset_seed: int = 0,
+) -> Splits:
+    """Loads a table.
+
+    Args:
+        data_set: The real table, and the sample that stands in for it.
+        source: Where the data comes from. `data_dir` is the folder of the real table, or above it.
+
+    Other arguments and errors are those of `load_texts`.
+
+    Returns:
+        `x` is an object array of str `(n, columns)`, '' for a missing value; `y` int32 `(n,)`.
+        `common.data.columns.columns_of(info.reading)` says what the columns hold.
+    """
+    from common.data import own, sample
+
+    _check(TableSet, data_set, source, validation_fraction, split_seed, subset_seed)
+    load = {
+        "full": lambda: own.load_known_table(data_set, source.data_dir),
+        "sample": lambda: sample.load_table(data_set.sample),
+    }.get(source.data, lambda: own.load_table(source.data, source.reading))
+    return _cut(
+        load(), lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
     )
 
 

@@ -36,6 +36,8 @@ class Table:
     """Number of rows with nothing in any field. They are not among the values."""
     unusual: str
     """What a person may not expect of the file, e.g. '; semicolons between the columns', or ''."""
+    others: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Values of the columns without a role, by their names, if they were asked for."""
 
     def __len__(self):
         return len(self.lines)
@@ -43,15 +45,18 @@ class Table:
     def take(self, rows: Sequence[int]) -> None:
         """Keeps only the given rows."""
         self.values = {role: [column[row] for row in rows] for role, column in self.values.items()}
+        self.others = {name: [column[row] for row in rows] for name, column in self.others.items()}
         self.lines = [self.lines[row] for row in rows]
 
 
-def read_table(path: Path, columns: Mapping[str, str | None]) -> Table:
+def read_table(path: Path, columns: Mapping[str, str | None], *, others: bool = False) -> Table:
     """Reads columns of a CSV file.
 
     Args:
         path: The file, in UTF-8, or in another Unicode encoding that its first bytes name.
         columns: Name of each wanted column, by its role, e.g. "text"; None: named as its role.
+        others: Whether to read the other columns too. One without a name is called after its place,
+            e.g. "column 1".
 
     Raises:
         RecipeError: The file cannot be read, is in another encoding, lacks a column, or has a row
@@ -64,7 +69,8 @@ def read_table(path: Path, columns: Mapping[str, str | None]) -> Table:
             start = file.read(4)
         encoding = _encoding(start)
         delimiter, header, places = _columns(path, encoding, columns)
-        return _table(path, encoding, delimiter, header, places)
+        rest = _others(path, header, places) if others else {}
+        return _table(path, encoding, delimiter, header, places, rest)
     except UnicodeDecodeError as error:
         raise _unreadable(path, _other_encoding(path, encoding)) from error
     except OSError as error:
@@ -83,8 +89,22 @@ def _encoding(start):
     return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(tuple(zeros[:2]), "utf-8")
 
 
-def _table(path, encoding, delimiter, header, places):
+def _others(path, header, places):
+    """Returns the positions of the columns that have no role, by their names."""
+    rest = {}
+    for place, name in enumerate(header):
+        name = name or f"column {place + 1}"
+        if place in places.values():
+            continue
+        if name in rest:
+            raise RecipeError(f"{path} has several columns '{name}'; rename or remove all but one")
+        rest[name] = place
+    return rest
+
+
+def _table(path, encoding, delimiter, header, places, rest):
     values, lines, empty = {role: [] for role in places}, [], 0
+    others = {name: [] for name in rest}
     with path.open(encoding=encoding, newline="") as file:
         reader = _reader(file, delimiter)
         next(reader)
@@ -102,11 +122,13 @@ def _table(path, encoding, delimiter, header, places):
                 )
             for role, place in places.items():
                 values[role].append(row[place] if role == "text" else row[place].strip())
+            for name, place in rest.items():
+                others[name].append(row[place].strip())
             lines.append(reader.line_num)
     unusual = "" if delimiter == "," else f"; {DELIMITERS[delimiter]} between the columns"
     unusual += "" if encoding.startswith("utf-8") else f"; {encoding.upper()}"
     names = {role: header[place] for role, place in places.items()}
-    return Table(names, values, lines, empty, unusual)
+    return Table(names, values, lines, empty, unusual, others)
 
 
 def _reader(file, delimiter):
@@ -165,7 +187,9 @@ def _columns(path, encoding, columns):
     ]
     if not complete:
         raise _missing(path, max(headers.values(), key=len), columns)
-    header = headers[complete[0]]
+    # Without a wanted column every delimiter finds all of them: the one that finds most columns is right.
+    delimiter = max(complete, key=lambda each: len(headers[each]))
+    header = headers[delimiter]
     places = {role: _place(header, name or role) for role, name in columns.items()}
     for role, place in places.items():
         if header.count(header[place]) > 1:
@@ -177,7 +201,7 @@ def _columns(path, encoding, columns):
             f"{path}: one column cannot be {' and '.join(columns)} at once; "
             f"there are: {_listed(header)}"
         )
-    return complete[0], header, places
+    return delimiter, header, places
 
 
 def _place(header, name):

@@ -50,7 +50,7 @@ def _ids(x, known):
     """Returns an integer for each example, `(n,)`. Equal examples have equal integers.
 
     Args:
-        x: Images or texts.
+        x: Images, texts, or rows of a table.
         known: Integer of each digest of an example; this function adds new ones.
     """
     # Reading rows of a plain array is several times faster than rows of a memory map.
@@ -59,6 +59,8 @@ def _ids(x, known):
 
 
 def _digest(example):
+    if isinstance(example, np.ndarray) and example.dtype == object:
+        example = "\0".join(example)  # A row of a table. Its own bytes would be addresses.
     text = isinstance(example, str)
     held = example.encode("utf-8", "surrogatepass") if text else np.ascontiguousarray(example)
     return hashlib.blake2b(held, digest_size=16).digest()

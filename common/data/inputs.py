@@ -13,6 +13,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import examples
+from common.data import table_rows
 
 TEXT_SUFFIXES = (".txt",)
 FILES = {
@@ -20,6 +21,7 @@ FILES = {
     "text": "text files",
     "audio": "WAV files",
     "pair": "files of sentences, one a line",
+    "table": "CSV files",
 }
 """Name of the files of each kind of data that is read from files of its own."""
 
@@ -70,7 +72,11 @@ class Given:
                 self._add_folder(file, kind, alone=len(files) == 1)
                 continue
             check_files([file])
-            if kind == "pair" and Path(file).suffix.lower() != ".csv":
+            if kind == "table":
+                rows = table_rows.read(file, data["reading"])
+                self.count += len(rows)
+                self._parts.append((row.name, row) for row in rows)
+            elif kind == "pair" and Path(file).suffix.lower() != ".csv":
                 lines = list(_lines(file))
                 self.count += len(lines)
                 self._parts.append((line.name, line) for line in lines)
@@ -96,8 +102,8 @@ class Given:
     def _add_folder(self, folder, kind, alone):
         from common.data import folders
 
-        if kind == "pair":
-            raise UsageError(f"expected files of sentences, one a line, got the folder {folder}")
+        if kind in ("pair", "table"):
+            raise UsageError(f"expected {FILES[kind]}, got the folder {folder}")
         if kind not in FILES:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"

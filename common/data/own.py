@@ -3,12 +3,14 @@
     PATH/<class>/<image or WAV>               or PATH/{train,test}/<class>/<image or WAV>
     PATH.csv with columns text and label      or PATH/train.csv and PATH/test.csv
     PATH.csv with columns path and label      or the same two files; the paths are those of WAV files
+    PATH.csv with any columns and label       or the same two files: a table
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
 If there is no test split, 15 % of the examples become one, stratified, by a fixed seed. Copies of one
 example, and the examples of a group, stay on one side of every split.
 """
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
@@ -19,8 +21,9 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
 from common.basics.wording import examples, printable
-from common.data import groups, own_audio, own_csv, own_images, own_npz, remarks
+from common.data import groups, own_audio, own_csv, own_images, own_npz, own_table, remarks
 from common.data.folders import class_folders
+from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
 from common.data.split import stratified_cut
 from common.data.types import Dataset, Split
@@ -34,7 +37,13 @@ TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 SOUNDS_EXPECTED = (
     "a folder with one folder of WAV files per class, or a CSV with columns path and label"
 )
-EXPECTED = {"image": IMAGES_EXPECTED, "text": TEXTS_EXPECTED, "audio": SOUNDS_EXPECTED}
+TABLES_EXPECTED = "a CSV with a column label and others to learn from"
+EXPECTED = {
+    "image": IMAGES_EXPECTED,
+    "text": TEXTS_EXPECTED,
+    "audio": SOUNDS_EXPECTED,
+    "table": TABLES_EXPECTED,
+}
 
 
 def load_images(
@@ -128,6 +137,54 @@ def load_audio(
         return _dataset(path, own_audio.read(path, rate, samples, reading), "audio")
     what = "a folder without class folders" if path.is_dir() else path.name
     raise RecipeError(f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path} ({what})")
+
+
+def load_table(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
+    """Loads the user's own table.
+
+    Args:
+        path: CSV file, or folder with train.csv (and test.csv).
+        reading: How the data is read.
+
+    Returns:
+        `x` is an object array of str `(n, columns)`, '' for a missing value; `reading["columns"]`
+        describes the columns.
+
+    Raises:
+        UsageError: The path does not exist, or `reading` has a value that is of no use here.
+        RecipeError: The data cannot be used; the message names the file and what to do.
+    """
+    path = _existing(path)
+    _refuse(reading, ["value_range", "group_folders"], "images", path)
+    _refuse(reading, ["text_column"], "CSV files of texts", path)
+    files = own_csv.find(path) if path.is_dir() else {}
+    if path.suffix.lower() in (".csv", ".tsv"):
+        files = {"train": path}
+    if files:
+        return _dataset(path, own_table.read(files, reading), "table")
+    what = "a folder without train.csv" if path.is_dir() else path.name
+    raise RecipeError(f"this recipe reads tables: expected {TABLES_EXPECTED}; got {path} ({what})")
+
+
+def load_known_table(data_set: TableSet, folder: Path | None = None) -> Dataset:
+    """Loads a real table from the folder where the user keeps its files.
+
+    Args:
+        data_set: Declares it.
+        folder: The folder, or the one above it, where it has the name of the set; None: the one that
+            the environment variable of the set names.
+
+    Raises:
+        RecipeError: The files are absent, or others than declared.
+    """
+    path, arrays = own_table.read_known(data_set, folder)
+    return dataclasses.replace(
+        _dataset(path, arrays, "table"),
+        name=data_set.name,
+        label=data_set.label,
+        source="full",
+        remarks=(),
+    )
 
 
 def _existing(path: str | Path) -> Path:

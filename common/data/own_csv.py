@@ -3,7 +3,7 @@
 import collections
 import statistics
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
-from common.data.csv_table import read_table
+from common.data.csv_table import Table, read_table
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
 
@@ -47,9 +47,9 @@ def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> 
         remark for part, table in tables.items() for remark in _keep(files[part], table, words)
     ]
     train = tables["train"]
-    _check_labels(files["train"], train)
-    class_names = _class_names(train.values["label"])
-    remarks += _alike(class_names)
+    check_labels(files["train"], train)
+    class_names = class_names_of(train.values["label"])
+    remarks += alike(class_names)
     index = {name: label for label, name in enumerate(class_names)}
     splits = {}
     for part, table in tables.items():
@@ -68,8 +68,8 @@ def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> 
         splits.get("test"),
         reading={f"{role}_column": name for role, name in train.names.items()},
         remarks=tuple(remarks),
-        groups=_groups(files["train"], train),
-        test_groups=_groups(files["test"], tables["test"]) if "test" in tables else None,
+        groups=groups_of(files["train"], train),
+        test_groups=groups_of(files["test"], tables["test"]) if "test" in tables else None,
         names=[f"line {line}" for line in train.lines],
     )
 
@@ -108,7 +108,7 @@ def _keep(path, table, words):
     return remarks
 
 
-def _check_labels(path, table):
+def check_labels(path: Path, table: Table) -> None:
     """Refuses a column of labels in which most rows have a label that hardly any other row has."""
     counts = collections.Counter(table.values["label"])
     single = sum(count for count in counts.values() if count < TOO_FEW)
@@ -120,14 +120,14 @@ def _check_labels(path, table):
         )
 
 
-def _class_names(labels):
+def class_names_of(labels: Iterable[str]) -> list[str]:
     """Returns the names sorted; whole numbers by value, so that class 2 comes before class 10."""
     names = set(labels)
     numeric = all(name.isdecimal() for name in names)
     return sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
 
 
-def _alike(class_names):
+def alike(class_names: Sequence[str]) -> list[str]:
     """Returns remarks on classes whose names hardly differ."""
     spellings = collections.defaultdict(list)
     for name in class_names:
@@ -141,7 +141,7 @@ def _alike(class_names):
     ]
 
 
-def _groups(path, table):
+def groups_of(path: Path, table: Table) -> np.ndarray | None:
     """Returns the group of each row, or None without groups. A row with no group forms its own."""
     if "group" not in table.values:
         return None

@@ -102,10 +102,34 @@ def load_audio(name: str) -> Dataset:
     return dataclasses.replace(dataset, names=names)
 
 
+def load_table(name: str) -> Dataset:
+    """Returns a built-in table.
+
+    Args:
+        name: `"customers"`.
+    """
+    from common.data import sample_table
+    from common.data.columns import infer
+
+    if name != "customers":
+        raise ValueError(f"no sample of a table is called {name!r}")
+    train, test = (
+        Split(*sample_table.generate(count, seed)) for count, seed in ((2000, 1), (500, 2))
+    )
+    columns = [infer(name, train.x[:, at]) for at, name in enumerate(sample_table.COLUMNS)]
+    label = "SAMPLE DATA: generated customers"
+    classes = list(sample_table.CLASSES)
+    dataset = _dataset("sample-customers", label, "table", classes, train, test)
+    return dataclasses.replace(
+        dataset, reading={"columns": [column.to_dict() for column in columns]}
+    )
+
+
 def _dataset(name, label, kind, class_names, train, test):
     digest = hashlib.sha256()
     for split in (train, test):
-        x = np.array("\0".join(split.x).encode()) if kind == "text" else split.x
+        words = kind in ("text", "table")
+        x = np.array("\0".join(split.x.ravel()).encode()) if words else split.x
         digest.update(np.ascontiguousarray(x).tobytes() + split.y.tobytes())
     return Dataset(
         name=name,

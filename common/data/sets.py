@@ -14,6 +14,7 @@ SAMPLES = {
     "image": ("digits", "digits 0 to 4", "digits 5 to 9", "shapes"),
     "text": ("reviews",),
     "audio": ("syllables",),
+    "table": ("customers",),
 }
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
@@ -148,3 +149,42 @@ class AudioSet(RealSet):
     def samples(self) -> int:
         """Number of samples in an example."""
         return round(self.rate * self.seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSet:
+    """A real table that the user fetches: TensorFlow Datasets does not have it.
+
+    Raises:
+        UsageError: The sample is unknown.
+    """
+
+    kind = "table"
+
+    name: str
+    """Its short name, e.g. 'adult'."""
+    label: str
+    """Its name in tables and titles."""
+    _: dataclasses.KW_ONLY
+    sample: str
+    """The built-in sample that stands in for it with `--data sample`, one of SAMPLES."""
+    files: dict[str, tuple[str, ...]]
+    """Names of the CSV file of "train" and of that of "test"; the first one that is there is read."""
+    columns: tuple[str, ...]
+    """Names of all columns, in the order of files that have no header."""
+    label_column: str
+    """Name of the column of classes, one of `columns`."""
+    counts: tuple[int, int]
+    """Rows of the two files; files with other counts are refused."""
+    variable: str
+    """Environment variable that names the folder."""
+    where: str
+    """Where to get the files, a clause for error messages."""
+
+    def __post_init__(self) -> None:
+        if self.sample not in SAMPLES[self.kind]:
+            known = SAMPLES[self.kind]
+            raise UsageError(
+                f"{self.name}: unknown {self.kind} sample '{self.sample}'"
+                f"{near_match(self.sample, known)} (known: {', '.join(known)})"
+            )

@@ -54,7 +54,7 @@ class Source:
     data: str = "full"
     """'full' (the real data set), 'sample' (built in, no network), or a path to the user's own."""
     data_dir: Path | None = None
-    """Folder of TensorFlow Datasets; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """Folder of TensorFlow Datasets or of a table; None: TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     reading: Reading = AS_IT_COMES
     """How the user's own data is read."""
 

@@ -154,9 +154,9 @@ def _content(path):
 def describe(run: Run, model: keras.Model, format: str) -> Package:
     """Returns the files that belong to an export of a run's model.
 
-    A classifier of images or texts gets a script. For one of sound, labels.json describes the
-    preparation, and there is no script yet. Other models are described by their arrays alone: no script
-    could prepare their inputs.
+    A classifier of images, texts or rows of a table gets a script. For one of sound, labels.json
+    describes the preparation, and there is no script yet. Other models are described by their arrays
+    alone: no script could prepare their inputs.
 
     Args:
         run: The finished run.
@@ -167,7 +167,7 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
     """
     data = run.data_info()
-    if data["kind"] not in ("image", "text", "audio") or not data["class_names"]:
+    if data["kind"] not in ("image", "text", "audio", "table") or not data["class_names"]:
         arrays = {
             "kind": data["kind"],
             "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
@@ -192,6 +192,8 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         path = run.path("vocabulary.json")
         labels["prepare"] = _text_preparation(path)
         texts["vocabulary.json"] = path.read_text(encoding="utf-8")
+    elif data["kind"] == "table":
+        labels["prepare"] = _row_preparation(run.path("columns.json"), data["reading"])
     else:
         labels["prepare"] = _image_preparation(data, model.inputs[0].shape)
     texts["labels.json"] = json.dumps(labels, indent=2) + "\n"
@@ -235,6 +237,30 @@ def _sound_preparation(data, shape):
         "samples": shape[1],
         "samples_note": "shorter clips get zeros on both sides, an odd one at the end; longer clips are "
         "cut to the stretch with the most energy",
+    }
+
+
+def _row_preparation(path, reading):
+    """Returns the steps of common/data/columns.py and table_encoder.py for a row, in their order."""
+    from common.data.columns import MISSING, columns_of
+    from common.data.table_encoder import UNKNOWN, TableEncoder
+
+    encoder = TableEncoder.load(path)
+    decimals = {column.name: column.decimal for column in columns_of(reading)}
+    return {
+        "missing": sorted(MISSING),
+        "missing_note": "cells that hold no value, in lower case and without spaces around them",
+        "numbers": [{**each, "decimal": decimals[each["name"]]} for each in encoder.numbers],
+        "numbers_note": "first in a row; a missing one is the median. decimal: the decimal mark in CSV "
+        "files. missing: whether a 1 (missing) or 0 follows, after all numbers",
+        "ranks": encoder.ranks,
+        "ranks_note": "true: a number becomes its rank, interpolated between values; false: it becomes "
+        "(number - mean) / scale",
+        "categories": encoder.categories,
+        "categories_note": "last in a row; an id is the place among the values, from 1; a missing one is "
+        "the value of no letters",
+        "unknown": UNKNOWN,
+        "unknown_note": "id of any other value",
     }
 
 

@@ -21,6 +21,7 @@ from common.basics.errors import RecipeError, UsageError
 from common.basics.files import atomic_path
 from common.basics.wording import examples
 from common.data import inputs as prediction
+from common.data import table_rows
 from common.data.types import Arrays
 from common.runs.run import Run
 from common.tasks.task import Task
@@ -131,6 +132,8 @@ def _reader(task, run, model, encode):
             lambda waves: ask(encode(np.stack(waves))),
             TEXTS_AT_ONCE,
         )
+    if data["kind"] == "table":
+        return table_rows.read_cells, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     if data["kind"] != "image":
         return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]

@@ -22,7 +22,8 @@ class Classification(Task):
     The model ends in a softmax `(n, classes)`, or in a sigmoid `(n, 1)` for two classes.
 
     Args:
-        kind: Kind of an example: "image", "text" or "audio". Answers about sound are not explained.
+        kind: Kind of an example: "image", "text", "audio" or "table". Answers about the last two are not
+            explained.
     """
 
     headline = Headline("accuracy", "%")
@@ -157,13 +158,17 @@ class Classification(Task):
             figures=figures,
         )
         if self.kind == "image":
-            from common.tasks import robustness, slices
+            from common.tasks import image_slices, robustness
 
             test = _test_images(outputs, splits)
             if outputs is not None and test is not None:
-                found += slices.sections(outputs, test.x)
+                found += image_slices.sections(outputs, test.x)
             if metrics.get("corruptions"):
                 found.append(robustness.section(metrics["corruptions"], test, figures))
+        if self.kind == "table":
+            from common.tasks import slice_section
+
+            found.append(slice_section.section(outputs, problem, splits))
         return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:

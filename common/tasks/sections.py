@@ -8,6 +8,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, percent, shorten
 from common.data import audio
+from common.data.columns import columns_of
 from common.data.types import Splits
 from common.report import drawing, lettering
 from common.report.rendering import data_uri, render
@@ -211,6 +212,12 @@ def _raw_examples(chosen, labels, splits, encode):
     raw = list(test.x[chosen])
     if splits.info.kind == "audio":
         return [audio.picture(wave) for wave in raw], None
+    if splits.info.kind == "table":
+        names = [column.name for column in columns_of(splits.info.reading)]
+        return [
+            ", ".join(f"{name} {cell or DASH}" for name, cell in zip(names, row, strict=True))
+            for row in raw
+        ], None
     if encode is not None:
         encoded = list(encode(test.x[chosen]))
         # Token ids mean nothing to a reader; a text is replaced by a text only.

@@ -1,113 +1,229 @@
-"""Accuracy on parts of the test images: the dark and the bright, the flat and the detailed."""
+"""Slices: how good a classifier is for each group of a column, the worst first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from common.basics.errors import UsageError
 from common.basics.statistics import wilson_interval
-from common.basics.wording import DASH, percent
-from common.tasks.task import Section
+from common.basics.wording import DASH, MINUS
+from common.data.columns import Column
+from common.tasks.metrics import expected_calibration_error
 
-EXAMPLES = 10_000
-"""Test images that are looked at, so that large photographs take seconds too."""
-FEWEST = 30
-"""Test images below which thirds say nothing."""
-THIRDS = ("lowest third", "middle third", "highest third")
+FEW = 30
+"""Groups with fewer examples come last: their figures say little."""
+SHOWN = 20
+"""Groups that are listed."""
+QUARTERS_FROM = 11
+"""A column of numbers with so many different values is cut into quarters."""
+NO_VALUE = "(missing)"
+RATES = ("accuracy", "false_positives", "false_negatives", "selected")
 
 
-def properties(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns properties of images, each float64 `(n,)`.
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """The figures of one group. Intervals are 95 %: Wilson's of shares, normal of the bias."""
+
+    group: str
+    count: int
+    positives: float | None
+    """Share of examples of class 1. This, `selected` and the two shares of errors are None if there are
+    more than two classes."""
+    selected: float | None
+    """Share of examples that are answered with class 1."""
+    selected_interval: tuple[float, float] | None
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    false_positives: float | None
+    """Share of class 0 that is answered with class 1; None also if there is no such example."""
+    false_positives_interval: tuple[float, float] | None
+    false_negatives: float | None
+    """Share of class 1 that is answered with class 0; None also if there is no such example."""
+    false_negatives_interval: tuple[float, float] | None
+    bias: float
+    """Mean probability of class 1 minus the share of class 1; of several classes, mean probability of
+    the answers minus their accuracy."""
+    bias_interval: tuple[float, float]
+    calibration_error: float
+    """Expected calibration error, 15 bins. Of few examples it is large even of a perfect model."""
+
+
+def by_group(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str] | np.ndarray
+) -> list[Slice]:
+    """Returns the figures of each group, those of the least accuracy first, groups of few examples last.
 
     Args:
-        images: uint8 `(n, height, width, channels)`.
-
-    Returns:
-        "brightness", the mean, and "contrast", the standard deviation, of all values; "detail", the mean
-        absolute difference of neighbours side by side and one above the other. All in levels of 255.
+        labels: Integers `(n,)`.
+        probabilities: `(n, classes)`.
+        groups: The group of each example, `(n,)`.
     """
-    found: dict[str, list[float]] = {"brightness": [], "contrast": [], "detail": []}
-    # One at a time: a memory map of photographs need not fit into memory.
-    for image in images:
-        image = np.asarray(image, "float32")
-        found["brightness"].append(image.mean())
-        found["contrast"].append(image.std())
-        steps = [np.abs(np.diff(image, axis=axis)).ravel() for axis in (0, 1)]
-        together = np.concatenate(steps)
-        found["detail"].append(together.mean() if together.size else 0.0)
-    return {name: np.array(values, "float64") for name, values in found.items()}
-
-
-def thirds(values: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
-    """Returns how many answers are right in each third of the examples, by rising value.
-
-    Args:
-        values: Property of each example `(n,)`.
-        right: Which answers are right, bool `(n,)`.
-
-    Returns:
-        Three dicts with "count", "accuracy", "interval" (Wilson's, 95 %), "low" and "high" (the range of
-        values). Equal values may be in two thirds, in the order of the examples.
-    """
-    parts = np.array_split(np.argsort(values, kind="stable"), 3)
-    return [
-        {
-            "count": len(part),
-            "accuracy": float(right[part].mean()),
-            "interval": wilson_interval(int(right[part].sum()), len(part)),
-            "low": float(values[part[0]]),
-            "high": float(values[part[-1]]),
-        }
-        for part in parts
+    labels, names = np.asarray(labels), np.asarray(groups, str)
+    found = [
+        _slice(str(name), labels[names == name], probabilities[names == name])
+        for name in np.unique(names)
     ]
+    return sorted(found, key=lambda each: (each.count < FEW, each.accuracy, each.group))
 
 
-def sections(outputs: Mapping[str, np.ndarray], images: np.ndarray) -> list[Section]:
-    """Returns the section of a report in a list; an empty one if images are too few, or all alike.
+def _slice(group, labels, probabilities):
+    count, answers = len(labels), probabilities.argmax(axis=1)
+    right = int(np.sum(answers == labels))
+    two = probabilities.shape[1] == 2
+
+    def share(among, hits):
+        if not two or not among.any():
+            return None, None
+        number, total = int(np.sum(hits & among)), int(among.sum())
+        return number / total, wilson_interval(number, total)
+
+    selected = share(np.ones(count, bool), answers == 1)
+    false_positives = share(labels == 0, answers == 1)
+    false_negatives = share(labels == 1, answers == 0)
+    given, true = probabilities.max(axis=1), answers == labels
+    if two:
+        given, true = probabilities[:, 1], labels == 1
+    gaps = given.astype("float64") - true
+    error = 1.96 * gaps.std(ddof=1) / np.sqrt(count) if count > 1 else 1.0
+    bias = float(gaps.mean())
+    return Slice(
+        group=group,
+        count=count,
+        positives=float(np.mean(labels == 1)) if two else None,
+        selected=selected[0],
+        selected_interval=selected[1],
+        accuracy=right / count,
+        accuracy_interval=wilson_interval(right, count),
+        false_positives=false_positives[0],
+        false_positives_interval=false_positives[1],
+        false_negatives=false_negatives[0],
+        false_negatives_interval=false_negatives[1],
+        bias=bias,
+        bias_interval=(bias - error, bias + error),
+        calibration_error=expected_calibration_error(probabilities, labels),
+    )
+
+
+def groups_of(cells: Sequence[str] | np.ndarray, column: Column) -> np.ndarray:
+    """Returns the group of each row by a column: its value, or its quarter of many numbers; str `(n,)`.
 
     Args:
-        outputs: Content of predictions.npz.
-        images: The test images, uint8 `(n, height, width, channels)`.
+        cells: As a table has them, '' for a missing value.
+        column: The column.
     """
-    from common.report.rendering import render
+    values = [cell if cell else NO_VALUE for cell in cells]
+    held = sorted({float(cell) for cell in cells if cell}) if column.type == "number" else []
+    if len(held) < QUARTERS_FROM:
+        return np.array(values, str)
+    numbers = np.array([float(cell) for cell in cells if cell])
+    # Ends of quarters are values that occur, and quarters of many equal values fall together.
+    ends = np.unique(np.quantile(numbers, (0.25, 0.5, 0.75, 1), method="inverted_cdf"))
+    names, low = [], held[0]
+    for end in ends:
+        names.append(f"{low:g}" if low == end else f"{low:g} to {end:g}")
+        low = next((value for value in held if value > end), end)
+    return np.array(
+        [names[np.searchsorted(ends, float(cell))] if cell else NO_VALUE for cell in cells], str
+    )
 
-    right = outputs["test_probabilities"].argmax(axis=1) == outputs["test_labels"]
-    if len(right) < FEWEST:
-        return []
-    right = right[:EXAMPLES]
-    overall = float(right.mean())
-    groups: list[dict[str, Any]] = []
-    weakest: tuple[float, str] | None = None
-    for name, values in properties(images[:EXAMPLES]).items():
-        if np.ptp(values) == 0:
-            continue
-        rows = thirds(values, right)
-        for third, row in zip(THIRDS, rows, strict=True):
-            row["name"] = third
-            if row["interval"][1] < overall and (weakest is None or row["accuracy"] < weakest[0]):
-                weakest = row["accuracy"], f"the {third} of {name}, {percent(row['accuracy'])}"
-        groups.append({"name": name, "rows": [_cells(row) for row in rows]})
-    if not groups:
-        return []
-    page: dict[str, Any] = {
-        "groups": groups,
-        "overall": percent(overall),
-        "weakest": weakest and weakest[1],
-        "first": EXAMPLES if len(images) > EXAMPLES else None,
-        "figures": {},
+
+def reweighing(labels: np.ndarray, groups: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Returns weights with which class and group are independent (Kamiran & Calders 2012).
+
+    An example of class y and group g weighs `P(y) P(g) / P(y, g)`. The mean weight is 1, and each class
+    and each group keeps its share.
+
+    Args:
+        labels: Integers `(n,)`.
+        groups: The group of each example, `(n,)`.
+
+    Returns:
+        float32 `(n,)`.
+    """
+    _, row = np.unique(np.asarray(groups, str), return_inverse=True)
+    _, column = np.unique(labels, return_inverse=True)
+    together = np.zeros((row.max() + 1, column.max() + 1))
+    np.add.at(together, (row, column), 1)
+    apart = np.outer(together.sum(axis=1), together.sum(axis=0)) / len(labels)
+    return (apart[row, column] / together[row, column]).astype("float32")
+
+
+def gaps(found: Sequence[Slice]) -> dict[str, float]:
+    """Returns the largest difference of each share between groups of FEW examples or more.
+
+    Args:
+        found: The result of `by_group`.
+    """
+    differences = {}
+    for name in RATES:
+        values = [getattr(each, name) for each in found if each.count >= FEW]
+        values = [value for value in values if value is not None]
+        if len(values) > 1:
+            differences[name] = max(values) - min(values)
+    return differences
+
+
+def table(found: Sequence[Slice], class_names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Returns the head and the rows of a table for a person, in per cent; at most SHOWN groups.
+
+    Args:
+        found: The result of `by_group`.
+        class_names: Names of the classes.
+    """
+    if not found:
+        raise UsageError("there are no examples to slice")
+    head = ["group", "n", "accuracy"]
+    if len(class_names) == 2:
+        head += [
+            f"is {class_names[1]}",
+            f"answered {class_names[1]}",
+            "false positives",
+            "false negatives",
+        ]
+    head += ["probability minus truth", "ECE"]
+    rows = []
+    for each in found[:SHOWN]:
+        row = [each.group, f"{each.count:,}", _share(each.accuracy, each.accuracy_interval)]
+        if len(class_names) == 2:
+            row.append(_share(each.positives, None))
+            row += [
+                _share(getattr(each, name), getattr(each, f"{name}_interval"))
+                for name in ("selected", "false_positives", "false_negatives")
+            ]
+        rows.append(
+            [*row, _share(each.bias, each.bias_interval), _share(each.calibration_error, None)]
+        )
+    return head, rows
+
+
+def _share(value, interval):
+    if value is None:
+        return DASH
+    if interval is None:
+        return _number(value)
+    return f"{_number(value)} ({_number(interval[0])} to {_number(interval[1])})"
+
+
+def _number(value):
+    return f"{100 * value:.1f}".replace("-", MINUS)
+
+
+def remarks(found: Sequence[Slice]) -> list[str]:
+    """Returns sentences about the groups: the largest differences, and what is not shown or uncertain."""
+    words = {
+        "accuracy": "accuracy",
+        "false_positives": "false positives",
+        "false_negatives": "false negatives",
+        "selected": "answers of class 1",
     }
-    html = render("slices.html", page, package="common.tasks")
-    return [Section("slices", "Dark and bright, flat and detailed images", html, "Slices")]
-
-
-def _cells(row):
-    low, high = (f"{100 * end:.1f}" for end in row["interval"])
-    return {
-        "name": row["name"],
-        "range": f"{row['low']:.0f}{DASH}{row['high']:.0f}",
-        "count": f"{row['count']:,}",
-        "accuracy": percent(row["accuracy"]),
-        "interval": f"{low}{DASH}{high}",
-    }
+    largest = [f"{words[name]} {100 * gap:.1f}" for name, gap in gaps(found).items()]
+    lines = [f"Largest difference between groups, points: {', '.join(largest)}."] if largest else []
+    few = sum(each.count < FEW for each in found)
+    if few:
+        lines.append(f"{few} with fewer than {FEW} examples stand last.")
+    if len(found) > SHOWN:
+        lines.append(f"{len(found) - SHOWN} more are not shown.")
+    return lines

@@ -1,0 +1,197 @@
+"""The columns of a table: which hold numbers, which categories, and which say nothing."""
+
+import collections
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import number as counted
+from common.basics.wording import percent
+
+MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
+"""What stands for a missing value, in lower case."""
+USED = ("number", "category")
+"""The types that a model can use."""
+OWN_VALUE = 0.9
+"""A column of words in which more than this share of the values differ names its rows."""
+LISTED = 20
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+# "0712" and "007" are codes: as numbers they would lose their zeros.
+_CODE = re.compile(r"0\d+")
+_IDENTIFIER = re.compile(r"(.*[ _-])?(id|index|key|number|nr|no|column 1)", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    type: str
+    """"number" or "category"; or a reason not to use it: "identifier" (each row has a value of its own),
+    "constant", "empty", "group" (it says which rows belong together)."""
+    decimal: str = "."
+    """Decimal mark of its numbers in the user's files, '.' or ','."""
+
+    @property
+    def used(self) -> bool:
+        """Whether a model can learn from it."""
+        return self.type in USED
+
+    def read(self, cell: str) -> str:
+        """Returns a cell as the models' data has it: without spaces around it, '' for a missing value.
+
+        Raises:
+            RecipeError: The column holds numbers, and the cell does not.
+        """
+        cell = cell.strip()
+        if cell.lower() in MISSING:
+            return ""
+        if self.type == "number":
+            plain = cell.replace(",", ".") if self.decimal == "," else cell
+            if not is_number(plain):
+                raise RecipeError(f"the column '{self.name}' holds numbers, got '{cell}'")
+            return plain
+        return cell
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns the fields as values that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+def columns_of(reading: Mapping[str, Any]) -> list[Column]:
+    """Returns the columns of a table by the description of the data, `DataInfo.reading`.
+
+    Raises:
+        RecipeError: It describes no table.
+    """
+    try:
+        return [Column(**each) for each in reading["columns"]]
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"the data's description lists no columns: {error!r}") from error
+
+
+def is_number(cell: str) -> bool:
+    """Returns whether a cell is a finite number with a decimal point."""
+    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
+
+
+def infer(name: str, cells: Sequence[str]) -> Column:
+    """Returns a column with its type by the cells of the training file.
+
+    Args:
+        name: Its name.
+        cells: As they stand in the file.
+    """
+    held = [cell.strip() for cell in cells]
+    held = [cell for cell in held if cell.lower() not in MISSING]
+    values = set(held)
+    if not values:
+        return Column(name, "empty")
+    if len(values) == 1 and len(held) == len(cells):
+        return Column(name, "constant")
+    decimal = _decimal(values)
+    if decimal and not any(_CODE.fullmatch(value) for value in values):
+        if len(values) == len(cells) and _counts_rows(name, values):
+            return Column(name, "identifier")
+        return Column(name, "number", decimal)
+    few = len(values) <= OWN_VALUE * len(held) or len(held) < LISTED
+    return Column(name, "category" if few else "identifier")
+
+
+def _decimal(values):
+    """Returns the decimal mark if all values are numbers, else ''."""
+    if all(is_number(value) for value in values):
+        return "."
+    # "1,234" may be 1.234 or 1234: a column needs a value that can only be the first.
+    with_comma = [value for value in values if _DECIMAL_COMMA.fullmatch(value)]
+    clear = any(len(value.partition(",")[2]) != 3 for value in with_comma)
+    if clear and all(is_number(value.replace(",", ".", 1)) for value in values):
+        return ","
+    return ""
+
+
+def _counts_rows(name, values):
+    """Returns whether numbers that all differ are numbers of the rows."""
+    if not all(value.isdecimal() for value in values):
+        return False
+    whole = [int(value) for value in values]
+    in_turn = max(whole) - min(whole) + 1 == len(whole) and len(whole) >= LISTED
+    return in_turn or _IDENTIFIER.fullmatch(name) is not None
+
+
+def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns lines for a person: the types, what is left out, what is missing.
+
+    Args:
+        columns: The columns.
+        table: Cells of each column by its name, as `Column.read` returns them.
+    """
+    numbers = [each for each in columns if each.type == "number"]
+    lines = [f"numbers: {_listed(_number_words(each) for each in numbers)}"] if numbers else []
+    categories = [
+        f"{each.name} ({counted(len(set(table[each.name]) - {''}))})"
+        for each in columns
+        if each.type == "category"
+    ]
+    if categories:
+        lines.append(f"categories (values): {_listed(categories)}")
+    missing = {each.name: sum(not cell for cell in table[each.name]) for each in columns}
+    shares = [
+        f"{each.name} {percent(missing[each.name] / len(table[each.name]), 1)}"
+        for each in sorted(columns, key=lambda each: -missing[each.name])
+        if each.used and missing[each.name]
+    ]
+    if shares:
+        lines.append(f"missing values: {_listed(shares)}")
+    why = {
+        "identifier": "each row has its own value",
+        "constant": "the same value everywhere",
+        "empty": "no values",
+        "group": "says which rows belong together",
+    }
+    left = [f"{each.name} ({why[each.type]})" for each in columns if not each.used]
+    if left:
+        lines.append(f"not given to the model: {_listed(left)}")
+    return lines
+
+
+def _number_words(column):
+    return f"{column.name} (decimal comma)" if column.decimal == "," else column.name
+
+
+def _listed(words):
+    words = list(words)
+    more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+    return ", ".join(words[:LISTED]) + more
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Returns the names in a text such as "sex, race"; no name of "" ."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def check_name(name: str, columns: Sequence[Column]) -> int:
+    """Returns the place of a column.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    names = [each.name for each in columns]
+    if name not in names:
+        raise UsageError(
+            f"there is no column '{name}'{near_match(name, names)} (there are: {', '.join(names)})"
+        )
+    return names.index(name)
+
+
+def common_values(cells: Sequence[str], least: int) -> list[str]:
+    """Returns the values that occur at least so often, by falling frequency, then by alphabet."""
+    counts = collections.Counter(cells)
+    return sorted(
+        (value for value, count in counts.items() if count >= least),
+        key=lambda value: (-counts[value], value),
+    )
