@@ -14,8 +14,8 @@ from common.basics.compiled import compiled
 from common.training.adversarial import WHITE, climb, cross_entropy, margin
 from common.training.logits import logit_model
 
-CHUNK = 250
-"""Images attacked at a time; JAX compiles for one size only."""
+CHUNK, LEAST = 256, 32
+"""Most and fewest images attacked at a time: LEAST doubled, so that JAX compiles for few sizes."""
 FIRST_SQUARE = 0.8
 """Share of the image that the first squares cover (Andriushchenko et al. 2020)."""
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -203,6 +203,9 @@ def _chunks(count: int) -> Iterator[np.ndarray]:
 
 
 def _filled(*arrays):
-    """Returns arrays of CHUNK rows: short ones are filled up with their last row."""
-    rows = np.minimum(np.arange(CHUNK), len(arrays[0]) - 1)
+    """Returns arrays of at least LEAST rows, or twice, four times as many: the last row fills them up."""
+    count, size = len(arrays[0]), LEAST
+    while size < count:
+        size *= 2
+    rows = np.minimum(np.arange(size), count - 1)
     return [array[rows] for array in arrays]

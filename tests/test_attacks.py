@@ -1,0 +1,327 @@
+"""Attacks against results by hand on linear classifiers, training by them, and `recipes attack`."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from common.basics.backend import jit_compile, no_gradients
+from common.basics.errors import RecipeError, UsageError
+from common.cli import main
+from common.runs import registry
+from common.tasks import attacked, ladder
+from common.training import adversarial
+from common.training.attacks import CHUNK, Target, square_side, unit
+from common.training.drawn import DrawnBatches
+from common.training.gradients import train_by, values
+from tests.helpers import assert_equal_weights, train_tiny
+
+SHAPE = (4, 3, 2)
+
+
+def linear(seed=0):
+    """Returns a linear classifier of three classes, and its kernel `(24, 3)`."""
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Flatten()(ops.cast(inputs, "float32") / 255.0)
+    model = keras.Model(inputs, layers.Activation("softmax")(layers.Dense(3)(x)))
+    kernel = np.random.default_rng(seed).normal(size=(24, 3)).astype("float32")
+    model.set_weights([kernel, np.zeros(3, "float32")])
+    return model, kernel
+
+
+def answered(n=7):
+    """Returns n images, their right answers by the linear classifier, and both parts of it."""
+    model, kernel = linear()
+    x = unit(np.random.default_rng(1).integers(40, 216, (n, *SHAPE), dtype=np.uint8))
+    return x, (x.reshape(n, -1) @ kernel).argmax(axis=1), model, kernel
+
+
+def test_the_losses_by_hand():
+    logits = ops.convert_to_tensor(np.array([[1.0, 3.0, 2.0], [5.0, 0.0, -1.0]], "float32"))
+    y = ops.convert_to_tensor(np.eye(3, dtype="float32")[[2, 0]])
+    expected = [np.log(np.exp([-1, 1, 0]).sum()), np.log(np.exp([0, -5, -6]).sum())]
+    found = ops.convert_to_numpy(adversarial.cross_entropy(logits, y))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(adversarial.margin(logits, y)), [1, -5])
+    clean = ops.convert_to_tensor(np.log(np.array([[0.5, 0.25, 0.25]], "float32")))
+    other = ops.convert_to_tensor(np.log(np.array([[0.2, 0.6, 0.2]], "float32")))
+    divergence = 0.5 * np.log(0.5 / 0.2) + 0.25 * np.log(0.25 / 0.6) + 0.25 * np.log(0.25 / 0.2)
+    found = ops.convert_to_numpy(adversarial.divergence(other, clean))
+    np.testing.assert_allclose(found, [divergence], rtol=1e-5)
+
+
+def test_a_step_goes_by_the_sign_of_the_gradient_and_stays_inside():
+    x = np.array([[[[0.5, 0.05, 0.98, 0.5]]]], "float32")
+    w = ops.convert_to_tensor(np.array([2.0, -1.0, 0.1, 0.0], "float32"))
+    with no_gradients():
+        found = adversarial.climb(
+            lambda images: ops.sum(images * w, axis=(1, 2, 3)),
+            x,
+            ops.convert_to_tensor(x),
+            0.1,
+            0.3,
+        )
+    # Within epsilon, at black, at white, and where there is no gradient.
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[0, 0, 0], [0.6, 0, 1, 0.5], atol=1e-6)
+
+
+def test_fgsm_turns_a_linear_classifier_of_two_classes_where_it_can_be_turned():
+    """The margin falls by epsilon times the sum of the differences of weights, where no border is."""
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    outputs = layers.Dense(1, activation="sigmoid")(
+        layers.Flatten()(ops.cast(inputs, "float32") / 255.0)
+    )
+    model = keras.Model(inputs, outputs)
+    random = np.random.default_rng(0)
+    w = random.normal(size=24).astype("float32")
+    model.set_weights([w[:, None], np.zeros(1)])
+    x = unit(random.integers(40, 216, (CHUNK + 7, *SHAPE), dtype=np.uint8))
+    z = x.reshape(len(x), -1) @ w
+    y = (z > 0).astype(int)
+    expected = np.abs(z) > 0.1 * np.abs(w).sum()
+    assert 0 < expected.sum() < len(x)
+    target = Target(model)
+    for settings in ({"steps": 1, "size": 0.1}, {"steps": 5, "size": 0.04}):
+        held = target.pgd(x, y, epsilon=0.1, **settings)
+        np.testing.assert_array_equal(held, expected)
+    held = target.pgd(
+        x, y, epsilon=0.1, steps=8, size=0.03, random=np.random.default_rng(1), loss="margin"
+    )
+    np.testing.assert_array_equal(held, expected)
+    # Without gradients never more than with them.
+    black = target.square(x, y, epsilon=0.1, queries=60, random=np.random.default_rng(2))
+    assert not (expected & ~black).any()
+    assert (~black).sum() > 0.5 * (~expected).sum()
+
+
+def test_an_attack_counts_only_what_was_right():
+    x, y, model, _ = answered()
+    y[2] = (y[2] + 1) % 3
+    held = Target(model).pgd(x, y, epsilon=1e-4, steps=2, size=1e-4)
+    np.testing.assert_array_equal(held, np.arange(7) != 2)
+
+
+def test_squares_shrink_by_the_schedule():
+    sides = [square_side(query, 10_000, 28, 20) for query in range(10_000)]
+    assert sides[0] == 20  # The root of 0.8 x 28 x 20 is 21: more than the image is wide.
+    assert sides[-1] == 1
+    assert sides == sorted(sides, reverse=True)
+    assert square_side(30, 10_000, 28, 20) == round((0.4 * 28 * 20) ** 0.5)
+
+
+def test_the_attack_leaves_weights_and_batch_statistics_alone():
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Conv2D(4, 2)(ops.cast(inputs, "float32") / 255.0)
+    x = layers.Dropout(0.5)(layers.BatchNormalization()(x))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
+    before = [np.array(weight) for weight in model.get_weights()]
+    images = unit(np.random.default_rng(0).integers(0, 256, (9, *SHAPE), dtype=np.uint8))
+    Target(model).pgd(images, np.zeros(9, int), epsilon=0.1, steps=3, size=0.05)
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# Training
+
+
+@pytest.mark.parametrize("trades", [0.0, 2.0])
+def test_a_step_by_hand(trades):
+    """A linear softmax: FGSM moves by the sign of the kernel times the error, which gives the loss."""
+    model, kernel = linear()
+    n, epsilon = 5, 0.1
+    x = np.random.default_rng(2).integers(60, 200, (n, *SHAPE), dtype=np.uint8)
+    y = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1]]
+    start = np.random.default_rng(3).uniform(-1, 1, (n, 24)).astype("float32")
+    head = np.tile(np.array([epsilon, 0.05, 1], "float32"), (n, 1))
+    step = adversarial.adversarial_step(model, trades=trades)
+    batch = [ops.convert_to_tensor(part) for part in (x, y, np.concatenate([head, start], 1))]
+    weights, state = values(model.trainable_variables), values(model.non_trainable_variables)
+    with no_gradients():
+        loss, (seen, outputs), after, gradients = step(weights, state, batch)
+
+    def softmax(images):
+        z = np.exp(images @ kernel)
+        return z / z.sum(axis=1, keepdims=True)
+
+    clean = unit(x).reshape(n, -1)
+    begun = clean + epsilon * start
+    # The loss climbed has the gradient (answer - what is wanted) in the logits.
+    wanted = softmax(clean) if trades else y
+    direction = np.sign((softmax(begun) - wanted) @ kernel.T)
+    moved = np.clip(begun + 0.05 * direction, clean - epsilon, clean + epsilon)
+    p = softmax(moved)
+    np.testing.assert_allclose(ops.convert_to_numpy(outputs), p, rtol=1e-3, atol=1e-5)
+    expected = -np.sum(y * np.log(p), axis=1)
+    if trades:
+        q = softmax(clean)
+        expected = -np.sum(y * np.log(q), axis=1) + trades * np.sum(q * np.log(q / p), axis=1)
+    assert float(loss) == pytest.approx(expected.mean(), rel=1e-4)
+    if not trades:
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(gradients[0]), moved.T @ (p - y) / n, rtol=1e-3, atol=1e-5
+        )
+    np.testing.assert_array_equal(ops.convert_to_numpy(seen), y)
+    assert len(after) == len(state)
+
+
+def test_draws_carry_the_attack_and_a_start_for_each_pixel():
+    draw = adversarial.draws(lambda index: (0.1 * index, 0.02, 3))
+    found = draw(np.zeros((5, *SHAPE), "uint8"), np.random.default_rng(0), 2)
+    assert found.shape == (5, 3 + 24)
+    np.testing.assert_allclose(found[:, :3], [[0.2, 0.02, 3]] * 5, rtol=1e-6)
+    assert np.abs(found[:, 3:]).max() <= 1
+    assert found[:, 3:].std() == pytest.approx(3**-0.5, rel=0.2)
+
+
+def test_training_by_an_attack_makes_a_classifier_harder_to_attack():
+    random = np.random.default_rng(0)
+    y = np.arange(192) % 2
+    # Epsilon is 38: it takes away what twenty-three numbers tell of the class, not what one tells.
+    x = random.normal(0, 8, (192, 24)) + 128 + 30 * (2 * y[:, None] - 1)
+    x[:, 5] = 128 + 80 * (2 * y - 1)
+    x = x.clip(0, 255).astype("uint8").reshape(-1, *SHAPE)
+    held = []
+    for epsilon in (0.0, 0.15):
+        model, _ = linear()
+        model.set_weights([np.zeros((24, 3)), np.zeros(3)])
+        model.compile(
+            keras.optimizers.Adam(0.05), "categorical_crossentropy", jit_compile=jit_compile()
+        )
+        train_by(model, adversarial.adversarial_step(model))
+        batches = DrawnBatches(
+            x,
+            y,
+            batch_size=50,
+            num_classes=3,
+            seed=0,
+            draws=adversarial.draws(lambda _, epsilon=epsilon: (epsilon, epsilon / 2, 3)),
+        )
+        model.fit(batches, epochs=12, shuffle=False, verbose=0)
+        target = Target(model)
+        assert target.right(unit(x), y).all()
+        held.append(target.pgd(unit(x), y, epsilon=0.15, steps=10, size=0.04).mean())
+    assert held[1] > held[0] + 0.3
+
+
+def test_a_softmax_within_a_dense_layer_is_refused():
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    x = layers.Flatten()(ops.cast(inputs, "float32"))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    with pytest.raises(ValueError, match="a softmax of its own"):
+        adversarial.adversarial_step(model)
+
+
+def test_the_attack_of_an_epoch():
+    module = registry.load("mnist_adversarial")
+    config = module.Config(epsilon=0.2, step_size=0.05, fgsm_epochs=3, ramp_epochs=2.0)
+    assert module.attack_of(config, 0.0) == (0.0, 0.0, 1)
+    np.testing.assert_allclose(module.attack_of(config, 1.0), (0.1, 0.125, 1))
+    np.testing.assert_allclose(module.attack_of(config, 2.9), (0.2, 0.25, 1))
+    np.testing.assert_allclose(module.attack_of(config, 3.0), (0.2, 0.05, 7))
+
+
+# The ladder
+
+
+def test_the_minimum_is_over_images_and_the_checks_judge(monkeypatch):
+    x, y, model, _ = answered(40)
+    monkeypatch.setattr(ladder, "MANY", 10)
+    images = (x * 255).round().astype("uint8")
+    found = ladder.climb(Target(model), images, y, ladder.Effort(0.02, restarts=2, queries=30))
+    shares = [rung["accuracy"] for rung in found["rungs"]]
+    assert shares[0] == 1
+    assert found["minimum"]["accuracy"] <= min(shares)
+    assert found["minimum"]["held"] == round(40 * found["minimum"]["accuracy"])
+    assert [check["passed"] for check in found["checks"]] == [True] * 3
+    assert found["examples"] == 40
+
+
+@pytest.mark.parametrize(
+    ("shares", "failed"),
+    [
+        ((0.5, 0.4, 0.3, 0.32, 0.0), []),
+        ((0.3, 0.4, 0.3, 0.32, 0.0), ["one step does not beat many"]),
+        ((0.5, 0.4, 0.3, 0.2, 0.0), ["no gradients do not beat gradients"]),
+        ((0.5, 0.4, 0.3, 0.3, 0.2), ["an attack without bound turns everything"]),
+    ],
+)
+def test_what_hidden_gradients_look_like(shares, failed):
+    found = [check["name"] for check in ladder._checks(*shares) if not check["passed"]]
+    assert found == failed
+
+
+def test_epsilon_is_a_number_or_a_fraction_or_the_recipes():
+    class Config:
+        epsilon = 0.1
+
+    assert attacked.epsilon_of("8/255", Config(), 3) == pytest.approx(8 / 255)
+    assert attacked.epsilon_of("0.3", Config(), 3) == pytest.approx(0.3)
+    assert attacked.epsilon_of(None, Config(), 3) == 0.1
+    assert attacked.epsilon_of(None, object(), 3) == pytest.approx(8 / 255)
+    assert attacked.epsilon_of(None, object(), 1) == 0.3
+    for wrong in ("0", "1.5", "-0.1", "many", "1/0", "nan"):
+        with pytest.raises(UsageError, match="--epsilon must be a number above 0"):
+            attacked.epsilon_of(wrong, Config(), 1)
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "cifar10_resnet"])
+def test_any_run_on_images_can_be_attacked(name, tiny_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ladder, "MANY", 4)
+    monkeypatch.setattr(ladder, "STEPS", 3)
+    run, metrics = train_tiny(name, tiny_data["image"], tmp_path / "run", epochs=1)
+    words = ["--examples", "20", "--restarts", "1", "--queries", "5"]
+    assert main(["attack", str(run.directory), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "a random 20 of the 37 test images" in shown
+    found = json.loads(run.path("attack.json").read_text())
+    assert found["examples"] == 20
+    page = run.path("report.html").read_text()
+    assert "What attacks leave" in page
+    assert "no gradients do not beat gradients" in page
+    again = json.loads(run.path("metrics.json").read_text())
+    assert again == metrics
+
+
+def test_what_cannot_be_attacked_is_told(tiny_data, tmp_path, capsys):
+    run, _ = train_tiny("imdb_bilstm", tiny_data["text"], tmp_path / "run", epochs=1)
+    assert main(["attack", str(run.directory)]) == 1
+    assert "does not classify images" in capsys.readouterr().err
+    assert main(["attack", str(run.directory), "--norm", "l2"]) == 2
+    assert "--norm is linf" in capsys.readouterr().err
+    inputs = keras.Input(SHAPE)
+    pooled = keras.Model(inputs, layers.GlobalMaxPooling2D()(inputs))
+    with pytest.raises(RecipeError, match="explanations and attacks need a model that ends"):
+        Target(pooled)
+
+
+def test_the_robust_figure_stands_beside_the_clean_one(tiny_data, tmp_path):
+    run, metrics = train_tiny("mnist_adversarial", tiny_data["image"], tmp_path / "run")
+    assert metrics["headline"]["name"] == "accuracy"
+    robust = metrics["robust"]
+    assert robust["count"] == 37
+    assert robust["accuracy"] <= metrics["headline"]["value"]
+    task = registry.load("mnist_adversarial").TASK
+    assert "Under PGD-20 at epsilon 0.15" in task.remarks(metrics)[0]
+    assert task.tiles(metrics)[0][0] == "under PGD-20"
+    assert "val_robust_accuracy" in run.path("history.csv").read_text().splitlines()[0]
+    assert "robust_accuracy" in metrics["validation"]
+
+
+def test_a_stopped_training_by_trades_ends_at_the_same_weights(tiny_data, tmp_path, monkeypatch):
+    """The contract stops one by plain PGD; here epsilon and the number of steps change as well."""
+    changes = {"trades": 1.0, "fgsm_epochs": 1, "ramp_epochs": 1.5}
+    name, data = "mnist_adversarial", tiny_data["image"]
+    whole, metrics = train_tiny(name, data, tmp_path / "whole", **changes)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("common.training.progress.Progress.on_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_tiny(name, data, tmp_path / "stopped", **changes)
+    resumed, again = train_tiny(name, data, tmp_path / "stopped", **changes)
+    assert again == metrics
+    assert_equal_weights(whole.path("final.keras"), resumed.path("final.keras"))
