@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from common.basics.backend import jit_compile, no_gradients
+from common.basics.backend import no_gradients
 from common.basics.errors import RecipeError, UsageError
 from common.cli import main
 from common.runs import registry
 from common.tasks import attacked, ladder
 from common.training import adversarial
 from common.training.attacks import CHUNK, Target, square_side, unit
-from common.training.drawn import DrawnBatches
-from common.training.gradients import train_by, values
+from common.training.gradients import values
 from tests.helpers import assert_equal_weights, train_tiny
 
 SHAPE = (4, 3, 2)
@@ -91,6 +90,9 @@ def test_fgsm_turns_a_linear_classifier_of_two_classes_where_it_can_be_turned():
     )
     np.testing.assert_array_equal(held, expected)
     # Without gradients never more than with them.
+    few = target.moved(x[:7], y[:7], epsilon=0.1, steps=4, size=0.04)
+    side = np.sign(w) * np.where(y[:7], -1, 1)[:, None]
+    np.testing.assert_allclose(few.reshape(7, -1), x[:7].reshape(7, -1) + 0.1 * side, atol=1e-6)
     black = target.square(x, y, epsilon=0.1, queries=60, random=np.random.default_rng(2))
     assert not (expected & ~black).any()
     assert (~black).sum() > 0.5 * (~expected).sum()
@@ -175,36 +177,6 @@ def test_draws_carry_the_attack_and_a_start_for_each_pixel():
     assert found[:, 3:].std() == pytest.approx(3**-0.5, rel=0.2)
 
 
-def test_training_by_an_attack_makes_a_classifier_harder_to_attack():
-    random = np.random.default_rng(0)
-    y = np.arange(192) % 2
-    # Epsilon is 38: it takes away what twenty-three numbers tell of the class, not what one tells.
-    x = random.normal(0, 8, (192, 24)) + 128 + 30 * (2 * y[:, None] - 1)
-    x[:, 5] = 128 + 80 * (2 * y - 1)
-    x = x.clip(0, 255).astype("uint8").reshape(-1, *SHAPE)
-    held = []
-    for epsilon in (0.0, 0.15):
-        model, _ = linear()
-        model.set_weights([np.zeros((24, 3)), np.zeros(3)])
-        model.compile(
-            keras.optimizers.Adam(0.05), "categorical_crossentropy", jit_compile=jit_compile()
-        )
-        train_by(model, adversarial.adversarial_step(model))
-        batches = DrawnBatches(
-            x,
-            y,
-            batch_size=50,
-            num_classes=3,
-            seed=0,
-            draws=adversarial.draws(lambda _, epsilon=epsilon: (epsilon, epsilon / 2, 3)),
-        )
-        model.fit(batches, epochs=12, shuffle=False, verbose=0)
-        target = Target(model)
-        assert target.right(unit(x), y).all()
-        held.append(target.pgd(unit(x), y, epsilon=0.15, steps=10, size=0.04).mean())
-    assert held[1] > held[0] + 0.3
-
-
 def test_a_softmax_within_a_dense_layer_is_refused():
     inputs = keras.Input(SHAPE, dtype="uint8")
     x = layers.Flatten()(ops.cast(inputs, "float32"))
@@ -270,8 +242,9 @@ def test_epsilon_is_a_number_or_a_fraction_or_the_recipes():
 def test_any_run_on_images_can_be_attacked(name, tiny_data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "MANY", 4)
     monkeypatch.setattr(ladder, "STEPS", 3)
-    run, metrics = train_tiny(name, tiny_data["image"], tmp_path / "run", epochs=1)
+    run, _ = train_tiny(name, tiny_data["image"], tmp_path / "run", epochs=1)
     words = ["--examples", "20", "--restarts", "1", "--queries", "5"]
+    before = run.path("metrics.json").read_text()
     assert main(["attack", str(run.directory), *words]) == 0
     shown = capsys.readouterr().out
     assert "a random 20 of the 37 test images" in shown
@@ -280,8 +253,7 @@ def test_any_run_on_images_can_be_attacked(name, tiny_data, tmp_path, monkeypatc
     page = run.path("report.html").read_text()
     assert "What attacks leave" in page
     assert "no gradients do not beat gradients" in page
-    again = json.loads(run.path("metrics.json").read_text())
-    assert again == metrics
+    assert run.path("metrics.json").read_text() == before
 
 
 def test_what_cannot_be_attacked_is_told(tiny_data, tmp_path, capsys):

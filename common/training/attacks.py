@@ -125,6 +125,26 @@ class Target:
             held[rows] = standing[: len(rows)]
         return held
 
+    def moved(
+        self, images: np.ndarray, labels: np.ndarray, *, epsilon: float, steps: int, size: float
+    ) -> np.ndarray:
+        """Returns what PGD from the images makes of them, float32 `(n, h, w, c)`: to look at.
+
+        Args:
+            images: float32 `(n, h, w, c)` in [0, 1], at most CHUNK.
+            labels: Integers `(n,)`.
+            epsilon: Most that a pixel changes.
+            steps: Number of steps.
+            size: Change of a pixel in a step.
+        """
+        x, y = _filled(images, self._targets(labels))
+        moved = x
+        for _ in range(steps):
+            moved, _ = self._steps["cross-entropy"](
+                moved, x, y, np.float32(epsilon), np.float32(size)
+            )
+        return moved[: len(images)]
+
     def square(
         self,
         images: np.ndarray,
