@@ -39,7 +39,7 @@ class RobustClassification(Classification):
         """
         from common.training.attacks import Target
 
-        found = held(Target(model), splits.test, epsilon, EXAMPLES)
+        found = _held(Target(model), splits.test, epsilon, EXAMPLES)
         low, high = wilson_interval(int(found.sum()), len(found))
         return {
             "robust": {
@@ -66,7 +66,7 @@ class RobustClassification(Classification):
 
             def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
                 assert logs is not None  # Keras passes them at the end of an epoch.
-                found = held(self.target, splits.val, epsilon, VALIDATED)
+                found = _held(self.target, splits.val, epsilon, VALIDATED)
                 logs["val_robust_accuracy"] = float(found.mean())
 
         return Validate()
@@ -92,7 +92,7 @@ class RobustClassification(Classification):
         return found
 
 
-def held(target, split, epsilon, examples):
+def _held(target, split, epsilon, examples):
     """Returns which of a split's first images withstand PGD-20, bool; the start is always the same."""
     import numpy as np
 
