@@ -16,13 +16,13 @@ from tests.helpers import assert_equal_weights, train_tiny
 from tests.test_attacks import SHAPE, answered
 
 
-def test_the_attack_of_an_epoch():
+def test_the_attack_by_the_share_of_the_training_that_is_done():
     module = registry.load("mnist_adversarial")
-    config = module.Config(epsilon=0.2, step_size=0.05, fgsm_epochs=3, ramp_epochs=2.0)
-    assert module.attack_of(config, 0.0) == (0.0, 0.0, 1)
-    np.testing.assert_allclose(module.attack_of(config, 1.0), (0.1, 0.125, 1))
-    np.testing.assert_allclose(module.attack_of(config, 2.9), (0.2, 0.25, 1))
-    np.testing.assert_allclose(module.attack_of(config, 3.0), (0.2, 0.05, 7))
+    config = module.Config(epsilon=0.2, step_size=0.05, fgsm_share=0.3, ramp_share=0.2)
+    np.testing.assert_allclose(module.attack_of(config, 0.02), (0.02, 0.025, 1))
+    np.testing.assert_allclose(module.attack_of(config, 0.1), (0.1, 0.125, 1))
+    np.testing.assert_allclose(module.attack_of(config, 0.29), (0.2, 0.25, 1))
+    np.testing.assert_allclose(module.attack_of(config, 0.3), (0.2, 0.05, 7))
 
 
 # The ladder
@@ -113,7 +113,7 @@ def test_the_robust_figure_stands_beside_the_clean_one(tiny_data, tmp_path):
 
 def test_a_stopped_training_by_trades_ends_at_the_same_weights(tiny_data, tmp_path, monkeypatch):
     """The contract stops one by plain PGD; here epsilon and the number of steps change as well."""
-    changes = {"trades": 1.0, "fgsm_epochs": 1, "ramp_epochs": 1.5}
+    changes = {"trades": 1.0, "fgsm_share": 0.5, "ramp_share": 0.75}
     name, data = "mnist_adversarial", tiny_data["image"]
     whole, metrics = train_tiny(name, data, tmp_path / "whole", **changes)
 

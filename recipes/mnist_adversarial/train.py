@@ -23,6 +23,7 @@ from common.runs.bounds import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Rate,
     Seed,
     check_bounds,
 )
@@ -51,10 +52,10 @@ class Config:
     """pgd: steps of the attack on each batch; each costs as much as training on it."""
     step_size: Annotated[float, Above(0), AtMost(1)] = 0.1
     """pgd: change of a pixel in a step of the attack."""
-    fgsm_epochs: NonNegativeInt = 4
-    """pgd: epochs of fgsm before it, which are four times as fast."""
-    ramp_epochs: NonNegativeFloat = 2.0
-    """Epochs in which epsilon grows from 0. At once, the network answers all images alike for long."""
+    fgsm_share: Rate = 0.3
+    """pgd: share of the training that is fgsm, before it: four times as fast."""
+    ramp_share: Rate = 0.15
+    """Share of the training in which epsilon grows from 0; at once, all images are answered alike."""
     trades: NonNegativeFloat = 0.0
     """0: trains on attacked images alone; else the weight of their divergence from clean ones: TRADES."""
     filters: tuple[PositiveInt, ...] = (16, 32)
@@ -95,8 +96,8 @@ PRESETS = {
         epsilon=0.15,
         attack_steps=5,
         step_size=0.05,
-        fgsm_epochs=6,
-        ramp_epochs=5.0,
+        fgsm_share=0.4,
+        ramp_share=0.35,
         batch_size=64,
         epochs=14,
     ),
@@ -153,7 +154,9 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
-        draws=adversarial.draws(lambda step: attack_of(config, step / train_batches.num_batches)),
+        draws=adversarial.draws(
+            lambda step: attack_of(config, (step + 1) / (config.epochs * train_batches.num_batches))
+        ),
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
 
@@ -191,15 +194,15 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     )
 
 
-def attack_of(config: Config, epoch: float) -> tuple[float, float, int]:
+def attack_of(config: Config, done: float) -> tuple[float, float, int]:
     """Returns epsilon, size and number of the attack's steps.
 
     Args:
         config: Hyperparameters.
-        epoch: Epochs done so far, also parts of one.
+        done: Share of the training that is done with this step, above 0 and at most 1.
     """
-    share = min(epoch / config.ramp_epochs, 1.0) if config.ramp_epochs else 1.0
-    if config.attack == "fgsm" or epoch < config.fgsm_epochs:
+    share = min(done / config.ramp_share, 1.0) if config.ramp_share else 1.0
+    if config.attack == "fgsm" or done < config.fgsm_share:
         return share * config.epsilon, 1.25 * share * config.epsilon, 1
     return share * config.epsilon, share * config.step_size, config.attack_steps
 

@@ -3,7 +3,8 @@
     recipes tune mnist_adversarial --method bayesian --trials 20
     make tune-mnist_adversarial METHOD=evolution TRIALS=30
 
-Every Float has a step, so that a grid is possible. Epsilon is the task and is not searched.
+Every Float has a step, so that a grid is possible. Batch size and epochs are half, once and twice those
+that the search starts from: other data needs others. Epsilon is the task and is not searched.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ def search_space(hp: HyperParameters, base: Config) -> Config:
         filters=tuple(round(filters * width) for filters in base.filters),
         attack_steps=hp.Choice("attack_steps", [5, 7, 10], default=7),
         step_size=min(share * base.epsilon, 1.0),
-        trades=hp.Choice("trades", [0.0, 1.0, 3.0, 6.0], default=0.0),
         learning_rate=hp.Float("learning_rate", 3e-4, 1e-2, step=10**0.25, sampling="log"),
         weight_decay=hp.Float("weight_decay", 1e-5, 1e-2, step=10**0.5, sampling="log"),
         batch_size=hp.Choice("batch_size", multiples(base.batch_size), default=base.batch_size),
+        epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
     )
 
 
