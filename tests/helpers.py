@@ -134,6 +134,8 @@ ON_ALL_BACKENDS = (
     "precision",
     "whole_epochs",
     "decoding",
+    "gradients",
+    "attacks",
 )
 """Files of tests that hold on every backend."""
 

@@ -19,6 +19,7 @@ from common.runs.scores import read as read_scores
 from common.studies import results, tables
 from common.tasks.classification import Classification
 from common.training.finish import parameter_count
+from common.training.fit import build_metrics
 from common.training.loading import load_model
 from common.training.outputs import inference_batches, predict
 from common.tuning import evidence
@@ -165,6 +166,7 @@ def test_two_steps_change_every_weight_and_64_examples_can_be_memorised(
     batches.set_epoch(0)
     start, loss = model.get_weights(), model.loss
     model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=jit_compile())
+    build_metrics(model, batches)
     for _ in range(2):  # A block whose last scale begins at 0 has no other gradient in the first.
         model.train_on_batch(*batches[0])
     for weight, old in zip(model.weights, start, strict=True):
@@ -174,6 +176,7 @@ def test_two_steps_change_every_weight_and_64_examples_can_be_memorised(
     batches.batch_size = 64
     batches.set_epoch(0)
     model.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=jit_compile())
+    build_metrics(model, batches)
     losses = [float(np.ravel(model.train_on_batch(*batches[0]))[0]) for _ in range(25)]
     # train_on_batch returns the loss of this call's batch averaged with those before it.
     assert np.mean(losses[-3:]) < 0.85 * losses[0]

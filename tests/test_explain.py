@@ -9,8 +9,9 @@ from PIL import Image
 from common.basics.errors import RecipeError
 from common.cli import main
 from common.explain import methods, pictures
-from common.explain.gradients import class_gradient, logit_model
+from common.explain.gradients import class_gradient
 from common.runs import registry
+from common.training.logits import logit_model
 from tests.helpers import data_of, train_tiny
 
 

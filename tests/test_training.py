@@ -214,7 +214,7 @@ def test_the_step_of_any_task_is_traced_once(task, tmp_path, monkeypatch):
 def test_metrics_are_made_of_a_batch_and_forget_it():
     for build, batches in TASKS.values():
         model = build()
-        fit._build_metrics(model, batches(0, 29))
+        fit.build_metrics(model, batches(0, 29))
         made = len(model.metrics_variables)
         assert all(not np.any(keras.ops.convert_to_numpy(v)) for v in model.metrics_variables)
         model.test_on_batch(*batches(0, 29)[0])

@@ -26,6 +26,7 @@ usage: recipes COMMAND ...
   evaluate RUN              score a run's model again on its validation and test split
   predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
+  attack RUN                how many test images withstand attacks on a classifier of images
   export RUN --format F     savedmodel, onnx, litert or keras, checked against the model
   report RUN                write report.html again
   card RUN                  write a model card: data, figures with intervals, limits, licence
@@ -47,6 +48,7 @@ COMMANDS = {
     "evaluate": "trained",
     "predict": "trained",
     "explain": "trained",
+    "attack": "attack",
     "export": "trained",
     "report": "trained",
     "card": "card",

@@ -166,12 +166,14 @@ def _report_command(run):
 def write_run_report(run: Run, module: ModuleType, splits: Splits) -> Path:
     """Writes the report of a finished run; returns its path."""
     from common.report.page import write_report
+    from common.tasks import attacked
 
     task, explanations = module.TASK, None
     if task.explains:
         held = task.read(run.path("predictions.npz"))
         explanations = task.explain.explain_examples(run, encoder(module, run), splits, *held)
-    return write_report(task, run.directory, splits, explanations=explanations)
+    more = attacked.sections(run.directory)
+    return write_report(task, run.directory, splits, explanations=explanations, more=more)
 
 
 def encoder(module: ModuleType, run: Run) -> Callable[[Any], Any]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from common.basics.errors import RecipeError
 from common.data.text import PADDING, UNKNOWN
-from common.explain.gradients import class_gradient, logit_model, pixels
+from common.explain.gradients import class_gradient
+from common.training.logits import logit_model, pixels
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Takes inputs `(n, ...)` and returns probabilities `(n, classes)`."""

@@ -4,7 +4,7 @@
 mailed or printed. The figures are also written as PNG files beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def write_report(
     splits: Splits | None = None,
     encode: Callable[[Any], Any] | None = None,
     explanations: tuple[list[dict[str, Any]], str | None] | None = None,
+    more: Sequence[Any] = (),
 ) -> Path:
     """Writes `report.html` and `figures/*.png` into a run folder.
 
@@ -37,6 +38,7 @@ def write_report(
             (n, height, width[, channels]) or n strings, e.g. the part of a text that the model reads.
             If it is None or returns token ids, the raw examples are shown.
         explanations: The result of the task's `explain_examples`; None: no such section.
+        more: Sections (`common.tasks.task.Section`) after those of the task.
 
     Returns:
         Path of the report.
@@ -69,15 +71,18 @@ def write_report(
         "baselines": facts.baselines(summary),
         "curves": facts.curves(task.curves, history, summary.get("best_epoch"), figures),
         "curves_problem": history_problem,
-        "sections": task.sections(
-            outputs,
-            problem,
-            metrics=summary,
-            info=info,
-            splits=splits,
-            encode=encode,
-            figures=figures,
-        ),
+        "sections": [
+            *task.sections(
+                outputs,
+                problem,
+                metrics=summary,
+                info=info,
+                splits=splits,
+                encode=encode,
+                figures=figures,
+            ),
+            *more,
+        ],
         "last_epoch": (config.get("config") or {}).get("monitor") == "epoch",
         "time": facts.time(timing, history),
         "timed": bool(timing),

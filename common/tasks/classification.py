@@ -30,7 +30,10 @@ class Classification(Task):
     figure = "accuracy"
     objective = "val_accuracy"
     also = {"loss": "loss", "ece": "ECE"}
-    curves = (("loss", "loss (nats per example)"), ("accuracy", "accuracy (%)"))
+    curves: tuple[tuple[str, str], ...] = (
+        ("loss", "loss (nats per example)"),
+        ("accuracy", "accuracy (%)"),
+    )
     loss_unit = "nats"
     arrays = ("val_probabilities", "val_labels", "test_probabilities", "test_labels")
 

@@ -57,7 +57,7 @@ def fit(
     keeper = RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
     averaging.warm_up(model.optimizer)
-    _build_metrics(model, train)
+    build_metrics(model, train)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     if keeper.epochs_done < epochs and not keeper.exhausted:
@@ -134,23 +134,28 @@ def keep(
     return keeper
 
 
-def _build_metrics(model, batches):
+def build_metrics(model: keras.Model, batches: keras.utils.PyDataset) -> None:
     """Makes the variables of the compiled metrics and losses.
 
     Otherwise the first step would make them: TensorFlow would then trace that step twice, and the other
-    backends would trace the whole network once more.
+    backends would trace the whole network once more, and take the third part of a batch for weights.
+
+    Args:
+        model: Compiled.
+        batches: What it is trained on.
     """
-    x, targets, *weights = keras.tree.map_structure(
-        lambda part: keras.ops.convert_to_tensor(part[:1]), batches[0]
+    # What a third part is (weights, or draws for a step of one's own) makes no difference here.
+    x, targets = keras.tree.map_structure(
+        lambda part: keras.ops.convert_to_tensor(part[:1]), tuple(batches[0][:2])
     )
     output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     answers, outputs = keras.tree.flatten(targets), keras.tree.flatten(output)
     if len(answers) != len(outputs):
         answers = [None] * len(outputs)
     zeros = keras.tree.pack_sequence_as(output, list(map(_zeros, outputs, answers)))
-    model.compute_metrics(x, targets, zeros, *weights)
+    model.compute_metrics(x, targets, zeros)
     if model.loss is not None:
-        model.compute_loss(x, targets, zeros, *weights)
+        model.compute_loss(x, targets, zeros)
     model.reset_metrics()
 
 
