@@ -145,8 +145,8 @@ def test_the_gradient_is_that_of_finite_differences():
 def test_it_is_exported(tmp_path, format):
     keras.utils.set_random_seed(0)
     model = build_model(Config(distortion="rotation", filters=(4, 4), units=8))
-    transform = model.get_layer("transform")
-    transform.bias.assign([0.7, 0.3, 0.1, -0.3, 0.7, -0.2])
+    # Far from the start, so that places are between pixels.
+    model.set_weights([2 * weight for weight in model.get_weights()])
     model.save(tmp_path / "model.keras")
     done = export(tmp_path / "model.keras", format, tmp_path / f"model.{format}", digits(5))
     assert done.count == 5
@@ -174,12 +174,30 @@ def test_both_networks_are_of_one_size(which, changes):
         assert abs(counts[1] - counts[0]) <= 0.02 * counts[0], counts
 
 
-def test_it_begins_with_the_whole_image():
-    model = build_model(Config())
-    images = distortion.centred(digits(3), "rts")
+@pytest.mark.parametrize("which", distortion.CANVAS)
+def test_it_begins_near_the_middle_of_the_image(which):
+    model = build_model(Config(distortion=which))
+    images = distortion.centred(digits(3), which)
     with no_gradients():
         found = keras.Model(model.input, model.get_layer("transform").output)(images)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [IDENTITY] * 3, atol=0.05)
+    start = np.array(IDENTITY) * 28 / distortion.CANVAS[which]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), [start] * 3, atol=0.3)
+
+
+def test_the_window_goes_where_the_attention_is():
+    """By hand: one filter that sums, scores that grow with it: it looks at the brightest place."""
+    model = build_model(Config(distortion="clutter", localisation_filters=1, localisation_units=2))
+    weights = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][:3]
+    for layer in weights[:2]:
+        layer.set_weights([np.full((5, 5, 1, 1), 1.0), np.zeros(1)])
+    weights[2].set_weights([np.full((1, 1, 1, 1), 10.0)])
+    assert weights[2].kernel.shape[:2] == (1, 1)
+    images = np.zeros((2, 60, 60, 1), "uint8")
+    images[0, :8, 52:] = images[1, 50:, :10] = 255
+    with no_gradients():
+        found = keras.Model(model.input, model.get_layer("transform").output)(images)
+    places = keras.ops.convert_to_numpy(found)[:, [2, 5]]
+    np.testing.assert_allclose(places, [[0.7, -0.7], [-0.7, 0.7]], atol=0.01)
 
 
 def test_sizes_and_turns_of_rts():
@@ -321,9 +339,9 @@ def test_a_film_goes_on_where_a_killed_run_was(tmp_path):
 
     def film(bias):
         film = Film(run, split)
-        keras.utils.set_random_seed(0)
         model = build_model(Config(filters=(2,), units=2))
-        model.get_layer("transform").bias.assign([bias, 0, 0, 0, bias, 0])
+        form = next(each for each in model.layers if getattr(each, "units", None) == 4)
+        form.set_weights([np.zeros(form.kernel.shape), np.array([bias, 0, 0, bias])])
         film.set_model(model)
         return film
 
@@ -337,7 +355,8 @@ def test_a_film_goes_on_where_a_killed_run_was(tmp_path):
     resumed.on_epoch_end(1)
     assert resumed.content["rows"] == [1, 3, 0]
     sizes = np.array(resumed.content["transforms"])[:, :, 0]
-    np.testing.assert_allclose(sizes, np.repeat([[1.0], [1.0], [3.0]], 3, axis=1), atol=0.1)
+    expected = 28 / 42 + 0.3 * np.array([[1.0], [1.0], [3.0]])
+    np.testing.assert_allclose(sizes, np.repeat(expected, 3, axis=1), atol=1e-3)
     assert read_json(tmp_path / "run" / "film.json") == resumed.content
 
 
@@ -351,7 +370,7 @@ def test_what_a_window_is():
     cosine, sine = 0.5 * np.cos(turn), 0.5 * np.sin(turn)
     seen = picture.windows([[cosine, -sine, 0.3, sine, cosine, -0.4]])
     assert seen == pytest.approx({"size": 0.5, "moved": 0.5, "turned": 30})
-    assert "after epoch 9 a window of 50 % of its width" in picture.finding(film_of())
+    assert "after epoch 9 50 % of the width, moved by 0 % of it" in picture.finding(film_of())
 
 
 def test_a_report_shows_the_film_of_a_transformer_only():

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from .train import Config
 
 KERNEL = 5
-"""Height and width of all kernels, in pixels."""
+"""Height and width of the kernels, in pixels."""
+REACH = 0.7
+"""Largest movement of the window, as a share of half the image."""
+SLOWER = 0.3
+"""Factor of changes of the window's form: with 1 it goes astray before the classifier has learnt."""
 
 
 def build_model(config: Config, num_classes: int = 10) -> keras.Model:
@@ -50,20 +54,28 @@ def build_model(config: Config, num_classes: int = 10) -> keras.Model:
 
 
 def _transform(x, config):
-    """The localisation network: six numbers, at the start nearly those of the identity."""
+    """The localisation network: where in the image to look (c, f), and in what form (a, b, d, e)."""
     if _halved(config):
         x = layers.AveragePooling2D(2)(x)
     x = layers.Conv2D(config.localisation_filters, KERNEL, activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)
     x = layers.Conv2D(config.localisation_filters, KERNEL, activation="relu")(x)
-    x = layers.Dense(config.localisation_units, activation="relu")(layers.Flatten()(x))
-    return layers.Dense(
-        6,
-        # With zeros no gradient would reach the layers before in the first step.
-        kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
-        bias_initializer=Identity(),
-        name="transform",
-    )(x)
+    size, count = x.shape[1], x.shape[3]
+    # Every place of the map has a score; the softmax over places says where to look. A bias would add the
+    # same to all scores, and change nothing.
+    scores = ops.reshape(layers.Conv2D(1, 1, use_bias=False)(x), (-1, 1, size * size))
+    shares = layers.Softmax(name="attention")(scores)
+    line = np.linspace(-REACH, REACH, size, dtype="float32")
+    places = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    place = ops.matmul(shares, places)[:, 0]
+    seen = ops.matmul(shares, ops.reshape(x, (-1, size * size, count)))[:, 0]
+    seen = layers.Dense(config.localisation_units, activation="relu")(seen)
+    form = layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))(seen)
+    parts = ops.concatenate([SLOWER * form, place], axis=-1)
+    start = DIGIT / CANVAS[config.distortion]
+    return layers.Rescaling(1.0, offset=[start, 0.0, 0.0, 0.0, start, 0.0], name="transform")(
+        ops.take(parts, np.array([0, 1, 4, 2, 3, 5]), axis=-1)
+    )
 
 
 def _halved(config):
@@ -73,14 +85,13 @@ def _halved(config):
 
 def _transformer_parts(config, num_classes):
     """Returns the parameters of each layer of the localisation network, and those of the classifier."""
-    size = CANVAS[config.distortion] // (2 if _halved(config) else 1)
-    size = (size - KERNEL + 1) // 2 - KERNEL + 1
-    count = config.localisation_filters
+    count, units = config.localisation_filters, config.localisation_units
     localisation = [
         _conv(1, count),
         _conv(count, count),
-        _dense(size * size * count, config.localisation_units),
-        _dense(config.localisation_units, 6),
+        count,  # scores
+        _dense(count, units),
+        _dense(units, 4),
     ]
     return localisation, _classifier_parts(DIGIT, config.filters, config.units, num_classes)
 
@@ -123,14 +134,6 @@ def plain_widths(config: Config, num_classes: int, wanted: int) -> tuple[tuple[i
 
     units = max(round(missing(0) / (missing(0) - missing(1))), 1)
     return filters, units
-
-
-@keras.saving.register_keras_serializable(package="mnist_spatial_transformer")
-class Identity(keras.initializers.Initializer):
-    """The affine transform that changes nothing, `(6,)`: 1, 0, 0, 0, 1, 0."""
-
-    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> keras.KerasTensor:
-        return ops.convert_to_tensor([1, 0, 0, 0, 1, 0], dtype=dtype or "float32")
 
 
 @keras.saving.register_keras_serializable(package="mnist_spatial_transformer")

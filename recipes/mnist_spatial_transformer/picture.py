@@ -81,13 +81,19 @@ def finding(film: dict[str, Any]) -> str:
         film: Entry `film` of metrics.json: `transforms` of each image, before training and after every
             epoch, and their `rows` in the validation split.
     """
+    first, last = (windows(film["transforms"][epoch]) for epoch in (0, -1))
+    return (
+        f"The window that the classifier sees: before training {_window(first)}; after epoch "
+        f"{len(film['transforms']) - 1} {_window(last)} (medians)"
+    )
+
+
+def _window(seen):
     from common.basics.wording import percent
 
-    seen, epochs = windows(film["transforms"][-1]), len(film["transforms"]) - 1
     return (
-        f"Before training the classifier sees the whole image; after epoch {epochs} a window of "
-        f"{percent(seen['size'], 0)} of its width and height, turned by {seen['turned']:.0f}°, moved by "
-        f"{percent(seen['moved'] / 2, 0)} of the width (medians)"
+        f"{percent(seen['size'], 0)} of the width, moved by {percent(seen['moved'] / 2, 0)} of it, "
+        f"turned by {seen['turned']:.0f}°"
     )
 
 

@@ -48,23 +48,23 @@ class Config:
     """rotation: up to 90 degrees; rts: rotated, scaled, moved; clutter: moved among other pieces."""
     transformer: bool = True
     """Whether a spatial transformer comes first; without it the rest is larger by as many parameters."""
-    filters: tuple[PositiveInt, ...] = (32, 32)
+    filters: tuple[PositiveInt, ...] = (16, 32)
     """Of the classifier's blocks of a convolution and a pooling, at most 2."""
     units: PositiveInt = 64
     """Units of the classifier's dense layer."""
-    localisation_filters: PositiveInt = 16
+    localisation_filters: PositiveInt = 32
     """Filters of both convolutions that estimate the transform."""
     localisation_units: PositiveInt = 32
     """Units of the dense layer that estimates the transform."""
     dropout_rate: Rate = 0.2
     """Dropout before the softmax."""
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 4e-3
     """Adam's peak; before it a warm-up over a tenth of the steps, after it a cosine to 0."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled decay of kernels per step, as a share of the learning rate (AdamW)."""
-    batch_size: PositiveInt = 128
+    batch_size: PositiveInt = 64
     """Examples per step."""
-    epochs: PositiveInt = 8
+    epochs: PositiveInt = 6
     """Passes over the training split."""
 
     def __post_init__(self):
