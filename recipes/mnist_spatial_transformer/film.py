@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from common.basics.backend import no_gradients
 from common.basics.files import read_json, write_json_atomic
 
 if TYPE_CHECKING:
@@ -46,9 +47,21 @@ class Film(keras.callbacks.Callback):
         self._note(epoch + 1)
 
     def _note(self, index):
-        model = keras.Model(self.model.input, self.model.get_layer("transform").output)
-        found = keras.ops.convert_to_numpy(model(self.images)).astype("float64")
+        found = transforms_of(self.model, self.images)
         # A run that was killed between this and the storing of the epoch trains that epoch again.
         rows = [*self.content["transforms"][:index], np.round(found, 4).tolist()]
         self.content = {**self.content, "transforms": rows}
         write_json_atomic(self.path, self.content)
+
+
+def transforms_of(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns the transforms that a network with a transformer applies to images, `(n, 6)`.
+
+    Args:
+        model: The network.
+        images: uint8 `(n, size, size, 1)`, as many as memory holds at once.
+    """
+    located = keras.Model(model.input, model.get_layer("transform").output)
+    with no_gradients():
+        found = located(images)
+    return keras.ops.convert_to_numpy(found).astype("float64")
