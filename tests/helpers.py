@@ -122,6 +122,7 @@ ON_ALL_BACKENDS = (
     "precision",
     "whole_epochs",
     "decoding",
+    "spatial_sampler",
 )
 """Files of tests that hold on every backend."""
 
