@@ -174,6 +174,7 @@ def write(runs: Sequence[str | Path]) -> None:
     """
     import numpy as np
 
+    from common.runs import config as configuration
     from common.runs.run import open_finished, read_metrics
     from common.studies.tables import replace_section
 
@@ -185,7 +186,7 @@ def write(runs: Sequence[str | Path]) -> None:
         if run.recipe != FOLDER.name or not film:
             raise RecipeError(f"{path} has no film: expected a run with --transformer")
         images = np.asarray(module.load_data(run.config, run.source).val.x)[film["rows"]]
-        distortion = run.config.distortion
+        distortion = configuration.to_dict(run.config)["distortion"]
         held[distortion] = {
             "preset": run.preset,
             "seed": run.config.seed,
