@@ -136,6 +136,7 @@ ON_ALL_BACKENDS = (
     "decoding",
     "gradients",
     "attacks",
+    "spatial_sampler",
 )
 """Files of tests that hold on every backend."""
 

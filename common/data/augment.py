@@ -78,10 +78,35 @@ def random_affine(
         scale: Largest relative change of size, e.g. 0.1 for 0.9 to 1.1.
         pixels: Largest shift in either direction, in pixels; shifts are fractions of pixels.
     """
+    count = len(images)
+    angles = random.uniform(-degrees, degrees, count)
+    sizes = 1.0 + random.uniform(-scale, scale, count)
+    shift_y, shift_x = random.uniform(-pixels, pixels, (2, count))
+    return affine(images, angles, sizes, shift_y, shift_x)
+
+
+def affine(
+    images: np.ndarray,
+    angles: np.ndarray,
+    sizes: np.ndarray,
+    shift_y: np.ndarray,
+    shift_x: np.ndarray,
+) -> np.ndarray:
+    """Rotates, scales and shifts images with bilinear sampling. Pixels from outside are 0.
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        angles: Rotation about the middle of each image, degrees, `(n,)`; positive turns what is right of
+            the middle downwards.
+        sizes: Size of what each image shows afterwards, relative to before, `(n,)`, above 0.
+        shift_y, shift_x: Row and column of the image, relative to its middle, from which the middle of
+            the result comes, pixels `(n,)`.
+    """
     count, height, width, channels = images.shape
-    angle = np.deg2rad(random.uniform(-degrees, degrees, count))
-    zoom = 1.0 / (1.0 + random.uniform(-scale, scale, count))
-    shift_y, shift_x = random.uniform(-pixels, pixels, (2, count)).astype("float32")[..., None]
+    angle = np.deg2rad(angles)
+    zoom = 1.0 / sizes
+    shift_y = shift_y.astype("float32")[:, None]
+    shift_x = shift_x.astype("float32")[:, None]
     cosine = (zoom * np.cos(angle)).astype("float32")[:, None]
     sine = (zoom * np.sin(angle)).astype("float32")[:, None]
     rows = np.arange(height, dtype="float32") - np.float32((height - 1) / 2)
