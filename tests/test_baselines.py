@@ -7,15 +7,9 @@ import pytest
 
 from common.basics.errors import RecipeError
 from common.data.types import Split
-from common.tasks.baselines import (
-    TOKEN,
-    BinaryNgrams,
-    forest_on_pixels,
-    linear_on_pixels,
-    majority_class,
-    nbsvm,
-    neighbours_on_pixels,
-)
+from common.tasks.baselines import majority_class
+from common.tasks.ngram_baselines import TOKEN, BinaryNgrams, nbsvm
+from common.tasks.pixel_baselines import forest_on_pixels, linear_on_pixels, neighbours_on_pixels
 
 
 def reviews(count, seed=0):

@@ -36,7 +36,7 @@ def of_network(
     Returns:
         The result of `measure`.
     """
-    from common.tasks.baselines import linear_model, pixel_model
+    from common.tasks.pixel_baselines import linear_model, pixel_model
     from common.training.outputs import inference_batches, predict
 
     def network(images):

@@ -211,7 +211,8 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.basics.backend import jit_compile, seed_everything
     from common.data.augment import distort, random_flip, random_shift
     from common.data.mixing import mixing
-    from common.tasks.baselines import linear_on_pixels, mirrored
+    from common.tasks.baselines import mirrored
+    from common.tasks.pixel_baselines import linear_on_pixels
     from common.training.batches import ArrayBatches
     from common.training.finish import finish
     from common.training.fit import fit

@@ -244,7 +244,8 @@ def linear_baseline(
     Returns:
         Two rows for metrics.json.
     """
-    from common.tasks.baselines import beside, nbsvm
+    from common.tasks.baselines import beside
+    from common.tasks.ngram_baselines import nbsvm
 
     labels, lstm = outputs["test_labels"], outputs["test_probabilities"]
     (linear,) = nbsvm(splits.train.x, splits.train.y, [splits.test.x])

@@ -152,7 +152,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.basics.backend import jit_compile, seed_everything
     from common.data.augment import random_affine
     from common.layers.schedules import one_cycle
-    from common.tasks.baselines import linear_on_pixels
+    from common.tasks.pixel_baselines import linear_on_pixels
     from common.training.batches import ArrayBatches
     from common.training.finish import finish
     from common.training.fit import fit

@@ -214,7 +214,11 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     import keras
 
     from common.basics.backend import jit_compile, seed_everything
-    from common.tasks.baselines import forest_on_pixels, linear_on_pixels, neighbours_on_pixels
+    from common.tasks.pixel_baselines import (
+        forest_on_pixels,
+        linear_on_pixels,
+        neighbours_on_pixels,
+    )
     from common.training.batches import ArrayBatches
     from common.training.finish import finish
     from common.training.fit import fit

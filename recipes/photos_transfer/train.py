@@ -184,7 +184,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         keeper = fine_tune(config, run, splits, model, start)
 
     def baselines(model, outputs):
-        from common.tasks.baselines import linear_on_pixels
+        from common.tasks.pixel_baselines import linear_on_pixels
 
         rows = linear_on_pixels(splits, outputs)
         return [*rows, start.beside(splits, outputs)] if config.transfer == "fine_tune" else rows
