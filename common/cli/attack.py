@@ -7,8 +7,8 @@ from pathlib import Path
 from common.basics import backend
 from common.basics.errors import UsageError
 from common.cli.arguments import arguments_of
+from common.cli.opened import DATA_FLAGS, open_run, splits_of
 from common.cli.train import encoder, finished_on, write_run_report
-from common.cli.trained import DATA_FLAGS, open_run, splits_of
 
 
 def attack_command(words: list[str]) -> int:

@@ -1,67 +1,17 @@
-"""The commands on a finished run: evaluate, predict, explain, export, report."""
+"""The commands on a finished run as a whole: evaluate, export, report."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from common.basics import backend, streams
+from common.basics import backend
 from common.basics.errors import RecipeError, UsageError, near_match
-from common.basics.wording import printable
 from common.cli.arguments import arguments_of
+from common.cli.opened import DATA_FLAGS, open_run, source_of, splits_of
 from common.cli.train import encoder, finished_on, write_run_report
-
-if TYPE_CHECKING:
-    from common.data import Source, Splits
-    from common.runs.run import Run
-
-
-def open_run(path: Path) -> tuple[Run, ModuleType]:
-    """Returns a finished run and its recipe's module. The backend is checked, but not started."""
-    from common.runs.finished import open_finished
-
-    opened = open_finished(path)
-    backend.check()
-    return opened
-
-
-# Of the commands that read a run's data.
-DATA_FLAGS = {
-    "data": (str | None, None, "Where the run's data is now, if it has moved: a path."),
-    "data_dir": (Path | None, None, "Folder of TensorFlow Datasets."),
-}
-
-
-def source_of(run: Run, arguments: Any) -> Source:
-    """Returns where a run's data is: as the flags `data` and `data_dir` say, else where it was."""
-    from common.data import Source
-
-    reading = run.source.reading
-    # If no flag gave the range, it was found in the training images. Other data is read with it too.
-    found = (run.data_info().get("reading") or {}).get("value_range")
-    if found is not None and arguments.data:
-        reading = dataclasses.replace(reading, value_range=tuple(found))
-    return Source(
-        data=arguments.data or run.source.data,
-        data_dir=arguments.data_dir or run.source.data_dir,
-        reading=reading,
-    )
-
-
-def splits_of(run: Run, module: ModuleType, arguments: Any) -> Splits:
-    """Returns the data of a run, from where `source_of` says."""
-    with streams.doing("Reading the data"):
-        splits = module.load_data(run.config, source_of(run, arguments))
-    if splits.info.kind == "table":
-        # A table has its own columns, in its own order.
-        from common.data import table_rows
-
-        splits = table_rows.like(splits, run.data_info()["reading"])
-    return splits
 
 
 def evaluate_command(words: list[str]) -> int:
@@ -151,102 +101,6 @@ def _keep(corrupted, run, module, splits):
     metrics = read_metrics(run.directory)
     write_json_atomic(run.path("metrics.json"), {**metrics, "corruptions": corrupted})
     write_run_report(run, module, splits)
-
-
-def predict_command(words: list[str]) -> int:
-    """Runs `recipes predict`; returns the exit code."""
-    arguments = arguments_of(
-        "predict",
-        "Asks a run's best model about files: images, WAV files, text files or arrays, as the recipe "
-        "needs. Files that cannot be read are named and make the exit code 1; all others are answered.",
-        words,
-        run=(Path, ..., "Run folder."),
-        files=(
-            tuple[str, ...],
-            ...,
-            "Files, folders of files, CSV files of texts, .npy files of arrays; '-' reads standard "
-            "input.",
-        ),
-        output=(
-            Path | None,
-            None,
-            "CSV file to write, with a row for each file.",
-        ),
-        text_column=(
-            str | None,
-            None,
-            "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
-        ),
-        top=(int, 3, "Classes to print per file."),
-        json=(
-            bool,
-            False,
-            "Print JSON with all outputs of the model.",
-        ),
-    )
-    if not arguments.files:
-        raise UsageError("recipes predict needs a file to classify after the run folder")
-    if arguments.json and arguments.output:
-        raise UsageError("--json prints the answers and --output writes them as CSV: give one")
-    run, module = open_run(arguments.run)
-    from common.data import inputs as prediction
-    from common.tasks import answers
-
-    answers.check_output(arguments.output, arguments.files)
-    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
-    backend.start_or_interrupt()
-    answers.answer(
-        module.TASK,
-        run,
-        encoder(module, run),
-        given,
-        output=arguments.output,
-        as_json=arguments.json,
-        top=arguments.top,
-    )
-    return 0
-
-
-def explain_command(words: list[str]) -> int:
-    """Runs `recipes explain`; returns the exit code."""
-    arguments = arguments_of(
-        "explain",
-        "Explains a run's answers and draws a picture for each file.\n\n"
-        "For an image: the image; a heat map of what raises the class (HiResCAM, a Grad-CAM); "
-        "integrated gradients, which say for each pixel whether it speaks for or against the class; and "
-        "how the probability falls while the most marked pixels are removed, or random ones.\n\n"
-        "For a text: a page with its words shaded for and against the class, the words with the "
-        "largest weights, and how the probability falls while words are removed.\n\n"
-        "Both are compared with the same network with random weights: an explanation that stays the "
-        "same explains nothing.",
-        words,
-        run=(Path, ..., "Run folder."),
-        files=(tuple[str, ...], ..., "Files, folders, CSV files of texts; '-' is standard input."),
-        text_column=(str | None, None, "Column of a CSV file that holds the texts."),
-        label=(str | None, None, "Class to explain (default: the predicted one)."),
-        output=(Path | None, None, "Folder for the pictures (default: RUN/explanations)."),
-    )
-    if not arguments.files:
-        raise UsageError("recipes explain needs a file to explain after the run folder")
-    run, module = open_run(arguments.run)
-    from common.data import inputs as prediction
-
-    if not module.TASK.explains:
-        raise RecipeError(
-            f"{run.recipe} has no explanation of its answers; `recipes predict` gives the answers, and "
-            "the report shows what the task has"
-        )
-    label = arguments.label and printable(arguments.label)
-    if label is not None:
-        prediction.check_label(label, run.data_info()["class_names"])
-    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
-    backend.start_or_interrupt()
-    streams.goes_on("the explanation")
-    encode = encoder(module, run)
-    output = arguments.output or run.path("explanations")
-    for lines in module.TASK.explain.explain_files(run, encode, given, label, output):
-        print(lines, flush=True)
-    return 0
 
 
 def export_command(words: list[str]) -> int:
