@@ -110,7 +110,8 @@ def recipe_table(name: str) -> str:
         lines += ["", "On the same splits:", "", *baselines]
     runs = [run for group in groups.values() for run in group]
     data = runs[0]["data"]
-    lines += ["", f"Data: {data['label']} (`{data['name']}` {data['version']}, fingerprint "]
+    named = f"`{data['name']}` {data['version']}".rstrip()
+    lines += ["", f"Data: {data['label']} ({named}, fingerprint "]
     lines[-1] += f"`{data['fingerprint'][:12]}`). {data['note']}".rstrip()
     shown = figures(runs[0]).headline
     tested = f", {shown.count:,} test examples" if shown.count is not None else ""
