@@ -5,6 +5,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from common.basics.backend import no_gradients
+from common.training.gradients import value_and_gradients
 from recipes.mnist_spatial_transformer.model import Sampler, build_model
 from recipes.mnist_spatial_transformer.train import Config
 
@@ -60,28 +61,11 @@ def gradients(images, transforms, weights, rows, columns):
     """Returns the derivatives of the weighted sum of a sampled image by images and by transforms."""
     layer = Sampler(rows, columns)
 
-    def total(images, transforms):
-        return keras.ops.sum(keras.ops.multiply(layer([images, transforms]), weights))
+    def total(parts):
+        return keras.ops.sum(keras.ops.multiply(layer(parts), weights)), ()
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        images, transforms = tf.constant(images), tf.constant(transforms)
-        with tf.GradientTape() as tape:
-            tape.watch([images, transforms])
-            value = total(images, transforms)
-        found = tape.gradient(value, [images, transforms])
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        found = jax.grad(total, argnums=(0, 1))(images, transforms)
-    else:
-        import torch
-
-        images, transforms = (
-            torch.tensor(part, requires_grad=True) for part in (images, transforms)
-        )
-        found = torch.autograd.grad(total(images, transforms), [images, transforms])
+    parts = [keras.ops.convert_to_tensor(part) for part in (images, transforms)]
+    _, found = value_and_gradients(total, parts)
     return [np.asarray(keras.ops.convert_to_numpy(part), "float64") for part in found]
 
 
