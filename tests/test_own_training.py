@@ -28,8 +28,8 @@ def own(tmp_path_factory):
     }
 
 
-# Recipes whose question makes these photos too hard: stripes in three directions, with colours and phase by
-# chance. The verdict of a run says what it reached.
+# Recipes whose question makes these photos too hard: stripes in three directions, with colours and phase
+# by chance. The verdict of a run says what it reached.
 HARDER = {
     "mnist_adversarial": "trains against changes of 0.3, after which nothing is left of the stripes",
     "mnist_mlp": "dense layers do not find stripes of another phase, no more than a linear model does",
