@@ -185,7 +185,7 @@ def test_every_recipe_can_be_explained_and_the_weights_matter(name, trained, tin
     assert heat.shape == images.shape[:3]
     assert (heat.min(), heat.max()) >= (0.0, 0.0)
     assert heat.max() <= 1.0
-    _, residual = methods.integrated_gradients(model, images[0], 1, steps=128)
+    _, residual = methods.integrated_gradients(model, images[0], 1, steps=512)
     assert residual < 0.1
     other = methods.grad_cam(methods.randomised(model), images, [0, 1, 2, 0])
     assert methods.similarity(heat, other) < 0.9

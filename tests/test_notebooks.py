@@ -75,6 +75,10 @@ def test_its_outputs_are_those_of_its_code(name):
     assert "tensorflow_datasets/" not in text
 
 
+# Notebooks that look for what only whole trainings show: when a problem is solved, half of the answers right.
+WHOLE = {"lag_rnn.ipynb", "spoken_digit_rnn.ipynb"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs(name, tmp_path, monkeypatch):
@@ -82,7 +86,8 @@ def test_it_runs(name, tmp_path, monkeypatch):
     from common.cli.notebook import execute
 
     monkeypatch.setenv("NOTEBOOK_DATA", "sample")
-    monkeypatch.setenv("NOTEBOOK_EPOCHS", "2")
+    if name not in WHOLE:
+        monkeypatch.setenv("NOTEBOOK_EPOCHS", "2")
     execute(FOLDER / name, tmp_path / name)
     executed = json.loads((tmp_path / name).read_text(encoding="utf-8"))
     for cell in executed["cells"]:

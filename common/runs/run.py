@@ -15,6 +15,7 @@ runs/<recipe>/<name>/
 import contextlib
 import os
 import shlex
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -237,6 +238,8 @@ class Run:
         """Keeps other processes out of the folder until this one ends."""
         if self._lock_file is None:
             self._lock_file = folder.lock(self.directory)
+            # A run that is dropped lets the folder go, and does not leave that to the file's end.
+            weakref.finalize(self, self._lock_file.close)
 
     def changes(self, held: Mapping[str, Any]) -> list[str]:
         """Returns a line for each difference between this run and that of a config.json.
