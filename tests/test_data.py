@@ -199,8 +199,8 @@ def test_make_data_prepares_what_recipes_declare(monkeypatch, capsys):
     assert "cifar10: not today" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         prepare_data(["nonsense"])
-    declared = "recipes declare: cifar10, fashion_mnist, imdb_reviews, mnist, tf_flowers"
-    assert declared in capsys.readouterr().err
+    names = "recipes declare: cifar10, fashion_mnist, imdb_reviews, mnist, tf_flowers"
+    assert names in capsys.readouterr().err
 
 
 # The samples

@@ -75,7 +75,7 @@ def test_its_outputs_are_those_of_its_code(name):
     assert "tensorflow_datasets/" not in text
 
 
-# Notebooks that look for what only whole trainings show: when a problem is solved, half of the answers right.
+# Notebooks that look for what only whole trainings show: a problem solved, half of the answers right.
 WHOLE = {"lag_rnn.ipynb", "spoken_digit_rnn.ipynb"}
 
 
