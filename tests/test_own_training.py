@@ -28,8 +28,8 @@ def own(tmp_path_factory):
     }
 
 
-# Recipes whose question makes these photos too hard: stripes in three directions, with colours and phase
-# by chance. The verdict of a run says what it reached.
+# Recipes whose question leaves no more of these photos, stripes in three directions with colours and phase by
+# chance, than a linear model gets. They must be level with it; the verdict says what they reached.
 HARDER = {
     "mnist_adversarial": "trains against changes of 0.3, after which nothing is left of the stripes",
     "mnist_mlp": "dense layers do not find stripes of another phase, no more than a linear model does",
@@ -39,8 +39,6 @@ HARDER = {
 
 @pytest.mark.parametrize("name", registry.names())
 def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path, capsys):
-    if name in HARDER:
-        pytest.skip(HARDER[name])
     if kind_of(name) not in own:
         pytest.skip("reads no data of the user's")
     module = registry.load(name)
@@ -59,9 +57,9 @@ def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path,
     assert "logistic regression" in linear["name"]
     test = metrics["test"]["accuracy"]
     assert test > linear["accuracy"] or linear["mcnemar_p"] > 0.05
-    assert test > 0.85
+    assert name in HARDER or test > 0.85
     for said in ("fitted to your data", f"Beside it, {linear['name']}", "Verdict: "):
         assert said in printed
-    assert "no better" not in printed
+    assert name in HARDER or "no better" not in printed
     # Level or better, never chance: 170 steps of texts and 720 of images are the least.
     assert metrics["epochs"] > module.PRESETS["best"].epochs
