@@ -29,7 +29,7 @@ def own(tmp_path_factory):
 
 
 # Recipes whose question leaves no more of these photos than a linear model gets: stripes in three
-# directions, with colours and phase by chance. They must be level with it; the verdict says what came out.
+# directions, with colours and phase by chance. They must be level with it, as their verdict says.
 HARDER = {
     "mnist_adversarial": "trains against changes of 0.3, after which nothing is left of the stripes",
     "mnist_mlp": "dense layers do not find stripes of another phase, no more than a linear model does",
