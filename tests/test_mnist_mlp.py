@@ -105,7 +105,7 @@ def test_muon_makes_orthogonal_steps_of_hidden_kernels_and_adams_of_the_last_one
 
 
 def test_decay_leaves_scales_and_offsets_alone():
-    config = Config(hidden=(6,), batch_norm=True, optimizer="adamw", weight_decay=0.5)
+    config = Config(hidden=(6,), batch_norm=True, weight_decay=0.5)
     model, _, _ = example(config)
     before = model.get_weights()
     model.optimizer.apply(

@@ -12,7 +12,7 @@ STUDIES = {
             "none": {},
             "L1": {"l1": 1e-5},
             "L2": {"l2": 1e-4},
-            "weight-decay": {"optimizer": "adamw", "weight_decay": 0.1},
+            "weight-decay": {"weight_decay": 0.1},
             "batch-norm": {"batch_norm": True},
             "dropout": {"input_dropout_rate": 0.2, "dropout_rate": 0.5},
             "dropout-max-norm": {

@@ -6,7 +6,7 @@
     recipes train mnist_mlp --images fashion_mnist   clothes in place of digits
     recipes train mnist_mlp --preset sample --data sample     built-in digits, no download
 
-Activation, initial weights, normalisation, shortcuts, five kinds of regularisation and seven optimizers
+Activation, initial weights, normalisation, shortcuts, five kinds of regularisation and six optimizers
 are fields: studies.py compares them. Measured accuracy and time: README.md beside this file.
 """
 
@@ -72,8 +72,8 @@ class Config:
     """Largest length of the weights that lead into one hidden unit; longer ones are cut to it."""
     label_smoothing: Rate = 0.0
     """Probability mass spread evenly over all classes."""
-    optimizer: Literal["sgd", "momentum", "rmsprop", "adagrad", "adam", "adamw", "muon"] = "adam"
-    """momentum: SGD with Nesterov momentum 0.9; adamw: Adam, meant for weight_decay; muon: orthogonal
+    optimizer: Literal["sgd", "momentum", "rmsprop", "adagrad", "adam", "muon"] = "adam"
+    """momentum: SGD with Nesterov momentum 0.9; adam: with weight_decay it is AdamW; muon: orthogonal
     steps for the hidden kernels, Adam's for the rest."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Learning rate over time; one_cycle: warm-up over a tenth of the steps, then a cosine to 0."""
@@ -117,7 +117,6 @@ BEST = Config(
     dropout_rate=0.5,
     weight_decay=0.05,
     label_smoothing=0.05,
-    optimizer="adamw",
     schedule="one_cycle",
     learning_rate=4e-3,
     precision="auto",
@@ -194,7 +193,6 @@ def make_optimizer(config: Config, steps: int) -> "keras.Optimizer":
         "rmsprop": lambda: optimizers.RMSprop(rate, **options),
         "adagrad": lambda: optimizers.Adagrad(rate, **options),
         "adam": lambda: optimizers.Adam(rate, **options),
-        "adamw": lambda: optimizers.Adam(rate, **options),
     }[config.optimizer]()
     # Scales and offsets have nothing to lose by being large.
     made.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
