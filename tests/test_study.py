@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from common.basics import child
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import DIVERGED, RecipeError, UsageError
 from common.basics.files import read_json
 from common.cli import main
 from common.runs import config as configuration
 from common.runs import registry
 from common.runs.options import Options
 from common.runs.run import Run
-from common.studies import study, study_answer, study_picture, study_record, study_runs
+from common.studies import (
+    study,
+    study_answer,
+    study_picture,
+    study_plan,
+    study_record,
+    study_runs,
+    study_tuned,
+)
 from tests.conftest import NO_NETWORK, ROOT
 from tests.helpers import wait_for
 
@@ -36,8 +44,8 @@ VALUES = {"usual": (0.80, 0.82), "small": (0.70, 0.73), "large": (0.81, 0.85)}
 @pytest.mark.parametrize("name", registry.names())
 def test_every_arm_of_every_recipe_is_a_configuration(name):
     for title, each in study.of_recipe(name).items():
-        planned = study.plan(name, title, each, study.StudyOptions())
-        assert len(planned) == len(each.arms) * len(each.sizes or (1,)) * each.seeds
+        planned = study_plan.plan(name, title, each, study_plan.StudyOptions())
+        assert len(planned) == len(each.trained) * len(each.sizes or (1,)) * each.seeds
         assert len({one.run.directory for one in planned}) == len(planned)
 
 
@@ -121,7 +129,7 @@ def test_the_interval_of_a_mean_by_hand():
 def test_a_bad_arm_is_refused_before_anything_is_trained(changes, message):
     bad = dataclasses.replace(TOY, **changes)
     with pytest.raises(UsageError, match=message):
-        study.plan(NAME, "toy", bad, study.StudyOptions())
+        study_plan.plan(NAME, "toy", bad, study_plan.StudyOptions())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_a_study_that_cannot_be_is_refused(changes):
 
 
 def test_seeds_are_outermost_and_other_data_has_another_folder():
-    planned = study.plan(NAME, "toy", TOY, study.StudyOptions())
+    planned = study_plan.plan(NAME, "toy", TOY, study_plan.StudyOptions())
     assert [(one.arm, one.seed) for one in planned][:4] == [
         ("usual", 0),
         ("small", 0),
@@ -142,20 +150,24 @@ def test_seeds_are_outermost_and_other_data_has_another_folder():
         ("usual", 1),
     ]
     assert planned[3].run.directory == Path(f"runs/{NAME}/studies/toy/usual-seed1")
-    options = study.StudyOptions(data="sample", epochs=2, arms="large, usual", seeds=1)
-    planned = study.plan(NAME, "toy", TOY, options)
+    options = study_plan.StudyOptions(data="sample", epochs=2, arms="large, usual", seeds=1)
+    planned = study_plan.plan(NAME, "toy", TOY, options)
     assert [one.arm for one in planned] == ["usual", "large"]
     assert planned[0].run.directory.parent.name == "toy-sample-epochs2"
     assert planned[0].run.config.epochs == 2
 
 
 def test_the_time_left_by_hand():
-    planned = study.plan(NAME, "toy", TOY, study.StudyOptions())
+    planned = study_plan.plan(NAME, "toy", TOY, study_plan.StudyOptions())
     seconds = {("usual", None): [10.0, 20.0], ("small", None): [60.0]}
     # 15 + 60 + 30 for the one that is unknown, twice.
     assert study_runs.remaining(planned, seconds, 1) == pytest.approx(210)
     assert study_runs.remaining(planned, seconds, 2) == pytest.approx(105)
     assert study_runs.remaining(planned, {}, 1) is None
+
+
+# By the folder of a training that tunes.
+TUNING = {"usual-0.001": 0.8, "usual-0.1": 0.9, "small-0.001": 0.8, "small-0.1": 0.7}
 
 
 class Trained:
@@ -189,7 +201,10 @@ def trained(monkeypatch, in_tmp):
         run = Run(NAME, config, Options(data=options["--data"], run_dir=directory))
         directory.mkdir(parents=True, exist_ok=True)
         run.path("config.json").write_text(json.dumps(run._started()))
-        value = VALUES[directory.name.rpartition("-")[0]][config.seed]
+        if directory.parent.name == "tuning":
+            value = TUNING.get(directory.name, 0.5)
+        else:
+            value = VALUES[directory.name.rpartition("-")[0]][config.seed]
         scores = {"accuracy": value, "count": 100}
         data = {"source": options["--data"], "label": "Toy", "fingerprint": "f" * 64}
         environment = {"accelerators": [], "cpu": "CPU", "cpu_count": 2, "python": "3"}
@@ -343,3 +358,105 @@ def test_a_study_that_is_killed_twice_comes_to_the_same(tiny_data, tmp_path):
         for run in found[kind]["runs"]:
             del run["seconds"]
     assert found["calm"] == found["killed"]
+
+
+def tuned_toy(scores):
+    values = [1e-4, 1e-3, 1e-2, 0.1]
+    arms = {arm: {"value": v, "scores": found} for arm, (v, found) in scores.items()}
+    return {"field": "learning_rate", "values": values, "seed": 1000, "arms": arms}
+
+
+def test_good_values_are_those_next_to_the_best_without_a_gap():
+    tuned = tuned_toy(
+        {
+            "wide": (1e-3, [0.976, 0.980, 0.975, 0.4]),
+            # The first is near enough, but what lies between is not.
+            "gap": (1e-2, [0.979, 0.9, 0.98, None]),
+        }
+    )
+    assert study_tuned.good(tuned, "wide") == (1e-4, 1e-2)
+    assert study_tuned.good(tuned, "gap") == (1e-2, 1e-2)
+    # Whatever the order in which the study names them.
+    tuned["values"].reverse()
+    for found in tuned["arms"].values():
+        found["scores"].reverse()
+    assert study_tuned.good(tuned, "wide") == (1e-4, 1e-2)
+
+
+def test_a_rate_is_tuned_on_validation_with_a_seed_of_its_own(trained, in_tmp, monkeypatch, capsys):
+    commands, codes = trained
+    rates = (1e-3, 0.1, 9.0)
+    toy = dataclasses.replace(
+        TOY, arms={"usual": {}, "small": {"batch_size": 64}}, tuned={"learning_rate": rates}
+    )
+    monkeypatch.setattr(study, "of_recipe", lambda name: {"toy": toy})
+    # The trainings go by value: the sixth is that of the second arm with the last rate.
+    codes[6] = DIVERGED
+    assert main(["study", NAME, "toy", "--data", "sample"]) == 0
+    text = capsys.readouterr().out
+    assert "[3 of 6] usual, learning_rate 0.1" in text
+    assert "small, learning_rate 9: diverged, so it is not chosen" in text
+    found = read_json(in_tmp / f"runs/{NAME}/studies/toy-sample/study.json")
+    assert found["tuned"]["arms"]["usual"] == {"value": 0.1, "scores": [0.8, 0.9, 0.5]}
+    assert found["tuned"]["arms"]["small"] == {"value": 1e-3, "scores": [0.8, 0.7, None]}
+    assert found["arms"]["usual"]["config"]["learning_rate"] == 0.1
+    assert found["arms"]["small"]["config"]["learning_rate"] == 1e-3
+    assert [run["seed"] for run in found["runs"]] == [0, 0, 1, 1]
+    assert len(commands) == 6 + 4
+    assert "| usual | 81.00 ± 1.41 | 2 |  |  |  | reference | 0.1 | 0.1 |" in text
+    assert (in_tmp / f"runs/{NAME}/studies/toy-sample/study-tuned.png").exists()
+    # What is finished is not trained again; what diverged is tried once more.
+    codes.clear()
+    codes[len(commands) + 1] = DIVERGED
+    assert main(["study", NAME, "toy", "--data", "sample"]) == 0
+    assert len(commands) == 11
+
+
+def test_an_arm_that_diverges_with_every_value_is_named(trained, in_tmp, monkeypatch, capsys):
+    _, codes = trained
+    toy = dataclasses.replace(TOY, tuned={"learning_rate": (1.0, 9.0)})
+    monkeypatch.setattr(study, "of_recipe", lambda name: {"toy": toy})
+    codes |= {2: DIVERGED, 5: DIVERGED}
+    assert main(["study", NAME, "toy", "--data", "sample"]) == 1
+    assert (
+        "small diverged with every learning_rate (1.0, 9.0): add smaller" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tuned": {"learning_rate": (1,), "batch_size": (2,)}},
+        {"tuned": {"learning_rate": (1,)}, "sizes": (10, 20)},
+        {"conditions": {"a": {}, "b": {}}},
+        {"arms": {}},
+        {"arms": {}, "conditions": {"a": {}}},
+    ],
+)
+def test_fields_that_exclude_each_other_are_refused(changes):
+    with pytest.raises(UsageError):
+        dataclasses.replace(TOY, **changes)
+
+
+def test_one_network_is_scored_under_conditions(in_tmp, monkeypatch, capsys):
+    toy = study.Study(
+        question="Does it stand on its head?",
+        base="sample",
+        conditions={"as-it-is": {}, "turned": {"turn": 180.0}},
+        settings={"epochs": 2, "batch_size": 64},
+        seeds=2,
+    )
+    monkeypatch.setattr(study, "of_recipe", lambda name: {"toy": toy})
+    assert main(["study", NAME, "toy", "--data", "sample"]) == 0
+    found = read_json(in_tmp / f"runs/{NAME}/studies/toy-sample/study.json")
+    runs = {(run["arm"], run["seed"]): run["value"] for run in found["runs"]}
+    assert len(runs) == 4
+    for seed in range(2):
+        folder = in_tmp / f"runs/{NAME}/studies/toy-sample/network-seed{seed}"
+        accuracy = read_json(folder / "metrics.json")["test"]["accuracy"]
+        assert runs["as-it-is", seed] == pytest.approx(accuracy, abs=1e-6)
+        assert runs["turned", seed] < accuracy - 0.2
+    assert found["arms"]["turned"]["sets"] == {"turn": 180.0}
+    assert "[2 of 2] network, seed 1: scored under conditions" in capsys.readouterr().out
+    assert main(["study", NAME, "toy", "--data", "sample", "--arms", "turned"]) == 2
+    assert "this study has none" in capsys.readouterr().err

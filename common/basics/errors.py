@@ -7,6 +7,9 @@ from collections.abc import Iterable
 # Error codes of a disk that is full, over its quota, read-only, broken, or gone from the network.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
+DIVERGED = 3
+"""The exit code of a training whose loss is not finite: a search over settings tells it from others."""
+
 
 class RecipeError(Exception):
     """A problem that the user can mend: bad data, a damaged file, a full disk, a loss that is not finite.

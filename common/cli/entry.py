@@ -1,8 +1,8 @@
 """Where a command starts: the console script `recipes`, `python -m recipes`, a recipe's own scripts.
 
 Each command is a function of the words after it that returns an exit code: 0 done, 1 a RecipeError
-(data, files, divergence), 2 a usage error, 130 interrupted. Keras is imported inside the commands
-that need it, after the command line has been checked.
+(data, files), 2 a usage error, 3 a loss that is not finite, 130 interrupted. Keras is imported inside the
+commands that need it, after the command line has been checked.
 """
 
 import importlib

@@ -11,6 +11,7 @@ from common.basics.flags import flags
 from common.cli.arguments import names_recipe
 from common.runs import command_line, registry
 from common.studies import study as studies
+from common.studies import study_plan
 
 
 def study_command(words: list[str]) -> int:
@@ -26,12 +27,12 @@ def study_command(words: list[str]) -> int:
     title, words = words[0], words[1:]
     study = studies.find(name, title)
     options = command_line.parse(
-        studies.StudyOptions,
+        study_plan.StudyOptions,
         words,
         prog=f"recipes study {name} {title}",
-        description=f"{study.question}\n\n{inspect.getdoc(studies.StudyOptions)}",
+        description=f"{study.question}\n\n{inspect.getdoc(study_plan.StudyOptions)}",
     )
-    planned = studies.plan(name, title, study, options)
+    planned = study_plan.plan(name, title, study, options)
     backend.check()
     streams.goes_on("the study")
     return run(name, title, study, options, planned)
@@ -44,8 +45,7 @@ def listing(name: str) -> str:
         return f"{name} has no studies; recipes/README.md says how to write one."
     width = max(map(len, found))
     lines = [
-        f"  {title:<{width}}  {study.question} ({len(study.arms) * len(study.sizes or (1,))} x "
-        f"{study.seeds} trainings)"
+        f"  {title:<{width}}  {study.question} ({study.trainings} trainings)"
         for title, study in found.items()
     ]
     usage = f"recipes study {name} {next(iter(found))}    (--help: all flags)"
@@ -56,8 +56,8 @@ def run(
     name: str,
     title: str,
     study: studies.Study,
-    options: studies.StudyOptions,
-    planned: Sequence[studies.Planned],
+    options: study_plan.StudyOptions,
+    planned: Sequence[study_plan.Planned],
 ) -> int:
     """Trains a study, prints its answer and writes its files; returns the exit code.
 
@@ -68,20 +68,33 @@ def run(
         options: Flags of the command.
         planned: Its trainings.
     """
-    from common.studies import study_runs
+    from common.studies import study_runs, study_tuned
 
+    tuned = None
     try:
+        if study.tuned:
+            tuning = study_plan.tuning(name, title, study, options)
+            study_runs.fit_to_data(tuning)
+            study_runs.train(tuning, options.workers)
+            tuned = study_tuned.choose(tuning, study)
+            planned = study_plan.plan(name, title, study, options, study_tuned.chosen(tuned))
         study_runs.fit_to_data(planned)
         study_runs.train(planned, options.workers)
     except KeyboardInterrupt:
         print(_interrupted(planned), file=sys.stderr)
         return 130
-    from common.studies import study_answer, study_picture, study_record
+    from common.studies import study_answer, study_conditions, study_picture, study_record
 
-    found = study_answer.answer(planned, title, study, command(name, title, options))
-    picture, directory = study_picture.draw(found), planned[0].run.directory.parent
+    scores = study_conditions.scores(planned, study) if study.conditions else ()
+    again = command(name, title, options)
+    found = study_answer.answer(planned, title, study, again, conditions=scores, tuned=tuned)
+    directory = study_plan.folder(name, title, options)
+    pictures = {"": study_picture.draw(found)}
+    if tuned:
+        pictures["-tuned"] = study_picture.draw_tuned(found)
     write_json_atomic(directory / "study.json", found)
-    write_bytes_atomic(directory / "study.png", picture)
+    for suffix, picture in pictures.items():
+        write_bytes_atomic(directory / f"study{suffix}.png", picture)
     if found["data"]["source"] == "sample":
         print("Sample data: this says nothing about the real task.")
     print(
@@ -90,15 +103,16 @@ def run(
     if options.record:
         from common.cli.results import write_tables
 
-        # The picture comes first: `record` and the tables refer to it.
-        write_bytes_atomic(study_record.picture_file(name, title), picture)
+        # The pictures come first: `record` and the tables refer to them.
+        for suffix, picture in pictures.items():
+            write_bytes_atomic(study_record.picture_file(name, title + suffix), picture)
         study_record.record(found)
         write_tables()
         print(f"Recorded: {study_record.file(name)}")
     return 0
 
 
-def command(name: str, title: str, options: studies.StudyOptions) -> str:
+def command(name: str, title: str, options: study_plan.StudyOptions) -> str:
     """Returns the command line that repeats a study: with the flags that change its answer only."""
     words = ["recipes", "study", name, title]
     for field in ("seeds", "arms", "epochs"):

@@ -229,13 +229,13 @@ def _rotation(x, degrees, random):
     """By so many degrees, either way."""
     angles = np.deg2rad(degrees) * random.choice([-1, 1], len(x))
     turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles]
-    return _about_centre(x, np.array(turns))
+    return about_centre(x, np.array(turns))
 
 
 @_with(1.1, 1.2, 1.35, 1.5, 1.8)
 def _smaller(x, times, random):
     """What is shown is so many times smaller."""
-    return _about_centre(x, np.tile(times * np.eye(2), (len(x), 1, 1)))
+    return about_centre(x, np.tile(times * np.eye(2), (len(x), 1, 1)))
 
 
 @_with(1, 2, 3, 4, 5)
@@ -246,7 +246,13 @@ def _translation(x, pixels, random):
     return _sampled(x, np.tile(np.eye(2), (len(x), 1, 1)), moves)
 
 
-def _about_centre(x, matrices):
+def about_centre(x: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Returns images of which pixel p is that at `centre + matrix @ (p - centre)` (bilinear).
+
+    Args:
+        x: float32 `(n, height, width, channels)`.
+        matrices: `(n, 2, 2)`, one for each image.
+    """
     centre = (np.array(x.shape[1:3]) - 1) / 2
     return _sampled(x, matrices, centre - matrices @ centre)
 

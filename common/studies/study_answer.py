@@ -1,7 +1,7 @@
 """What a study found: differences paired by seed, their intervals, and the answer in words."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from common.runs import config as configuration
 from common.runs import headline
 from common.runs.finished import read_metrics
 from common.studies import differences
-from common.studies.study import SIZE, Planned, Study
+from common.studies.study import SIZE, Study
+from common.studies.study_plan import Planned
+from common.studies.study_tuned import Tuned
 
 Found = dict[str, Any]
 """What study.json holds, as `answer` returns it."""
@@ -32,7 +34,15 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -> Found:
+def answer(
+    planned: Sequence[Planned],
+    title: str,
+    study: Study,
+    command: str,
+    *,
+    conditions: Sequence[Mapping[str, float]] = (),
+    tuned: Tuned | None = None,
+) -> Found:
     """Returns what study.json holds.
 
     Args:
@@ -40,6 +50,8 @@ def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -
         title: Name of the study.
         study: What is compared.
         command: The command line that repeats the study.
+        conditions: For each training its score under each condition, if the study has conditions.
+        tuned: What was tuned before, if the study has a field to tune.
 
     Raises:
         RecipeError: Trainings that are compared were on different data.
@@ -50,7 +62,7 @@ def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -
     commits: dict[str, None] = {}
     prints: dict[int | None, tuple[str, Path]] = {}
     first = read_metrics(planned[0].run.directory)
-    for one in planned:
+    for index, one in enumerate(planned):
         directory = one.run.directory
         metrics = read_metrics(directory)
         environment = read_json(directory / "environment.json", "environment")
@@ -63,13 +75,11 @@ def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -
                 "older data and repeat the command"
             )
         machines[_machine(environment)] = commits[environment["commit"] or "unknown"] = None
-        value = headline.of(metrics).value
-        seconds = timing["train_wall_seconds"]
-        runs.append(
-            {"arm": one.arm, "size": one.size, "seed": one.seed, "value": value, "seconds": seconds}
-        )
+        scores = conditions[index] if conditions else {one.arm: headline.of(metrics).value}
+        row = {"size": one.size, "seed": one.seed, "seconds": timing["train_wall_seconds"]}
+        runs += [{"arm": name, "value": value, **row} for name, value in scores.items()]
     figure = headline.of(first)
-    arms = list(dict.fromkeys(one.arm for one in planned))
+    arms = list(dict.fromkeys(run["arm"] for run in runs))
     found = {
         "recipe": planned[0].run.recipe,
         "study": title,
@@ -79,6 +89,8 @@ def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -
         "sizes": study.sizes,
         "reference": study.reference if study.reference in arms else arms[0],
         "arms": {arm: _arm(planned, arm, study) for arm in arms},
+        "conditions": bool(conditions),
+        "tuned": tuned,
         "headline": {"name": figure.name, "unit": figure.unit, "better": figure.better},
         "test_count": figure.count,
         "runs": runs,
@@ -93,9 +105,10 @@ def answer(planned: Sequence[Planned], title: str, study: Study, command: str) -
 
 
 def _arm(planned, arm, study):
-    config = next(one.run.config for one in planned if one.arm == arm)
-    values = configuration.to_dict(config)
-    return {"sets": study.arms[arm], "config": _without(values)}
+    # All conditions are those of one network.
+    config = next(one.run.config for one in planned if one.arm == arm or study.conditions)
+    sets = study.arms.get(arm) or study.conditions.get(arm, {})
+    return {"sets": sets, "config": _without(configuration.to_dict(config))}
 
 
 def _without(config):

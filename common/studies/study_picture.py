@@ -1,5 +1,6 @@
 """The picture of a study: a dot for every seed, means with intervals, and the finding as its title."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from common.report.drawing import (
     short,
     to_png,
 )
-from common.studies import differences
+from common.studies import differences, study_tuned
 from common.studies.study_answer import (
     Found,
     change,
@@ -37,6 +38,8 @@ STYLES = (
     (WEAK, "--", "X"),
     (MUTED, "-", "*"),
 )
+WINDOW = 8
+"""Points below the worst of the chosen values that the picture of the tuning shows."""
 SPREAD = 0.02
 """Distance between the dots of neighbouring arms at one size, in powers of ten."""
 
@@ -60,6 +63,56 @@ def mean_interval(held: Sequence[float]) -> tuple[float, float, float]:
     reach = stats.t.ppf((1 + differences.LEVEL) / 2, len(held) - 1)
     reach *= statistics.stdev(held) / len(held) ** 0.5
     return mean, mean - float(reach), mean + float(reach)
+
+
+def draw_tuned(found: Found) -> bytes:
+    """Returns the picture of what was tuned, PNG bytes: a line for each arm over the field's values.
+
+    Args:
+        found: Of a study with a tuned field, as `study_answer.answer` returns it.
+    """
+    figure, tuned = figure_of(found), found["tuned"]
+    picture, axes = new_axes(
+        8.0,
+        4.2,
+        f"{tuned['field']} (logarithmic)",
+        f"validation {figure.column}",
+        _tuned_title(found),
+    )
+    best, order = [], sorted(tuned["values"])
+    for index, (arm, held) in enumerate(tuned["arms"].items()):
+        colour, dashes, mark = STYLES[index % len(STYLES)]
+        by_value = dict(zip(tuned["values"], held["scores"], strict=True))
+        scores = [math.nan if by_value[v] is None else figure.scale * by_value[v] for v in order]
+        axes.plot(order, scores, color=colour, ls=dashes, lw=1.4, label=short(arm, 30))
+        chosen = scores[order.index(held["value"])]
+        axes.plot([held["value"]], [chosen], color=colour, marker=mark, ms=7)
+        best.append(chosen)
+    if figure.unit == "%":
+        # Where training fails is as good as off the picture; what is good differs by points.
+        axes.set_ylim(min(best) - WINDOW, max(best) + 0.05 * WINDOW)
+    axes.set_xscale("log")
+    axes.grid(color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(
+        fontsize=8, frameon=False, labelcolor=INK, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
+    words = f"mark: the value that was chosen; seed {tuned['seed']}, {found['data']['label']}"
+    picture.supxlabel(short(words, 140), x=0.01, ha="left", fontsize=7.5, color=MUTED)
+    return to_png(picture)
+
+
+def _tuned_title(found):
+    tuned = found["tuned"]
+    if found["headline"]["unit"] != "%":
+        return f"Each arm has the {tuned['field']} that is best on validation."
+    ends = {arm: study_tuned.good(tuned, arm) for arm in tuned["arms"]}
+    widest = sorted(ends, key=lambda arm: ends[arm][0] / ends[arm][1])
+    return (
+        f"{widest[0]} forgives most: {tuned['field']} may be off by a factor of "
+        f"{ends[widest[0]][1] / ends[widest[0]][0]:.3g} in all. {widest[-1]} least: "
+        f"{ends[widest[-1]][1] / ends[widest[-1]][0]:.3g}."
+    )
 
 
 def _axis(figure):

@@ -8,7 +8,7 @@ from common.basics.files import locked, read_json, write_json_atomic
 from common.basics.wording import p_value
 from common.runs import config as configuration
 from common.runs import registry
-from common.studies import results
+from common.studies import results, study_tuned
 from common.studies.study import arm_config, of_recipe
 from common.studies.study_answer import Found, change, figure_of, interval, sizes, values
 from common.studies.tables import minutes
@@ -23,7 +23,7 @@ def table(found: Found) -> str:
         figure_of(found),
         {(row["size"], row["arm"]): row for row in found["comparisons"]},
     )
-    sized = sizes(found) != [None]
+    sized, tuned = sizes(found) != [None], found.get("tuned")
     unit = "points" if figure.unit == "%" else figure.unit
     heads = [*(["examples"] if sized else []), "arm", f"test {figure.column}", "n"]
     heads += [
@@ -32,6 +32,8 @@ def table(found: Found) -> str:
         "p, corrected",
         "verdict",
     ]
+    if tuned:
+        heads += [f"{tuned['field']}, tuned", *(["good values"] if figure.unit == "%" else [])]
     lines = [f"| {' | '.join([*heads, 'training, wall'])} |", "|---" * (len(heads) + 1) + "|"]
     for size in sizes(found):
         for arm in found["arms"]:
@@ -49,11 +51,19 @@ def table(found: Found) -> str:
                 cells += [change(figure, row["difference"]), interval(figure, row)]
                 cells += ["-" if p is None else p_value(p).removeprefix("p = ").removeprefix("p ")]
                 cells += [row["verdict"]]
+            if tuned:
+                cells += [f"{tuned['arms'][arm]['value']:g}"]
+                cells += [_good(tuned, arm)] if figure.unit == "%" else []
             took = [
                 run["seconds"] for run in found["runs"] if (run["arm"], run["size"]) == (arm, size)
             ]
             lines.append(f"| {' | '.join([*cells, minutes(statistics.fmean(took))])} |")
     return "\n".join(lines)
+
+
+def _good(tuned, arm):
+    low, high = study_tuned.good(tuned, arm)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}, x {high / low:.3g}"
 
 
 def file(name: str) -> Path:
@@ -112,11 +122,10 @@ def section(name: str) -> str:
         found = recorded[title]
         if _has_changed(name, study, found):
             parts.append("The study has changed since it was run.")
-        parts += [
-            f"**{found['answer']}**",
-            f"![{study.question}](studies/{title}.png)",
-            table(found),
-        ]
+        parts += [f"**{found['answer']}**", f"![{study.question}](studies/{title}.png)"]
+        if found.get("tuned"):
+            parts.append(f"![Validation by {found['tuned']['field']}](studies/{title}-tuned.png)")
+        parts.append(table(found))
         parts.append(_rests_on(found, again))
     return "\n\n".join(parts)
 
@@ -124,11 +133,21 @@ def section(name: str) -> str:
 def _rests_on(found, again):
     sets = "; ".join(f"{arm}: {_fields(held['sets'])}" for arm, held in found["arms"].items())
     data = found["data"]
+    how = ""
+    if found.get("conditions"):
+        how = "One network a seed, scored on test images that are changed as named. "
+    if tuned := found.get("tuned"):
+        values = ", ".join(f"{value:g}" for value in tuned["values"])
+        how = (
+            f"`{tuned['field']}` of each arm is the best of {values} on validation, with seed "
+            f"{tuned['seed']}; good values score within {100 * study_tuned.NEAR:g} points of it. "
+        )
     return (
-        f"Preset `{found['base']}` with {_fields(found['settings'])}; {sets}. Mean ± sample standard "
-        f"deviation; differences from {found['reference']}, paired by seed. Data: {data['label']} "
-        f"(fingerprint `{data['fingerprint'][:12]}`). Machine: {'; '.join(found['machines'])}. "
-        f"Commit {', '.join(found['commits'])}. Again: `{again}`."
+        f"Preset `{found['base']}` with {_fields(found['settings'])}; {sets}. {how}Mean ± sample "
+        f"standard deviation; differences from {found['reference']}, paired by seed. "
+        f"Data: {data['label']} (fingerprint `{data['fingerprint'][:12]}`). "
+        f"Machine: {'; '.join(found['machines'])}. Commit {', '.join(found['commits'])}. "
+        f"Again: `{again}`."
     )
 
 
@@ -137,14 +156,20 @@ def _fields(fields):
 
 
 def _has_changed(name, study, found):
-    if list(study.arms) != list(found["arms"]):
+    if study.compared != list(found["arms"]):
         return True
     if [*(study.sizes or ())] != [*(found["sizes"] or ())]:
         return True
+    tuned = found.get("tuned")
+    if [list(values) for values in study.tuned.values()] != ([tuned["values"]] if tuned else []):
+        return True
+    if any(found["arms"][arm]["sets"] != study.conditions[arm] for arm in study.conditions):
+        return True
+    chosen = study_tuned.chosen(tuned)
     return any(
         results.changed(
             held["config"],
-            configuration.to_dict(arm_config(name, study, arm)),
+            configuration.to_dict(arm_config(name, study, arm, **chosen.get(arm, {}))),
             results.defaults_of(name),
         )
         for arm, held in found["arms"].items()

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from common.basics import child
-from common.basics.errors import RecipeError
+from common.basics.errors import DIVERGED, RecipeError
 from common.basics.files import make_folder, read_json, write_json_atomic
 from common.basics.flags import flags
 from common.basics.processor import cpu_count
 from common.runs import config as configuration
 from common.runs import registry
 from common.runs.options import needs_fit
-from common.studies.study import Planned
+from common.studies.study_plan import Planned
 
 GLANCE = 0.1
 """Seconds between two looks at the trainings."""
@@ -74,6 +74,8 @@ def train(planned: Sequence[Planned], workers: int = 1) -> None:
                 if process.poll() is not None:
                     del running[number]
                     _check(one, process, workers)
+                    if process.returncode:
+                        continue
                     _note(seconds, one, time.perf_counter() - start)
     finally:
         for _, process, _ in running.values():
@@ -111,6 +113,9 @@ def _check(one, process, workers):
     if process.returncode == 130:
         raise KeyboardInterrupt
     if process.returncode == 0:
+        return
+    if one.tried and process.returncode == DIVERGED:
+        print(f"{one.label}: diverged, so it is not chosen", flush=True)
         return
     why = "the lines above say why"
     if workers > 1:

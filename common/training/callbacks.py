@@ -8,13 +8,15 @@ from typing import Any
 import keras
 
 from common.basics import backend
-from common.basics.errors import RecipeError
+from common.basics.errors import DIVERGED, RecipeError
 from common.runs.run import Run
 from common.training.batches import ArrayBatches
 
 
 class NonFiniteLoss(RecipeError):
     """The loss became NaN or infinite."""
+
+    exit_code = DIVERGED
 
 
 class Meter(keras.callbacks.Callback):

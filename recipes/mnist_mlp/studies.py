@@ -2,7 +2,14 @@
 
 from common.studies.study import Claim, Study
 
-TWO_LAYERS = {"hidden": (512, 512), "schedule": "one_cycle", "epochs": 40}
+# The last epoch counts where nothing else is said: choosing one by validation is early stopping.
+TWO_LAYERS = {"hidden": (512, 512), "schedule": "one_cycle", "epochs": 40, "monitor": "epoch"}
+CONSTANT = {**TWO_LAYERS, "schedule": "constant"}
+EARLY = {
+    "last-epoch": {},
+    "best-epoch": {"monitor": "val_accuracy"},
+    "early-stopping": {"monitor": "val_accuracy", "patience": 5},
+}
 
 STUDIES = {
     "regularisation": Study(
@@ -20,8 +27,6 @@ STUDIES = {
                 "dropout_rate": 0.5,
                 "max_norm": 3.0,
             },
-            # A rate that falls to 0 and early stopping contradict each other.
-            "early-stopping": {"schedule": "constant", "patience": 5},
         },
         sizes=(1000, 10000),
         seeds=5,
@@ -30,8 +35,47 @@ STUDIES = {
             Claim("dropout prevents overfitting", "Principles", "dropout", "better"),
             Claim("weight decay regularises", "Improving networks", "weight-decay", "better"),
             Claim("L1 and L2 reduce overfitting", "Architectures and tuning", "L2", "better"),
+        ),
+    ),
+    # The rate is constant: one that falls to 0 and early stopping contradict each other.
+    "early-stopping": Study(
+        question="Does early stopping help, with labels that are right?",
+        base="plain",
+        arms=EARLY,
+        sizes=(1000, 10000),
+        seeds=5,
+        settings=CONSTANT,
+        claims=(
             Claim("early stopping regularises", "Improving networks", "early-stopping", "better"),
         ),
+    ),
+    "early-stopping-noise": Study(
+        question="Does early stopping help, with three in ten labels wrong?",
+        base="plain",
+        arms=EARLY,
+        sizes=(1000, 10000),
+        seeds=5,
+        settings={**CONSTANT, "label_noise": 0.3},
+        claims=(
+            Claim("early stopping regularises", "Improving networks", "early-stopping", "better"),
+        ),
+    ),
+    "optimizers": Study(
+        question="Which optimizer is best, and which forgives a wrong learning rate?",
+        base="plain",
+        arms={
+            "sgd": {"optimizer": "sgd"},
+            "momentum": {"optimizer": "momentum"},
+            "rmsprop": {"optimizer": "rmsprop"},
+            "adagrad": {"optimizer": "adagrad"},
+            "adam": {"optimizer": "adam"},
+            "adamw": {"optimizer": "adam", "weight_decay": 0.1},
+            "muon": {"optimizer": "muon"},
+        },
+        sizes=(20000,),
+        tuned={"learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)},
+        seeds=5,
+        settings={**TWO_LAYERS, "epochs": 5, "validation_fraction": 0.2},
     ),
     "activations": Study(
         question="Which activation trains 30 layers without normalisation and shortcuts?",

@@ -46,6 +46,8 @@ class Config:
     """Share of the training split set aside, stratified, to choose the epoch."""
     train_examples: NonNegativeInt = 0
     """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
+    label_noise: Rate = 0.0
+    """Share of the training labels that are replaced by a wrong class: a study of what that does."""
     images: Literal["mnist", "fashion_mnist"] = "mnist"
     """What `--data full` is: digits, or clothes in the same form."""
     hidden: tuple[PositiveInt, ...] = (800,)
@@ -89,9 +91,10 @@ class Config:
     """What products are computed in while training; auto: mixed_bfloat16 where it is fast."""
     epochs: PositiveInt = 20
     """Largest number of passes over the training split."""
-    monitor: Literal["val_crossentropy", "val_accuracy"] = "val_accuracy"
-    """What chooses the epoch. val_crossentropy is the validation loss without the penalties of l1 and l2
-    and without smoothing: with them, losses of different settings cannot be compared."""
+    monitor: Literal["val_crossentropy", "val_accuracy", "epoch"] = "val_accuracy"
+    """What chooses the epoch; epoch: the last one, whatever it scores. val_crossentropy is the validation
+    loss without the penalties of l1 and l2 and without smoothing: with them, losses of different settings
+    cannot be compared."""
     patience: PositiveInt | None = None
     """Early stopping: epochs without a better score before training ends; None: train to the end."""
 
@@ -212,6 +215,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     import keras
 
     from common.basics.backend import jit_compile, seed_everything
+    from common.data.label_noise import mislabel
     from common.tasks.pixel_baselines import (
         forest_on_pixels,
         linear_on_pixels,
@@ -231,7 +235,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     classes = len(splits.info.class_names)
     train_batches = ArrayBatches(
         splits.train.x,
-        splits.train.y,
+        mislabel(splits.train.y, config.label_noise, classes, config.seed),
         batch_size=config.batch_size,
         num_classes=classes,
         seed=config.seed,
