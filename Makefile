@@ -30,10 +30,10 @@ STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 INSTALLED := $(or $(if $(EXTRAS),,$(firstword $(wildcard $(VENV)/.installed*))),$(STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-all lint format data notebooks lab tables claims clean
+.PHONY: help setup quickstart test test-all lint format data notebooks lab site tables claims clean
 
 help:  ## show this
-	@echo "make TARGET [EXTRAS=jax,torch,export,heic,optuna,notebooks] [ARGS=...]"
+	@echo "make TARGET [EXTRAS=jax,torch,export,heic,optuna,notebooks,site] [ARGS=...]"
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 	@echo "NAME is a folder of recipes/: $(patsubst recipes/%/train.py,%,$(wildcard recipes/*/train.py))"
 
@@ -89,6 +89,12 @@ notebooks:  ## run all notebooks and store what they show (installs the extra)
 lab:  ## open JupyterLab on the notebooks (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
 	@$(BIN)/jupyter lab --notebook-dir notebooks $(ARGS)
+
+site:  ## build the pages of the collection into build/site (installs the extra)
+	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),site)
+	@$(BIN)/python -m docs.collect build
+	@cd build && NO_MKDOCS_2_WARNING=1 $(abspath $(BIN))/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs EXTRAS=jax,torch and data
 	@$(BIN)/python tests/benchmarks/throughput.py --output tests/benchmarks/results

@@ -133,6 +133,7 @@ ON_ALL_BACKENDS = (
     "batch_norm",
     "precision",
     "whole_epochs",
+    "devices",
     "decoding",
     "gradients",
     "attacks",
@@ -154,6 +155,8 @@ def check_contract_on(backend, folder):
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        # Two virtual devices, for the tests of several; everything else is computed on the first.
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
     }
     files = [f"tests/test_{name}.py" for name in ON_ALL_BACKENDS]
     # A recipe that needs TensorFlow on the way would need it on a machine that has another backend.

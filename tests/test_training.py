@@ -15,7 +15,7 @@ from tests.test_callbacks import FakeRun
 
 
 class FakeTraining(FakeRun):
-    options = types.SimpleNamespace(tensorboard=False)
+    options = types.SimpleNamespace(tensorboard=False, devices=1)
     config = types.SimpleNamespace(seed=0)
 
 

@@ -42,6 +42,32 @@ def check(words: Collection[str] = ()) -> None:
         )
 
 
+def check_devices(count: int) -> None:
+    """Checks that a training can have so many devices; how many there are, once the backend is started.
+
+    Args:
+        count: Devices asked for.
+
+    Raises:
+        UsageError: More than one, and the backend is not JAX, or JAX has fewer.
+    """
+    if count == 1:
+        return
+    if _name() != "jax":
+        raise UsageError(
+            f"--devices {count} needs JAX, and the backend is {_name()}: put KERAS_BACKEND=jax before "
+            "the command; or give each training a GPU of its own: CUDA_VISIBLE_DEVICES=0 recipes ..."
+        )
+    if "jax" in sys.modules:
+        import jax
+
+        if jax.device_count() < count:
+            raise UsageError(
+                f"--devices {count}, but JAX has {jax.device_count()} ({jax.default_backend()}). To try "
+                f"it without GPUs: XLA_FLAGS=--xla_force_host_platform_device_count={count}"
+            )
+
+
 def _name():
     return os.environ.get("KERAS_BACKEND") or "tensorflow"
 

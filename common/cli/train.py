@@ -68,6 +68,7 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     # The folder is changed last: with --overwrite the old run in it is deleted, and a mistyped path or a
     # backend that does not start must not cost it. The data comes before the backend, which is slow.
     backend.check()
+    backend.check_devices(run.options.devices)
     streams.goes_on("the training")
     run.check()
     if hasattr(module, "check") and not run.finished:
@@ -85,6 +86,7 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     if trained:
         results = finished_on(run, splits)
     backend.start_or_interrupt()
+    backend.check_devices(run.options.devices)
     try:
         if trained:
             print(f"{run.directory} is trained; its report is missing: writing it", flush=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from common.data.source import AS_IT_COMES, Reading, Source
+from common.runs.bounds import PositiveInt
 from common.runs.types import Config
 
 
@@ -28,6 +29,8 @@ class Options:
     """Delete what the run folder holds and start again."""
     deterministic: bool = False
     """Bitwise repeatable on one machine; slower on some backends."""
+    devices: PositiveInt = 1
+    """GPUs of this machine that share each batch, with JAX; the batch size stays that of all together."""
     tensorboard: bool = False
     """Write TensorBoard logs to the run folder."""
     report: bool = True

@@ -12,7 +12,7 @@ import keras
 from common.basics.errors import RecipeError
 from common.basics.files import atomic_path
 from common.runs.run import Run
-from common.training import averaging, feeding, whole_epochs
+from common.training import averaging, devices, feeding, whole_epochs
 from common.training import callbacks as cb
 from common.training.batches import ArrayBatches
 from common.training.generated import GeneratedBatches
@@ -65,22 +65,25 @@ def fit(
         extra: list[keras.callbacks.Callback] = []
         if run.options.tensorboard:
             extra.append(_tensorboard(run))
+        count = run.options.devices
         if whole_epochs.suit(train):
-            data, train_epochs = train, functools.partial(whole_epochs.fit, model)
+            data = train
+            train_epochs = functools.partial(whole_epochs.fit, model, devices=count)
         else:
             # The batches come in random order already. Keras would shuffle them by Python's global random
             # state, which is not restored when a run resumes.
             train_epochs = functools.partial(model.fit, shuffle=False, verbose=0)
-            data = feeding.feed(train)
+            data = devices.spread(feeding.feed(train), count)
             model.steps_per_execution = feeding.per_call(train)
         try:
             train_epochs(
                 data,
-                validation_data=feeding.feed(validation),
+                validation_data=devices.spread(feeding.feed(validation), count),
                 epochs=epochs,
                 initial_epoch=keeper.epochs_done,
                 callbacks=[
                     cb.SetEpoch(train, run.config.seed),
+                    devices.Replicate(count),
                     cb.StopOnNonFinite(run, train.num_batches),
                     cb.Meter(train.count),
                     averaging.EvaluateAverage(train),

@@ -16,6 +16,7 @@ import numpy as np
 from common.basics.backend import accelerators
 from common.basics.processor import cpu_count
 from common.training.batches import ArrayBatches
+from common.training.devices import put
 
 LARGEST_EPOCH = 2**30
 """Bytes. Two epochs lie on the GPU at a time. Larger epochs are trained batch by batch."""
@@ -39,6 +40,7 @@ def fit(
     epochs: int,
     initial_epoch: int,
     callbacks: Sequence[keras.callbacks.Callback],
+    devices: int = 1,
 ) -> None:
     """Trains as `model.fit` with these arguments does.
 
@@ -51,6 +53,7 @@ def fit(
         epochs: Epochs in total.
         initial_epoch: Epochs that are done already.
         callbacks: Called as by `model.fit`.
+        devices: GPUs, over which each batch is spread; the model's variables are on all of them.
     """
     steps = batches.num_batches
     hooks = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=steps)
@@ -66,11 +69,11 @@ def fit(
     model.stop_training = False
     hooks.on_train_begin()
     with concurrent.futures.ThreadPoolExecutor(1) as preparing:
-        following = preparing.submit(_on_device, batches, initial_epoch)
+        following = preparing.submit(_on_devices, batches, initial_epoch, devices)
         for epoch in range(initial_epoch, epochs):
             data = following.result()
             if epoch + 1 < epochs:
-                following = preparing.submit(_on_device, batches, epoch + 1)
+                following = preparing.submit(_on_devices, batches, epoch + 1, devices)
             hooks.on_epoch_begin(epoch)
             model.reset_metrics()
             state = [[variable.value for variable in group] for group in variables]
@@ -116,7 +119,7 @@ def _compiled(model):
     return run_epoch
 
 
-def _on_device(batches, epoch):
+def _on_devices(batches, epoch, count):
     """Returns an epoch's batches of full size, stacked, and the smaller last one; either may be None."""
     import jax
 
@@ -125,4 +128,10 @@ def _on_device(batches, epoch):
         made = list(pool.map(batches.__getitem__, range(batches.num_batches)))
     last = made.pop() if batches.count % batches.batch_size else None
     full = keras.tree.map_structure(lambda *parts: np.stack(parts), *made) if made else None
-    return jax.device_put((full, last))
+    if count == 1:
+        return jax.device_put((full, last))
+    # The first axis of `full` counts steps.
+    return tuple(
+        keras.tree.map_structure(functools.partial(put, count=count, axis=axis), parts)
+        for parts, axis in ((full, 1), (last, 0))
+    )

@@ -25,11 +25,10 @@ def sections():
     """Yields (README, name of the section, text) of everything that has been measured."""
     parts = []
     for path in sorted(RESULTS.glob("throughput_*.json"), reverse=True):
-        picture = "![Training speed against plain PyTorch]"
-        picture += f"(tests/benchmarks/results/{path.stem}.png)"
+        picture = f"![Training speed against plain PyTorch](results/{path.stem}.png)"
         parts.append(f"{throughput.table(json.loads(path.read_text()))}\n\n{picture}")
     if parts:
-        yield HERE.parent.parent / "README.md", "throughput", "\n\n".join(parts)
+        yield HERE / "README.md", "throughput", "\n\n".join(parts)
     file = RESULTS / "time_to_accuracy.json"
     if file.exists():
         results = json.loads(file.read_text())
