@@ -36,19 +36,20 @@ class Subject:
     """run, sweep or trial."""
 
 
-def subject_of(run: Run, key: str, parent: str | None = None) -> Subject:
+def subject_of(run: Run, key: str, parent: str | None = None, name: str | None = None) -> Subject:
     """Returns what is logged of a run: every field of its Config, its data, its versions, its commit.
 
     Args:
         run: Opened; its environment is recorded.
         key: As of Subject.
         parent: As of Subject.
+        name: As of Subject. None: the name of the folder.
     """
     parts = run.directory.absolute().parts
     return Subject(
         key=key,
         # Of several seeds in one folder, each has a folder `seed3`.
-        name="/".join(parts[-2:] if parts[-1].startswith("seed") else parts[-1:]),
+        name=name or "/".join(parts[-2:] if parts[-1].startswith("seed") else parts[-1:]),
         group=run.recipe,
         folder=run.directory,
         parameters={
@@ -85,7 +86,9 @@ def figures_of(metrics: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[st
     parts = {key: value for key, value in metrics.items() if key != "data"}
     found = {key: parts.pop(key) for key in list(parts) if _is_number(parts[key])}
     found.pop("seed", None)  # A parameter.
-    groups = {key: value for key, value in parts.items() if isinstance(value, dict)}
+    groups: dict[str, Mapping[str, Any]] = {
+        key: value for key, value in parts.items() if isinstance(value, dict)
+    }
     for row in metrics.get("baselines") or ():
         groups[f"baseline/{row.get('name')}"] = row
     groups["timing"] = timing

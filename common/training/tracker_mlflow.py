@@ -50,6 +50,11 @@ class MLflow:
                 parent = self._find(subject.parent)
                 tags |= {} if parent is None else {"mlflow.parentRunId": parent.info.run_id}
             run = self.client.create_run(self.experiment, tags=tags, run_name=subject.name)
+            first = self._find(subject.key) if subject.kind == "sweep" else None
+            if first is not None and first.info.run_id != run.info.run_id:
+                # Two machines began one search at a time.
+                self.client.delete_run(run.info.run_id)
+                run = first
             self.id = run.info.run_id
             self.parameters: Mapping[str, str] = {}
             self.figures: Mapping[str, float] = {}

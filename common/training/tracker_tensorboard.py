@@ -20,8 +20,10 @@ class TensorBoard:
         """As of Tracker."""
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        self.root = subject.folder / "tensorboard"
-        self.folder = self.root / subject.branch
+        root = subject.folder / "tensorboard"
+        self.folder = root / subject.branch
+        # Beside the trials of a search lie the trainings with new seeds.
+        self.shown = subject.folder if subject.kind == "sweep" else root
         for old in (*self.folder.glob("events.out.*"), *self.folder.glob("*/events.out.*")):
             if old.parent == self.folder or old.parent.name in ("train", "validation"):
                 old.unlink()
@@ -73,7 +75,7 @@ class TensorBoard:
 
     def where(self) -> str:
         """As of Tracker."""
-        return f"tensorboard --logdir {self.root}"
+        return f"tensorboard --logdir {self.shown}"
 
 
 def make() -> TensorBoard:

@@ -178,12 +178,20 @@ def _short(error):
 # Of a run
 
 
-def of(run: Run, names: Sequence[str] | None = None) -> Tracking:
+def of(
+    run: Run,
+    names: Sequence[str] | None = None,
+    *,
+    parent: str | None = None,
+    name: str | None = None,
+) -> Tracking:
     """Returns the trackers of a run, always the same object.
 
     Args:
         run: Opened.
         names: Names of trackers. None: those of the run's options.
+        parent: Key of a search that the run lies under.
+        name: What people read. None: the name of the folder.
 
     Raises:
         RecipeError: tracking.json is damaged.
@@ -195,7 +203,7 @@ def of(run: Run, names: Sequence[str] | None = None) -> Tracking:
         run.companions["tracking"] = Tracking(
             names,
             # A run that holds itself would let its folder go late.
-            lambda: subject_of(cast("Run", it()), held["key"]),
+            lambda: subject_of(cast("Run", it()), held["key"], parent, name),
             held,
             functools.partial(write_json_atomic, file),
             f"Afterwards: recipes track {run.directory} --tracker {{name}}",
@@ -216,17 +224,18 @@ def _held(file):
     return held
 
 
-def complete(run: Run, names: Sequence[str] | None = None) -> list[str]:
+def complete(run: Run, names: Sequence[str] | None = None, **under: str | None) -> list[str]:
     """Logs what a finished run's trackers have not got, figures and files too, and ends their runs.
 
     Args:
         run: Finished.
         names: As of `of`.
+        **under: `parent` and `name`, as of `of`.
 
     Returns:
         Lines that say where it was logged.
     """
-    tracking = of(run, names)
+    tracking = of(run, names, **under)
     if not tracking.names:
         return []
     tracking.log(rows_of(run.directory))
