@@ -1,10 +1,12 @@
 """Weights & Biases. Offline, unless WANDB_MODE says something else: `wandb sync` sends what is there.
 
 WANDB_PROJECT names the project (else the recipe's name). Its own logging of machine, code and output is
-off.
+off. What is offline cannot be asked which epochs it has, so a process that goes on with a run writes all of
+it again, in place of what was there.
 """
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,17 @@ class WandB:
     title = "W&B"
 
     def open(self, subject: Subject, held: dict[str, Any]) -> None:
-        """As of Tracker. Every process adds a folder offline; all of them sync into one run."""
+        """As of Tracker."""
         os.environ.setdefault("WANDB_MODE", "offline")
         import wandb
 
         subject.folder.mkdir(parents=True, exist_ok=True)
-        held.setdefault("id", subject.key)
-        self.held = held
+        self.offline = os.environ["WANDB_MODE"] == "offline"
+        held["id"] = self.id = subject.key
+        earlier = [*subject.folder.glob(f"wandb/offline-run-*-{self.id}")]
         self.run = wandb.init(
-            id=held["id"],
-            resume="allow" if os.environ["WANDB_MODE"] == "online" else None,
+            id=self.id,
+            resume=None if self.offline else "allow",
             project=os.environ.get("WANDB_PROJECT", subject.group),
             name=subject.name,
             group=subject.parent or (subject.key if subject.kind == "sweep" else None),
@@ -47,14 +50,19 @@ class WandB:
                 init_timeout=30,
             ),
         )
+        self.place = Path(self.run.settings.sync_dir)
+        for folder in earlier:
+            if folder.name != self.place.name:
+                shutil.rmtree(folder, ignore_errors=True)
+        self._next = self.run.starting_step
 
     def log(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """As of Tracker. What is offline cannot be asked: the last epoch is kept in the run folder."""
+        """As of Tracker."""
         for row in rows:
             epoch = int(row["epoch"])
-            if epoch > self.held.get("epoch", 0):
-                self.run.log(dict(row), step=epoch)
-                self.held["epoch"] = epoch
+            if epoch >= self._next:
+                self.run.log(dict(row), step=epoch, commit=True)
+                self._next = epoch + 1
 
     def close(self, figures: Mapping[str, float], files: Sequence[Path], status: str) -> None:
         """As of Tracker."""
@@ -63,18 +71,15 @@ class WandB:
         for name, value in figures.items():
             self.run.summary[name] = value
         if files:
-            artifact = wandb.Artifact(f"results-{self.held['id']}", type="results")
+            artifact = wandb.Artifact(f"results-{self.id}", type="results")
             for file in files:
                 artifact.add_file(str(file), policy="immutable", skip_cache=True)
             self.run.log_artifact(artifact)
-        self.place = str(Path(self.run.settings.sync_dir))
         self.run.finish(exit_code=0 if status == FINISHED else 1)
 
     def where(self) -> str:
         """As of Tracker."""
-        if os.environ["WANDB_MODE"] == "offline":
-            return f"{self.place} (wandb sync {Path(self.place).parent}/*run-*-{self.held['id']})"
-        return str(self.run.url or self.place)
+        return f"wandb sync {self.place}" if self.offline else str(self.run.url or self.place)
 
 
 def make() -> WandB:
