@@ -1,8 +1,8 @@
 """Weights & Biases. Offline, unless WANDB_MODE says something else: `wandb sync` sends what is there.
 
 WANDB_PROJECT names the project (else the recipe's name). Its own logging of machine, code and output is
-off. What is offline cannot be asked which epochs it has, so a process that goes on with a run writes all of
-it again, in place of what was there.
+off. What is offline cannot be asked which epochs it has, so a process that goes on with a run writes all
+of it again, in place of what was there.
 """
 
 import os
