@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from common.runs.options import Options
 from common.training import feeding, fit
 from common.training.batches import ArrayBatches, BucketBatches
 from common.training.callbacks import NonFiniteLoss
@@ -15,7 +16,7 @@ from tests.test_callbacks import FakeRun
 
 
 class FakeTraining(FakeRun):
-    options = types.SimpleNamespace(tensorboard=False, devices=1)
+    options = Options()
     config = types.SimpleNamespace(seed=0)
 
 

@@ -30,6 +30,7 @@ usage: recipes COMMAND ...
   export RUN --format F     savedmodel, onnx, litert or keras, checked against the model
   report RUN                write report.html again
   card RUN                  write a model card: data, figures with intervals, limits, licence
+  track RUN --tracker T     log a finished run to mlflow, wandb or tensorboard
   compare RUN RUN...        runs side by side, with tests; those of several seeds as one
   results NAME              train the presets over seeds and write results.json
   tune NAME [flags]         search hyperparameters; the same command continues (tune NAME --help)
@@ -52,6 +53,7 @@ COMMANDS = {
     "export": "trained",
     "report": "trained",
     "card": "card",
+    "track": "track",
     "compare": "listing",
     "results": "results",
     "tune": "search",

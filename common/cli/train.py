@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from common.basics import backend, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
-from common.runs import command_line, headline, recorded, registry
+from common.runs import command_line, headline, recorded, registry, trackers
 from common.runs.types import Config
 from common.training import budget
 
@@ -39,6 +39,7 @@ def train_command(words: list[str]) -> int:
         prog=f"recipes train {name}",
         description=(module.__doc__ or "").strip(),
     )
+    trackers.check_installed(options.trackers)
     if options.seeds > 1:
         backend.check()
         return series.train(name, config, options, preset_name(module, config), words)
@@ -75,6 +76,12 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
         # What it finds absent must not be told after minutes of reading.
         backend.start_or_interrupt()
         module.check(run.config)
+    if run.options.callbacks and not run.finished:
+        # They import Keras. What is wrong with them must not be told after minutes of reading either.
+        backend.start_or_interrupt()
+        from common.training import own_callbacks
+
+        own_callbacks.of(run)
     with streams.doing("Reading the data"):
         splits = run.load(module.load_data)
     from common.data import remarks
@@ -87,6 +94,8 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
         results = finished_on(run, splits)
     backend.start_or_interrupt()
     backend.check_devices(run.options.devices)
+    from common.training import tracking
+
     try:
         if trained:
             print(f"{run.directory} is trained; its report is missing: writing it", flush=True)
@@ -102,14 +111,19 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
             results = module.train(run.config, run)
         if run.options.report:
             write_run_report(run, module, run.load(module.load_data))
-    except KeyboardInterrupt:
+        logged = tracking.complete(run)
+    except Exception as error:
+        tracking.interrupt(run, error)
+        raise
+    except KeyboardInterrupt as error:
+        tracking.interrupt(run, error)
         if run.finished:
             hint = f"The training is finished; for its report: {_report_command(run)}"
         else:
             hint = f"Finished epochs are kept; the same command continues, or: {run.command}"
         print(f"\nInterrupted. {hint}", file=sys.stderr)
         return 130
-    print(finish_line(module.TASK, results, run))
+    print("\n".join([finish_line(module.TASK, results, run), *logged]))
     return 0
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from types import ModuleType
 
 from common.data.source import AS_IT_COMES, Reading, Source
+from common.runs import trackers
 from common.runs.bounds import PositiveInt
 from common.runs.types import Config
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How and where a run takes place. These options do not change its result."""
+    """How and where a run takes place. These options do not change its result; callbacks may."""
 
     preset: str = "best"
     """Named configuration to start from; all other flags change single fields of it."""
@@ -31,12 +32,27 @@ class Options:
     """Bitwise repeatable on one machine; slower on some backends."""
     devices: PositiveInt = 1
     """GPUs of this machine that share each batch, with JAX; the batch size stays that of all together."""
+    tracker: str | None = None
+    """Log the run to tensorboard, mlflow or wandb; several are separated by commas. The last two need the
+    extra of their name."""
     tensorboard: bool = False
-    """Write TensorBoard logs to the run folder."""
+    """The same as --tracker tensorboard: logs in the run folder."""
+    callbacks: str | None = None
+    """Your own Keras callbacks, MODULE:FACTORY: FACTORY(run) returns one or a list of them. They may
+    change the result, and their state is not kept where a run is resumed."""
     report: bool = True
     """Write report.html at the end."""
     debug: bool = False
     """Show tracebacks of errors."""
+
+    def __post_init__(self):
+        trackers.names_in(self.tracker)
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of the trackers to log to."""
+        names = trackers.names_in(self.tracker)
+        return tuple(dict.fromkeys([*names, *["tensorboard"] * self.tensorboard]))
 
 
 def needs_fit(module: ModuleType, config: Config, source: Source) -> bool:

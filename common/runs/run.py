@@ -10,6 +10,7 @@ runs/<recipe>/<name>/
   metrics.json       written last: its presence means that the run is finished
   timing.json        wall and CPU seconds
   report.html        the results for a person, figures/ beside it
+  tracking.json      ids of the runs in trackers; what trackers write is in tensorboard/ and wandb/
 """
 
 import contextlib
@@ -63,6 +64,8 @@ class Run:
         self.source = Source(self.options.data, self.options.data_dir, self.options.reading)
         self._splits: Splits | None = None
         self._lock_file: TextIO | None = None
+        # What others keep with a run while it takes place: its trackers, the user's callbacks.
+        self.companions: dict[str, Any] = {}
         self.directory = Path(self.options.run_dir or self._default_directory())
 
     def _default_directory(self):
@@ -132,6 +135,10 @@ class Run:
             words.append("--deterministic")
         if not options.report:
             words.append("--no-report")
+        if options.trackers:
+            words += ["--tracker", ",".join(options.trackers)]
+        if options.callbacks:
+            words += ["--callbacks", options.callbacks]
         return shlex.join(map(str, words))
 
     def check(self) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ class TrainOptions(Options):
     if that is given. Mean and deviation come at the end. If it stops, the same command continues."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_bounds(self)
 
 

@@ -9,10 +9,16 @@ from typing import Any
 
 import keras
 
-from common.basics.errors import RecipeError
 from common.basics.files import atomic_path
 from common.runs.run import Run
-from common.training import averaging, devices, feeding, whole_epochs
+from common.training import (
+    averaging,
+    devices,
+    feeding,
+    own_callbacks,
+    tracking,
+    whole_epochs,
+)
 from common.training import callbacks as cb
 from common.training.batches import ArrayBatches
 from common.training.generated import GeneratedBatches
@@ -60,11 +66,9 @@ def fit(
     build_metrics(model, train)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
+    followed = tracking.follow(run, keeper)
     if keeper.epochs_done < epochs and not keeper.exhausted:
         progress = [] if run.is_trial else [Progress(epochs, train.num_batches)]
-        extra: list[keras.callbacks.Callback] = []
-        if run.options.tensorboard:
-            extra.append(_tensorboard(run))
         count = run.options.devices
         if whole_epochs.suit(train):
             data = train
@@ -88,8 +92,9 @@ def fit(
                     cb.Meter(train.count),
                     averaging.EvaluateAverage(train),
                     *callbacks,
-                    *extra,
+                    *own_callbacks.of(run),
                     keeper,
+                    *followed,
                     *progress,
                 ],
             )
@@ -131,6 +136,7 @@ def keep(
     keeper.restore(model)
     if not keeper.epochs_done:
         keeper.on_epoch_end(0, row)
+    tracking.follow(run, keeper)
     if not run.is_trial:
         with atomic_path(run.path("final.keras")) as temporary:
             model.save(temporary)
@@ -171,13 +177,3 @@ def _zeros(output, target):
             length = target.shape[axis] if known else 1
         shape.append(length)
     return keras.ops.zeros(shape)
-
-
-def _tensorboard(run):
-    try:
-        return keras.callbacks.TensorBoard(log_dir=str(run.path("tensorboard")))
-    except ImportError as error:
-        raise RecipeError(
-            f"TensorBoard logs need tensorflow and tensorboard, which are not installed ({error}); "
-            "install them or leave --tensorboard out"
-        ) from error

@@ -58,6 +58,8 @@ class Definition:
     storage: str | None = None
     """Address of a shared database, without its password (common.basics.passwords). None: the trials are
     files in the sweep folder."""
+    key: str = ""
+    """By which trackers know the search; every search has its own."""
 
     def __post_init__(self):
         # Always, wherever the address comes from: an old file may hold a password.
@@ -141,7 +143,7 @@ class Definition:
         Raises:
             UsageError: They differ; the message names what differs.
         """
-        free = ("trials", "workers", "data_dir", "storage", "fingerprint")
+        free = ("trials", "workers", "data_dir", "storage", "fingerprint", "key")
         old, new = (dataclasses.asdict(each) for each in (held, self))
         changed = [
             line

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from common.basics.errors import UsageError, near_match
 from common.data.source import AS_IT_COMES, Reading, Source
-from common.runs import command_line, registry
+from common.runs import command_line, registry, trackers
 from common.runs.bounds import NonNegativeInt, PositiveInt, check_bounds
 from common.runs.types import Config
 from common.training import budget
@@ -50,11 +50,20 @@ class SearchOptions:
     reading: Reading = AS_IT_COMES
     sweep_dir: Path | None = None
     """Folder of the search; the same folder continues (default: in runs/<recipe>/sweeps/)."""
+    tracker: str | None = None
+    """Log the search and its trials to tensorboard, mlflow or wandb; several are separated by commas. The
+    last two need the extra of their name."""
     debug: bool = False
     """Show tracebacks of errors."""
 
     def __post_init__(self):
         check_bounds(self)
+        trackers.names_in(self.tracker)
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Names of the trackers to log to."""
+        return trackers.names_in(self.tracker)
 
     @property
     def source(self) -> Source:
@@ -138,6 +147,7 @@ def parse(
     options, config = command_line.parse_recipe(
         module, words, options_class, prog=f"recipes {verb} {name}", description=description
     )
+    trackers.check_installed(options.trackers)
     objective = objective_of(module, options.objective)
     options = dataclasses.replace(options, objective=objective)
     given = command_line.given_fields(module.Config, words)

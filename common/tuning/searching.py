@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from common.basics.errors import RecipeError, StorageError
 from common.tuning.processes import NO_STORAGE, REFUSED, Worker
@@ -15,8 +15,15 @@ POLL_SECONDS = 0.25
 MAX_REPLACEMENTS = 20
 
 
-def search(sweep: Search) -> None:
+Log = Callable[[Sequence[Trial], Collection[str]], None]
+
+
+def search(sweep: Search, log: Log = lambda trials, workers: None) -> None:
     """Runs the workers of a search until no trial is left.
+
+    Args:
+        sweep: Prepared.
+        log: Called again and again with the trials, and the names of all workers started here.
 
     Raises:
         StorageError: A disk or a database cannot be used.
@@ -27,7 +34,7 @@ def search(sweep: Search) -> None:
     try:
         for index in range(sweep.options.workers):
             workers.append(_worker(sweep, index))
-        _watch(sweep, status, workers)
+        _watch(sweep, status, workers, log)
     except BaseException:
         _end(status, workers)
         # A user who interrupts does not want to wait for a database that is away.
@@ -44,12 +51,13 @@ def _worker(sweep, index):
     return Worker(sweep.directory, index, sweep.options.workers, sweep.definition.storage)
 
 
-def _watch(sweep, status, workers):
-    replacements = 0
+def _watch(sweep, status, workers, log):
+    replacements, names = 0, {worker.name for worker in workers}
     while workers:
         time.sleep(POLL_SECONDS)
         sweep.found = sweep.store.read()
         status.show(sweep.found)
+        log(sweep.found, names)
         for worker in list(workers):
             code = worker.process.poll()
             if code is None:
@@ -67,8 +75,10 @@ def _watch(sweep, status, workers):
             if replacements > MAX_REPLACEMENTS:
                 raise RecipeError(f"{replacements} workers died; see {worker.log}")
             workers.append(_worker(sweep, worker.index))
+            names.add(workers[-1].name)
     sweep.found = sweep.store.read()
     status.show(sweep.found)
+    log(sweep.found, names)
 
 
 def _end(status, workers):

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,10 +69,12 @@ class Sweep:
             reading=options.reading.to_dict(),
             workers=options.workers,
             storage=options.storage,
+            key=uuid.uuid4().hex[:12],
         )
         self.directory = Path(options.sweep_dir or self._default_directory())
         # The trials as they were last read.
         self.found = None
+        self.tracking = None
 
     def _default_directory(self):
         name = f"{self.options.method}-{self.options.preset}-{self.options.data_name}"
@@ -103,6 +106,7 @@ class Sweep:
                 with alone_at_the_end(self.directory):
                     self._finish()
         except KeyboardInterrupt:
+            self._end_tracking("KILLED")
             if self.found is None:
                 raise
             done = sum(trial.finished for trial in self.found)
@@ -112,12 +116,17 @@ class Sweep:
             )
             return 130
         except Exception as error:
+            self._end_tracking("FAILED")
             storage = storage_error(error)
             if storage is None:
                 raise
             text = str(storage).rstrip(".")
             raise StorageError(f"{text}; nothing is lost: the same command continues") from error
         return 0
+
+    def _end_tracking(self, status):
+        if self.tracking is not None:
+            self.tracking.interrupt(status)
 
     def _clear(self):
         """Deletes an earlier search, first in the database, where others may work on it."""
@@ -158,6 +167,8 @@ class Sweep:
         self.definition = dataclasses.replace(
             self.definition,
             space=self.space.to_list(),
+            # Older searches have none.
+            key=(held.key if held and not self.options.fresh else "") or self.definition.key,
         )
         if held is not None:
             self.definition.check_same(held, self.directory)
@@ -165,6 +176,9 @@ class Sweep:
         where = self.definition.storage
         agreed = Definition.of(agreed, f"the search in {where}")
         self.definition.check_same(agreed, where)
+        self.definition = dataclasses.replace(
+            self.definition, key=agreed.key or self.definition.key
+        )
         begun.check_data(agreed.fingerprint, info.fingerprint, self.options.data, where)
         self.definition.write(self.directory)
         begun.record(self.directory, self.options.search_seed, info)
@@ -230,7 +244,10 @@ class Sweep:
         return f"{done} of {min(self.options.trials, self.space.size)} trials"
 
     def _search(self):
-        search(self)
+        from common.tuning.tracking import SweepTracking
+
+        self.tracking = SweepTracking(self)
+        search(self, self.tracking.log)
 
     def _finish(self):
         """Writes best.json and start.json, trains both with new seeds, and writes the report."""
@@ -271,3 +288,5 @@ class Sweep:
         write_report(self.directory)
         compared = self.options.retrain_start
         print(summary_text(result, self.definition, self.directory, compared))
+        for line in self.tracking.close(result):
+            print(line)
