@@ -1,9 +1,9 @@
 """A scattering transform: features of images by fixed wavelets, nothing of which is learned.
 
 An image passes through wavelets of two scales and several directions, the modulus is taken, and what
-comes out passes through wavelets once more (Bruna and Mallat 2013, with the Morlet wavelets of the library
-kymatio, cut off where they are almost 0). Means over small neighbourhoods are the features: they hardly
-change where the image moves a little, and tell strokes by place, direction and size.
+comes out passes through wavelets once more (Bruna and Mallat 2013, with the Morlet wavelets of the
+library kymatio, cut off where they are almost 0). Means over small neighbourhoods are the features: they
+hardly change where the image moves a little, and tell strokes by place, direction and size.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Scattering(keras.layers.Layer):
     """
 
     def __init__(self, angles: int = 8, **kwargs: Any) -> None:
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.angles = angles
         turns = [np.pi * index / angles for index in range(angles)]
         self.waves = [_stacked([wavelet(scale, turn) for turn in turns]) for scale in range(SCALES)]

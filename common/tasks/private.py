@@ -163,7 +163,8 @@ def limits(privacy: dict[str, Any]) -> list[str]:
         "What is computed from training images without noise: the training columns of history.csv, their "
         "curve, and the attack above. They are for you. Whoever publishes the model leaves them out.",
         "What is taken for known: the number of images, their size, the names of the classes.",
-        "A person with several images. The unit is one image: with k of them epsilon is k times as large.",
+        "A person with several images. The unit is one image: with k of them epsilon is k times as "
+        "large, and delta grows even more.",
         "Floating-point numbers. The proof is about real ones; the noise is rounded, and its generator "
         "(NumPy's PCG64) is not a cryptographic one.",
         "Whoever could read the run folder during the training. The secret behind batches and noise lay "

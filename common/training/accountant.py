@@ -1,8 +1,8 @@
-"""What DP-SGD guarantees: epsilon of a noise, and the noise for an epsilon, by the library dp-accounting.
+"""What DP-SGD guarantees: epsilon of a noise, and the noise for an epsilon, by dp-accounting.
 
-The guarantee is (epsilon, delta)-differential privacy where data sets are neighbours if one has an example
-more than the other. It is found from the distribution of the privacy loss (PLD), which is tighter than
-Rényi's divergences and rounds to the safe side.
+The guarantee is (epsilon, delta)-differential privacy, where data sets are neighbours if one has an
+example more than the other. It is found from the distribution of the privacy loss (PLD), which is tighter
+than Rényi's divergences and rounds to the safe side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Training with differential privacy: DP-SGD (Abadi et al. 2016).
 
-A step takes a random batch, shortens the gradient of each of its examples to a fixed length, adds noise to
-their sum, and goes on as usual. No single example can then move the weights by more than the noise hides.
+A step takes a random batch, shortens the gradient of each of its examples to a fixed length, adds noise
+to their sum, and goes on as usual. No single example can then move the weights by more than the noise
+hides.
 
 What is guaranteed rests on draws that nobody knows: which examples are in a batch, and the noise. So
 they come from a secret that is kept no longer than the training, not from the seed of the run.

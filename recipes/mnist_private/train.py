@@ -6,8 +6,8 @@
     recipes train mnist_private --preset plain           the same network without noise and clipping
     recipes train mnist_private --preset sample --data sample     built-in digits, no download
 
-DP-SGD: each image's gradient is shortened, noise is added to their sum. Presets with a target epsilon need
-the extra [privacy], which finds the noise. Measured accuracy and time: README.md beside this file.
+DP-SGD: each image's gradient is shortened, noise is added to their sum. Presets with a target epsilon
+need the extra [privacy], which finds the noise. Measured accuracy and time: README.md beside this file.
 """
 
 from collections.abc import Collection
@@ -109,8 +109,8 @@ PRESETS = {
     "cnn-eps-1": replace(CNN, target_epsilon=1.0),
     "cnn-eps-8": replace(CNN, target_epsilon=8.0),
     "cnn-plain": replace(CNN, **PLAIN, learning_rate=0.1),
-    # For the 1,797 built-in digits. The noise is given, so that no accountant is needed, and a seed draws,
-    # so that it can be repeated: this shows how it works and guarantees nothing.
+    # For the 1,797 built-in digits. The noise is given, so that no accountant is needed, and a seed
+    # draws, so that it can be repeated: this shows how it works and guarantees nothing.
     "sample": replace(
         BEST,
         validation_fraction=0.15,

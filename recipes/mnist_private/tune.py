@@ -3,8 +3,8 @@
     recipes tune mnist_private --method bayesian --trials 20
     make tune-mnist_private METHOD=evolution TRIALS=30
 
-The guarantee of a winner does not cover the search: its trials see the same images. Search on other images
-of the kind, or take what others found. Every Float has a step, so that a grid is possible.
+The guarantee of a winner does not cover the search: its trials see the same images. Search on other
+images of the kind, or take what others found. Every Float has a step, so that a grid is possible.
 """
 
 from __future__ import annotations
