@@ -137,6 +137,8 @@ ON_ALL_BACKENDS = (
     "gradients",
     "attacks",
     "spatial_sampler",
+    "scattering",
+    "private",
 )
 """Files of tests that hold on every backend."""
 

@@ -91,7 +91,7 @@ class Config:
 
 BEST = Config()
 # Nothing is drawn in secret where nothing is guaranteed.
-PLAIN = {"noise_multiplier": 0.0, "clip_norm": None, "secret": False}
+PLAIN = replace(BEST, noise_multiplier=0.0, clip_norm=None, secret=False, learning_rate=0.1)
 CNN = replace(
     BEST,
     features="pixels",
@@ -104,11 +104,13 @@ PRESETS = {
     "best": BEST,
     "eps-1": replace(BEST, target_epsilon=1.0, learning_rate=8.0),
     "eps-8": replace(BEST, target_epsilon=8.0),
-    "plain": replace(BEST, **PLAIN, learning_rate=0.1),
+    "plain": PLAIN,
     "cnn": CNN,
     "cnn-eps-1": replace(CNN, target_epsilon=1.0),
     "cnn-eps-8": replace(CNN, target_epsilon=8.0),
-    "cnn-plain": replace(CNN, **PLAIN, learning_rate=0.1),
+    "cnn-plain": replace(
+        CNN, noise_multiplier=0.0, clip_norm=None, secret=False, learning_rate=0.1
+    ),
     # For the 1,797 built-in digits. The noise is given, so that no accountant is needed, and a seed
     # draws, so that it can be repeated: this shows how it works and guarantees nothing.
     "sample": replace(
