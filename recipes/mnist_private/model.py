@@ -42,6 +42,11 @@ def learned_from(model: keras.Model) -> keras.KerasTensor:
     return model.get_layer(FEATURES).output if FEATURES in names else model.inputs[0]
 
 
+def fixed_part(model: keras.Model) -> keras.Model:
+    """Returns the part of a network that learns nothing: from images to what it learns from."""
+    return keras.Model(model.inputs, learned_from(model))
+
+
 def _scattering(x, groups):
     x = Scattering()(x)
     # Each image by itself: a mean over images would be one more thing that the guarantee must cover.

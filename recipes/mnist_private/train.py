@@ -174,7 +174,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.training.gradients import train_by
     from common.training.outputs import halves_of
 
-    from .model import build_model, learned_from
+    from .model import build_model, fixed_part, learned_from
 
     splits = run.load(load_data)
     run.record_environment(splits.info)
@@ -184,7 +184,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     start = learned_from(model)
     x = splits.train.x
     if start is not model.inputs[0]:
-        x = halves_of(keras.Model(model.inputs, start), x)
+        x = halves_of(fixed_part(model), x)
     # A trial's model is thrown away, and its scores are not covered by any guarantee.
     secret = config.secret and not run.is_trial
     train_batches = private.PoissonBatches(
