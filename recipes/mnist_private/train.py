@@ -102,7 +102,7 @@ CNN = replace(
 )
 PRESETS = {
     "best": BEST,
-    "eps-1": replace(BEST, target_epsilon=1.0, learning_rate=8.0),
+    "eps-1": replace(BEST, target_epsilon=1.0, learning_rate=8.0, batch_size=2048, epochs=20),
     "eps-8": replace(BEST, target_epsilon=8.0),
     "plain": PLAIN,
     "cnn": CNN,
