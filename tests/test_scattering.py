@@ -1,5 +1,7 @@
 """The scattering transform against sums by hand, on images of unequal sides."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import ops
 from scipy.signal import correlate2d
 
 from common.layers.scattering import Scattering, blur, wavelet
+from common.training.loading import load_model
 
 ANGLES = 3
 
@@ -89,7 +92,7 @@ def test_a_plain_image_has_no_stripes_and_no_gradient_that_is_not_a_number():
     assert np.isfinite(ops.convert_to_numpy(gradient)).all()
 
 
-def test_it_is_saved_with_a_model(tmp_path):
+def test_it_is_saved_with_a_model(tmp_path, monkeypatch):
     inputs = keras.Input((11, 14, 1))
     model = keras.Model(inputs, Scattering(ANGLES)(inputs))
     assert model.output_shape == (None, 3, 4, 16)
@@ -98,3 +101,8 @@ def test_it_is_saved_with_a_model(tmp_path):
     again = keras.saving.load_model(tmp_path / "m.keras")
     x = images(3)
     np.testing.assert_array_equal(again.predict_on_batch(x), model.predict_on_batch(x))
+    # As in a process that has not imported the layer.
+    monkeypatch.delitem(keras.saving.get_custom_objects(), "keras_recipe_box>Scattering")
+    monkeypatch.delitem(sys.modules, "common.layers.scattering")
+    loaded = load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(x), model.predict_on_batch(x))
