@@ -33,7 +33,7 @@ INSTALLED := $(or $(if $(EXTRAS),,$(firstword $(wildcard $(VENV)/.installed*))),
 .PHONY: help setup quickstart test test-all lint format data notebooks lab site tables claims clean
 
 help:  ## show this
-	@echo "make TARGET [EXTRAS=jax,torch,export,heic,optuna,mlflow,wandb,notebooks,site] [ARGS=...]"
+	@echo "make TARGET [EXTRAS=jax,torch,export,heic,optuna,privacy,mlflow,wandb,notebooks,site] [ARGS=...]"
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 	@echo "NAME is a folder of recipes/: $(patsubst recipes/%/train.py,%,$(wildcard recipes/*/train.py))"
 

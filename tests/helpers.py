@@ -138,6 +138,8 @@ ON_ALL_BACKENDS = (
     "gradients",
     "attacks",
     "spatial_sampler",
+    "scattering",
+    "private",
 )
 """Files of tests that hold on every backend."""
 

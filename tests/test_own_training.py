@@ -37,10 +37,18 @@ HARDER = {
 }
 
 
+# Recipes that promise something for which so few examples do not suffice.
+PROMISES = {
+    "mnist_private": "hides each of 240 photos behind noise, which hides what they share too"
+}
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_the_default_preset_is_no_worse_than_a_linear_model(name, own, tmp_path, capsys):
     if kind_of(name) not in own:
         pytest.skip("reads no data of the user's")
+    if name in PROMISES:
+        pytest.skip(PROMISES[name])
     module = registry.load(name)
     if hasattr(module, "check"):
         try:

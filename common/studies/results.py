@@ -95,6 +95,7 @@ def record(name: str, directory: Path | str) -> None:
             if metrics["test"].get(key) is not None
         },
         "baselines": metrics["baselines"],
+        **({"figures": metrics["figures"]} if metrics.get("figures") else {}),
         "parameters": metrics["parameters"],
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],

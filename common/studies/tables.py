@@ -108,6 +108,9 @@ def recipe_table(name: str) -> str:
     baselines = _baseline_lines(groups)
     if baselines:
         lines += ["", "On the same splits:", "", *baselines]
+    also = _figure_lines(groups)
+    if also:
+        lines += ["", "Further figures of these runs:", "", *also]
     runs = [run for group in groups.values() for run in group]
     data = runs[0]["data"]
     named = f"`{data['name']}` {data['version']}".rstrip()
@@ -150,6 +153,21 @@ def _baseline_lines(groups):
             if values:
                 line += f" (against the network, {test} {_p_range(values)})"
             lines.append(line)
+    return lines
+
+
+def _figure_lines(groups):
+    """Returns a line for each row whose runs have "figures" of their own: means and deviations."""
+    lines = []
+    for key, runs in groups.items():
+        found = [run["figures"] for run in runs if run.get("figures")]
+        parts = []
+        for name in dict.fromkeys(name for each in found for name in each):
+            values = [each[name] for each in found if name in each]
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            parts.append(f"{name} {statistics.fmean(values):.3f}{spread}")
+        if parts:
+            lines.append(f"- {_label(*key)}: {', '.join(parts)}")
     return lines
 
 

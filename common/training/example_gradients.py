@@ -39,17 +39,26 @@ class ExampleGradients:
     Args:
         model: A chain of layers from one input to one output. Those with weights are Dense and Conv2D,
             without an activation of their own (an Activation layer follows instead).
+        start: Tensor inside the model that the examples are values of, after which all of its weights
+            come. Default: its input.
+        end: Tensor inside the model that is taken for its output. Default: its output.
 
     Raises:
         RecipeError: The model is no such chain.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        start: keras.KerasTensor | None = None,
+        end: keras.KerasTensor | None = None,
+    ) -> None:
         self.linear: list[Any] = []
         sources, taps = [], []
-        inputs = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
+        start = model.inputs[0] if start is None else start
+        inputs = keras.Input(batch_shape=start.shape, dtype=start.dtype)
         x = inputs
-        for operation in _chain(model):
+        for operation in _chain(model, start, model.outputs[0] if end is None else end):
             if not isinstance(operation, layers.Layer):
                 # An operation such as x / 255 has more arguments than its input.
                 operation = keras.Model(operation.input, operation.output)
@@ -107,18 +116,22 @@ class ExampleGradients:
         return Clipped(losses, outputs, norms, total)
 
 
-def _chain(model):
-    """Returns the operations of a model in their order, without its input."""
+def _chain(model, start, end):
+    """Returns the operations of a model between two of its tensors, in their order."""
     operations = [each for each in model.operations if not isinstance(each, layers.InputLayer)]
-    before = model.inputs[0]
+    before, found = model.inputs[0], []
     for operation in operations:
         if operation.input is not before:
             raise RecipeError(
                 f"gradients of single examples need a chain of layers; {operation.name} of {model.name} "
                 "takes something else than the output of the layer before it"
             )
+        if before is start or found:
+            found.append(operation)
         before = operation.output
-    return operations
+        if before is end:
+            break
+    return found
 
 
 def _check(layer):

@@ -87,7 +87,8 @@ def load_model(path: str | Path) -> keras.Model:
     import keras
 
     import common.layers.batch_norm
-    import common.layers.fast_lstm  # noqa: F401  both register their layer
+    import common.layers.fast_lstm
+    import common.layers.scattering  # noqa: F401  all three register their layer
 
     config = _read_configuration(path)
     _register_classes_of_recipes(config)

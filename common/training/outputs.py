@@ -41,6 +41,21 @@ def outputs_of(model: keras.Model, batches: ArrayBatches) -> Any:
     return keras.tree.map_structure(in_order, *answers)
 
 
+def halves_of(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """Returns the outputs of a model for examples as float16: large features, computed once.
+
+    Args:
+        model: Has one output, whose values are not far from 1.
+        x: `(n, ...)`.
+    """
+    batches = inference_batches(x)
+    found = np.empty((len(x), *model.output_shape[1:]), "float16")
+    for index in range(batches.num_batches):
+        answers = model.predict_on_batch(batches[index][0])
+        found[batches.rows(index)] = keras.ops.convert_to_numpy(answers)
+    return found
+
+
 def inference_batches(
     inputs: Arrays,
     labels: np.ndarray | None = None,
