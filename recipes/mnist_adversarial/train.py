@@ -52,9 +52,9 @@ class Config:
     """pgd: steps of the attack on each batch; each costs as much as training on it."""
     step_size: Annotated[float, Above(0), AtMost(1)] = 0.1
     """pgd: change of a pixel in a step of the attack."""
-    fgsm_share: Rate = 0.3
+    fgsm_share: Rate = 0.15
     """pgd: share of the training that is fgsm, before it: four times as fast."""
-    ramp_share: Rate = 0.15
+    ramp_share: Rate = 0.1
     """Share of the training in which epsilon grows from 0; at once, all images are answered alike."""
     trades: NonNegativeFloat = 0.0
     """0: trains on attacked images alone; else the weight of their divergence from clean ones: TRADES."""
@@ -62,13 +62,13 @@ class Config:
     """Filters of the convolutions, each of which halves the image; at most 4."""
     units: PositiveInt = 100
     """Units of the dense layer after them."""
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 2e-3
     """Peak of AdamW's learning rate: up for a tenth of the steps, then a cosine to 0."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decoupled decay of kernels per step, as a share of the learning rate."""
-    batch_size: PositiveInt = 256
+    batch_size: PositiveInt = 128
     """Examples per step."""
-    epochs: PositiveInt = 14
+    epochs: PositiveInt = 28
     """Passes over the training split."""
     monitor: Literal["val_robust_accuracy", "val_accuracy", "val_loss", "epoch"] = (
         "val_robust_accuracy"
@@ -87,7 +87,7 @@ class Config:
 BEST = Config()
 PRESETS = {
     "best": BEST,
-    "fast": replace(BEST, attack="fgsm", epochs=8),
+    "fast": replace(BEST, attack="fgsm", ramp_share=0.3, epochs=8),
     "trades": replace(BEST, trades=3.0),
     # For the 1,797 built-in digits: more passes make enough steps of so little.
     "sample": replace(
@@ -98,6 +98,7 @@ PRESETS = {
         step_size=0.05,
         fgsm_share=0.4,
         ramp_share=0.35,
+        learning_rate=3e-3,
         batch_size=64,
         epochs=14,
     ),
