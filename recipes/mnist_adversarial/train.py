@@ -28,7 +28,7 @@ from common.runs.bounds import (
     check_bounds,
 )
 from common.runs.run import Run
-from common.tasks.robust import RobustClassification
+from common.tasks.robust_classification import RobustClassification
 from common.training.budget import Budget
 
 TASK = RobustClassification("image")
@@ -156,7 +156,9 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         num_classes=classes,
         seed=config.seed,
         draws=adversarial.draws(
-            lambda step: attack_of(config, (step + 1) / (config.epochs * train_batches.num_batches))
+            lambda step: adversarial.attack_of(
+                config, (step + 1) / (config.epochs * train_batches.num_batches)
+            )
         ),
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
@@ -193,19 +195,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         baselines=lambda model, outputs: linear_on_pixels(splits, outputs),
         more=None if run.is_trial else TASK.robustness(model, splits, config.epsilon),
     )
-
-
-def attack_of(config: Config, done: float) -> tuple[float, float, int]:
-    """Returns epsilon, size and number of the attack's steps.
-
-    Args:
-        config: Hyperparameters.
-        done: Share of the training that is done with this step, above 0 and at most 1.
-    """
-    share = min(done / config.ramp_share, 1.0) if config.ramp_share else 1.0
-    if config.attack == "fgsm" or done < config.fgsm_share:
-        return share * config.epsilon, 1.25 * share * config.epsilon, 1
-    return share * config.epsilon, share * config.step_size, config.attack_steps
 
 
 if __name__ == "__main__":
