@@ -25,7 +25,7 @@ def attack_command(words: list[str]) -> int:
         epsilon=(
             str | None,
             None,
-            "Largest change in the norm, where black is 0 and white is 1, e.g. 0.3 or 8/255 (default: the "
+            "Largest change in the norm, where black is 0, white 1, e.g. 0.3 or 8/255 (default: the "
             "recipe's, else 0.3 for grey images and 8/255 for coloured ones; in l2 2 and 0.5).",
         ),
         norm=(
