@@ -100,20 +100,20 @@ def test_l2_attacks_turn_a_linear_classifier_where_they_can_and_stay_in_the_ball
     model = keras.Model(inputs, outputs)
     random = np.random.default_rng(4)
     w = random.normal(size=24).astype("float32")
-    model.set_weights([w[:, None], np.zeros(1)])
+    model.set_weights([w[:, None], np.array([-w.sum() / 2])])
     # So far from black and white that nothing is clipped.
     x = unit(random.integers(110, 146, (45, *SHAPE), dtype=np.uint8))
-    z, epsilon = x.reshape(45, -1) @ w, 0.35
+    z, epsilon = (x.reshape(45, -1) - 0.5) @ w, 0.05
     y = (z > 0).astype(int)
     expected = np.abs(z) > epsilon * np.linalg.norm(w)
     assert 0 < expected.sum() < 45
     target = Target(model, "l2")
     for settings in (
         {"steps": 1, "size": epsilon},
-        {"steps": 9, "size": 0.1, "random": np.random.default_rng(5), "loss": "margin"},
+        {"steps": 9, "size": 0.02, "random": np.random.default_rng(5), "loss": "margin"},
     ):
         np.testing.assert_array_equal(target.pgd(x, y, epsilon=epsilon, **settings), expected)
-    moved = target.moved(x[:7], y[:7], epsilon=epsilon, steps=5, size=0.2)
+    moved = target.moved(x[:7], y[:7], epsilon=epsilon, steps=5, size=0.03)
     side = np.where(y[:7], -1, 1)[:, None] * w / np.linalg.norm(w)
     np.testing.assert_allclose((moved - x[:7]).reshape(7, -1), epsilon * side, atol=1e-5)
     black = target.square(x, y, epsilon=epsilon, queries=200, random=np.random.default_rng(6))
