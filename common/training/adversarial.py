@@ -83,18 +83,31 @@ def inside(moved: Any, x: Any, epsilon: Any, norm: Norm = "linf") -> Any:
 
 
 class Plan(Protocol):
-    """Fields of a Config that say how a training is attacked."""
+    """Fields of a Config that say by what attack a training goes."""
 
-    epsilon: float
-    """Most that a pixel changes; black is 0, white is 1."""
-    attack: str
-    """fgsm: one step, of 1.25 epsilon; pgd: `attack_steps` smaller ones."""
-    attack_steps: int
-    step_size: float
-    fgsm_share: float
-    """pgd: share of the training that is fgsm, before it."""
-    ramp_share: float
-    """Share of the training in which epsilon grows from 0."""
+    @property
+    def epsilon(self) -> float:
+        """Most that a pixel changes; black is 0, white is 1."""
+
+    @property
+    def attack(self) -> str:
+        """fgsm: one step, of 1.25 epsilon; pgd: `attack_steps` smaller ones."""
+
+    @property
+    def attack_steps(self) -> int:
+        """pgd: number of steps."""
+
+    @property
+    def step_size(self) -> float:
+        """pgd: change of a pixel in a step."""
+
+    @property
+    def fgsm_share(self) -> float:
+        """pgd: share of the training that is fgsm, before it."""
+
+    @property
+    def ramp_share(self) -> float:
+        """Share of the training in which epsilon grows from 0."""
 
 
 def attack_of(plan: Plan, done: float) -> tuple[float, float, int]:
