@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from common.basics import backend
+from common.basics.errors import UsageError
 from common.cli.arguments import arguments_of
 from common.cli.opened import DATA_FLAGS, open_run, splits_of
 from common.cli.train import encoder, finished_on, write_run_report
@@ -29,7 +29,7 @@ def attack_command(words: list[str]) -> int:
             "recipe's, else 0.3 for grey images and 8/255 for coloured ones; in l2 2 and 0.5).",
         ),
         norm=(
-            Literal["linf", "l2"],
+            str,
             "linf",
             "Norm of the change: linf, the largest pixel; l2, the root of the sum of squares.",
         ),
@@ -40,6 +40,8 @@ def attack_command(words: list[str]) -> int:
     )
     from common.tasks import attacked
 
+    if arguments.norm not in attacked.USUAL:
+        raise UsageError(f"--norm is {' or '.join(attacked.USUAL)}; got '{arguments.norm}'")
     run, module = open_run(arguments.run)
     attacked.check(run, module)
     splits = splits_of(run, module, arguments)
