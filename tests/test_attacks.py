@@ -124,6 +124,7 @@ def test_l2_attacks_turn_a_linear_classifier_where_they_can_and_stay_in_the_ball
 def test_what_leaves_the_l2_ball_or_the_image_is_brought_back():
     x = np.array([[[[0.5, 0.9]]], [[[0.5, 0.5]]]], "float32")
     moved = x + np.array([[[[0.6, 0.8]]], [[[0.0, 0.1]]]], "float32")
+    moved, x = map(ops.convert_to_tensor, (moved, x))
     found = ops.convert_to_numpy(adversarial.inside(moved, x, 0.5, "l2"))
     # Of length 1: halved, then cut at white. The other is inside.
     np.testing.assert_allclose(found[:, 0, 0], [[0.8, 1.0], [0.5, 0.6]], atol=1e-6)
