@@ -11,6 +11,7 @@ from common.basics.errors import RecipeError, UsageError
 from common.cli import main
 from common.runs import registry
 from common.tasks import attacked, ladder
+from common.training import adversarial
 from common.training.attacks import Target
 from tests.helpers import assert_equal_weights, train_tiny
 from tests.test_attacks import SHAPE, answered
@@ -19,10 +20,10 @@ from tests.test_attacks import SHAPE, answered
 def test_the_attack_by_the_share_of_the_training_that_is_done():
     module = registry.load("mnist_adversarial")
     config = module.Config(epsilon=0.2, step_size=0.05, fgsm_share=0.3, ramp_share=0.2)
-    np.testing.assert_allclose(module.attack_of(config, 0.02), (0.02, 0.025, 1))
-    np.testing.assert_allclose(module.attack_of(config, 0.1), (0.1, 0.125, 1))
-    np.testing.assert_allclose(module.attack_of(config, 0.29), (0.2, 0.25, 1))
-    np.testing.assert_allclose(module.attack_of(config, 0.3), (0.2, 0.05, 7))
+    np.testing.assert_allclose(adversarial.attack_of(config, 0.02), (0.02, 0.025, 1))
+    np.testing.assert_allclose(adversarial.attack_of(config, 0.1), (0.1, 0.125, 1))
+    np.testing.assert_allclose(adversarial.attack_of(config, 0.29), (0.2, 0.25, 1))
+    np.testing.assert_allclose(adversarial.attack_of(config, 0.3), (0.2, 0.05, 7))
 
 
 # The ladder
@@ -64,6 +65,10 @@ def test_epsilon_is_a_number_or_a_fraction_or_the_recipes():
     assert attacked.epsilon_of(None, Config(), 3) == 0.1
     assert attacked.epsilon_of(None, object(), 3) == pytest.approx(8 / 255)
     assert attacked.epsilon_of(None, object(), 1) == 0.3
+    # The recipe's is in the maximum norm.
+    assert attacked.epsilon_of(None, Config(), 1, "l2") == 2
+    assert attacked.epsilon_of(None, Config(), 3, "l2") == 0.5
+    assert attacked.epsilon_of("3", Config(), 3, "l2") == 3
     for wrong in ("0", "1.5", "-0.1", "many", "1/0", "nan"):
         with pytest.raises(UsageError, match="--epsilon must be a number above 0"):
             attacked.epsilon_of(wrong, Config(), 1)
@@ -84,14 +89,19 @@ def test_any_run_on_images_can_be_attacked(tiny_data, tmp_path, monkeypatch, cap
     assert "What attacks leave" in page
     assert "no gradients do not beat gradients" in page
     assert run.path("metrics.json").read_text() == before
+    assert main(["attack", str(run.directory), *words, "--norm", "l2"]) == 0
+    assert "each image in the L2 norm changed by at most 2.\n" in capsys.readouterr().out
+    found = json.loads(run.path("attack.json").read_text())
+    assert (found["norm"], found["epsilon"]) == ("l2", 2.0)
+    assert [rung["name"] for rung in found["rungs"]][1] == "one step"
 
 
 def test_what_cannot_be_attacked_is_told(tiny_data, tmp_path, capsys):
     run, _ = train_tiny("imdb_bilstm", tiny_data["text"], tmp_path / "run", epochs=1)
     assert main(["attack", str(run.directory)]) == 1
     assert "does not classify images" in capsys.readouterr().err
-    assert main(["attack", str(run.directory), "--norm", "l2"]) == 2
-    assert "--norm is linf" in capsys.readouterr().err
+    assert main(["attack", str(run.directory), "--norm", "l1"]) == 2
+    assert "--norm is linf or l2; got 'l1'" in capsys.readouterr().err
     inputs = keras.Input(SHAPE)
     pooled = keras.Model(inputs, layers.GlobalMaxPooling2D()(inputs))
     with pytest.raises(RecipeError, match="explanations and attacks need a model that ends"):

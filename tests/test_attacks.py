@@ -91,6 +91,45 @@ def test_fgsm_turns_a_linear_classifier_of_two_classes_where_it_can_be_turned():
     assert (~black).sum() > 0.5 * (~expected).sum()
 
 
+def test_l2_attacks_turn_a_linear_classifier_where_they_can_and_stay_in_the_ball():
+    """The steepest change of length epsilon moves z by epsilon times the length of the weights."""
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    outputs = layers.Dense(1, activation="sigmoid")(
+        layers.Flatten()(ops.cast(inputs, "float32") / 255.0)
+    )
+    model = keras.Model(inputs, outputs)
+    random = np.random.default_rng(4)
+    w = random.normal(size=24).astype("float32")
+    model.set_weights([w[:, None], np.array([-w.sum() / 2])])
+    # So far from black and white that nothing is clipped.
+    x = unit(random.integers(110, 146, (45, *SHAPE), dtype=np.uint8))
+    z, epsilon = (x.reshape(45, -1) - 0.5) @ w, 0.05
+    y = (z > 0).astype(int)
+    expected = np.abs(z) > epsilon * np.linalg.norm(w)
+    assert 0 < expected.sum() < 45
+    target = Target(model, "l2")
+    for settings in (
+        {"steps": 1, "size": epsilon},
+        {"steps": 9, "size": 0.02, "random": np.random.default_rng(5), "loss": "margin"},
+    ):
+        np.testing.assert_array_equal(target.pgd(x, y, epsilon=epsilon, **settings), expected)
+    moved = target.moved(x[:7], y[:7], epsilon=epsilon, steps=5, size=0.03)
+    side = np.where(y[:7], -1, 1)[:, None] * w / np.linalg.norm(w)
+    np.testing.assert_allclose((moved - x[:7]).reshape(7, -1), epsilon * side, atol=1e-5)
+    black = target.square(x, y, epsilon=epsilon, queries=200, random=np.random.default_rng(6))
+    assert not (expected & ~black).any()
+    assert (~black).sum() > 0.5 * (~expected).sum()
+
+
+def test_what_leaves_the_l2_ball_or_the_image_is_brought_back():
+    x = np.array([[[[0.5, 0.9]]], [[[0.5, 0.5]]]], "float32")
+    moved = x + np.array([[[[0.6, 0.8]]], [[[0.0, 0.1]]]], "float32")
+    moved, x = map(ops.convert_to_tensor, (moved, x))
+    found = ops.convert_to_numpy(adversarial.inside(moved, x, 0.5, "l2"))
+    # Of length 1: halved, then cut at white. The other is inside.
+    np.testing.assert_allclose(found[:, 0, 0], [[0.8, 1.0], [0.5, 0.6]], atol=1e-6)
+
+
 def test_an_attack_counts_only_what_was_right():
     x, y, model, _ = answered()
     y[2] = (y[2] + 1) % 3

@@ -13,7 +13,7 @@ from common.basics.files import read_json
 from common.cli import main
 from common.data import corruptions
 from common.data.corruptions import NAMES, SEVERITIES, corrupt
-from common.tasks import robustness
+from common.tasks import corrupted_images
 from common.tasks.classification import Classification
 from tests.helpers import train_tiny
 
@@ -256,7 +256,7 @@ def test_scores_by_hand():
         bright = x.mean(axis=(1, 2, 3)) > 130
         return np.where(bright[:, None], [[0.2, 0.8]], [[0.8, 0.2]])
 
-    found = robustness.measure(
+    found = corrupted_images.measure(
         answers, images, labels, beside={"always 0": lambda x: answers(0 * x)}
     )
     assert found["examples"] == 5
@@ -277,7 +277,7 @@ def test_scores_by_hand():
 
 def test_the_same_images_are_chosen_and_fewer_large_ones():
     def chosen(*shape):
-        return robustness.chosen(np.broadcast_to(np.uint8(0), shape))
+        return corrupted_images.chosen(np.broadcast_to(np.uint8(0), shape))
 
     rows = chosen(2500, 28, 28, 1)
     assert len(set(rows)) == 1000

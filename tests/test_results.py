@@ -13,7 +13,7 @@ from common.cli import main
 from common.cli import results as results_command
 from common.runs import config as configuration
 from common.runs import registry
-from common.studies import results, tables
+from common.studies import attack_table, results, tables
 from tests.helpers import train_tiny
 
 
@@ -149,6 +149,43 @@ def test_record_replaces_the_run_of_its_preset_seed_and_device(tmp_path, monkeyp
     assert "\n| `best` | 65.00 ± 7.07 |" in table
     assert "\n| `best`, GPU | 80.00 |" in table
     assert tables.summaries("mnist_cnn")["best"].startswith("65.00")
+
+
+def test_what_attacks_leave_stands_in_the_results_and_in_a_table(tmp_path, monkeypatch):
+    preset = configuration.to_dict(registry.load("mnist_adversarial").PRESETS["best"])
+
+    def run(seed, *shares, restarts=2):
+        names = ("no attack", f"PGD-100 x {restarts}")
+        rungs = [
+            {"name": name, "alone": True, "accuracy": share, "held": 9, "interval": [0, 1]}
+            for name, share in zip(names, shares[:2], strict=True)
+        ]
+        found = {"norm": "linf", "epsilon": 0.3, "examples": 300, "of": 10000, "rungs": rungs}
+        found["minimum"] = {"accuracy": shares[2]}
+        found["checks"] = [{"name": "a", "passed": True}, {"name": "b", "passed": seed == 0}]
+        write_json_atomic(tmp_path / "attack.json", found)
+        kept = results._attack(tmp_path / "attack.json")
+        assert kept["attack"]["rungs"][1] == {"name": names[1], "accuracy": shares[1]}
+        return {"preset": "best", "accelerators": [], "config": preset | {"seed": seed}, **kept}
+
+    runs = [run(0, 0.98, 0.9, 0.88), run(1, 0.96, 0.94, 0.9), run(2, 0.9, 0.8, 0.7, restarts=5)]
+    monkeypatch.setattr(results, "read", lambda name: runs)
+    table = attack_table.section("mnist_adversarial")
+    assert "| preset | epsilon | n | no attack | PGD-100 x 2 | minimum per image |" in table
+    assert "\n| `best` | 0.3 | 2 | 97.00 ± 1.41 | 92.00 ± 2.83 | 89.00 ± 1.41 | 3 of 4 |" in table
+    # Attacked otherwise: under a head of its own.
+    assert "| PGD-100 x 5 | minimum per image |" in table
+    assert "\n| `best` | 0.3 | 1 | 90.00 | 80.00 | 70.00 | 1 of 2 |" in table
+    assert "(300 of 10,000)" in table
+    for each in runs:
+        del each["attack"]
+    assert attack_table.section("mnist_adversarial").startswith("Not attacked yet")
+    assert results._attack(tmp_path / "none.json") == {}
+
+
+def test_only_recipes_that_train_against_attacks_are_attacked_for_a_table(capsys):
+    assert main(["results", "mnist_cnn", "--attack"]) == 2
+    assert "--attack is for recipes that train against attacks" in capsys.readouterr().err
 
 
 def test_a_run_of_a_preset_that_has_changed_since_is_told_apart(monkeypatch):

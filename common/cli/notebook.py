@@ -164,14 +164,19 @@ def command(*words: object) -> None:
         raise RecipeError(f"recipes {' '.join(map(str, words))} ended with exit code {code}")
 
 
-def show(picture: Figure | bytes) -> None:
-    """Shows a matplotlib figure, or the bytes of a PNG file, in the notebook."""
+def show(picture: Figure | bytes, alt: str | None = None) -> None:
+    """Shows a matplotlib figure, or the bytes of a PNG file, in the notebook.
+
+    Args:
+        picture: The figure.
+        alt: What it shows, for those who cannot see it (default: none).
+    """
     from IPython.display import Image, display
 
     from common.report.drawing import to_png
 
     content = picture if isinstance(picture, bytes) else to_png(picture)
-    display(Image(content, width=min(_width(content), 900)))
+    display(Image(content, width=min(_width(content), 900), alt=alt))
 
 
 def _width(png):

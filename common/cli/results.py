@@ -15,7 +15,7 @@ from common.basics.files import locked, read_json, write_text_atomic
 from common.runs import command_line, registry
 from common.runs import config as configuration
 from common.runs.bounds import PositiveInt, check_bounds
-from common.studies import results, tables
+from common.studies import attack_table, results, tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Arguments:
     """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
     runs_dir: Path = Path("runs")
     """Where the runs are kept."""
+    attack: bool = False
+    """Also attack each run, for the table of what attacks leave; of recipes that train against them."""
     search: Path | None = None
     """Train nothing; write the finished search in this folder into tuning.json and the README."""
     debug: bool = False
@@ -65,6 +67,8 @@ def results_command(words: list[str]) -> int:
         print(evidence.section(name))
         return 0
     module = registry.load(name)
+    if arguments.attack and not attack_table.belongs_to(name):
+        raise UsageError(f"--attack is for recipes that train against attacks; {name} does not")
     presets = [preset.strip() for preset in arguments.presets.split(",") if preset.strip()]
     planned = [(preset, seed) for preset in presets for seed in range(arguments.seeds)]
     for preset in presets:
@@ -74,6 +78,8 @@ def results_command(words: list[str]) -> int:
         directory = arguments.runs_dir / name / "results" / f"{preset}-seed{seed}"
         print(f"[{index + 1} of {len(planned)}] {name} {preset}, seed {seed}", flush=True)
         _train(name, module, preset, seed, directory, arguments.data_dir)
+        if arguments.attack and not (directory / "attack.json").exists():
+            _attack(directory, arguments.data_dir)
         results.record(name, directory)
         write_tables()
     print(
@@ -103,6 +109,13 @@ def _train(name, module, preset, seed, directory, data_dir):
         raise RecipeError(f"the run in {directory} failed with exit code {code}")
 
 
+def _attack(directory, data_dir):
+    more = ["--data-dir", str(data_dir)] if data_dir else []
+    code = child.run(["attack", str(directory), *more])
+    if code:
+        raise RecipeError(f"the attack on {directory} failed with exit code {code}")
+
+
 def readmes() -> Iterator[tuple[Path, str, str, str]]:
     """Yields each generated section of a README: the file, the text, the lines before and after it."""
     from common.studies import claims, study_record
@@ -117,6 +130,8 @@ def readmes() -> Iterator[tuple[Path, str, str, str]]:
         path = folder / name / "README.md"
         yield path, tables.recipe_table(name), tables.BEGIN, tables.END
         yield path, evidence.section(name), evidence.BEGIN, evidence.END
+        if attack_table.belongs_to(name):
+            yield path, attack_table.section(name), attack_table.BEGIN, attack_table.END
         if of_recipe(name):
             yield path, study_record.section(name), study_record.BEGIN, study_record.END
 

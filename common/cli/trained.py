@@ -83,7 +83,7 @@ def evaluate_command(words: list[str]) -> int:
         words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
         print("  ".join([*words, f"{score['count']:,} examples"]))
     if corrupted:
-        from common.tasks.robustness import lines
+        from common.tasks.corrupted_images import lines
 
         print("\n".join(lines(corrupted)))
     if sliced is not None:

@@ -96,6 +96,7 @@ def record(name: str, directory: Path | str) -> None:
         },
         "baselines": metrics["baselines"],
         **({"figures": metrics["figures"]} if metrics.get("figures") else {}),
+        **_attack(directory / "attack.json"),
         "parameters": metrics["parameters"],
         "epochs": metrics["epochs"],
         "best_epoch": metrics["best_epoch"],
@@ -132,6 +133,15 @@ def record(name: str, directory: Path | str) -> None:
     with locked(file(name).parent):
         runs = sorted([*(old for old in read(name) if not replaced(old)), run], key=key)
         write_json_atomic(file(name), {"recipe": name, "runs": runs})
+
+
+def _attack(path):
+    """Returns what results.json keeps of the ladder of attacks on a run, if it was attacked."""
+    if not path.is_file():
+        return {}
+    found = read_json(path, "attacks")
+    shares = [{key: rung[key] for key in ("name", "accuracy")} for rung in found["rungs"]]
+    return {"attack": {**found, "rungs": shares}}
 
 
 def _last(path, column):

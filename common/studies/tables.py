@@ -13,7 +13,7 @@ END = "<!-- end of results -->"
 OVERVIEW = ("best", "large", "article")
 
 
-def _label(preset, earlier, device):
+def row_label(preset: str, earlier: bool, device: str) -> str:
     """Returns the name of a row, e.g. "`best` before it changed, NVIDIA H100"."""
     label = f"`{preset}` before it changed" if earlier else f"`{preset}`"
     return f"{label}, {device}" if device else label
@@ -103,7 +103,7 @@ def recipe_table(name: str) -> str:
     columns = {head: cell for head, cell in columns.items() if any(map(cell, rows.values()))}
     lines = [f"| {' | '.join(['preset', *columns])} |", "|---" * (len(columns) + 1) + "|"]
     for key, row in rows.items():
-        cells = [_label(*key), *(str(cell(row) or DASH) for cell in columns.values())]
+        cells = [row_label(*key), *(str(cell(row) or DASH) for cell in columns.values())]
         lines.append(f"| {' | '.join(cells)} |")
     baselines = _baseline_lines(groups)
     if baselines:
@@ -144,9 +144,7 @@ def _baseline_lines(groups):
         for name in dict.fromkeys(each.name for each in found):
             rows = [each for each in found if each.name == name]
             unit = f" {shown.unit}" if shown.unit else ""
-            line = (
-                f"- beside {_label(*key)}: {name} {shown.spread([row.value for row in rows])}{unit}"
-            )
+            line = f"- beside {row_label(*key)}: {name} {shown.spread([row.value for row in rows])}{unit}"
             if len(rows) < len(runs):
                 line += f" (n = {len(rows)})"
             values = [row.p for row in rows if row.p is not None]
@@ -217,7 +215,7 @@ def overview_table() -> str:
             lines.append(f"| {link} | {what} | | not measured yet | | |")
         for index, (key, row) in enumerate(found.items()):
             cells = [link, what] if index == 0 else ["", ""]
-            cells += [_label(*key), f"{_test(row, shared)} ({row['n']})"]
+            cells += [row_label(*key), f"{_test(row, shared)} ({row['n']})"]
             cells += [f"{row['wall']} / {row['cpu']}", row["label"]]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

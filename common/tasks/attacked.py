@@ -17,10 +17,13 @@ from common.tasks.task import Section
 if TYPE_CHECKING:
     from common.data.types import Splits
     from common.runs.run import Run
+    from common.training.adversarial import Norm
 
 FILE = "attack.json"
-GREY, COLOUR = 0.3, 8 / 255
-"""The usual epsilon of grey and of colour images, where a recipe names none."""
+USUAL = {"linf": (0.3, 8 / 255), "l2": (2.0, 0.5)}
+"""The usual epsilon of grey and of colour images in each norm, where a recipe names none."""
+LONGEST = 1000
+"""Largest epsilon in L2: two images of 1,000 x 1,000 pixels are at most so far apart."""
 
 
 def check(run: Run, module: ModuleType) -> None:
@@ -31,29 +34,31 @@ def check(run: Run, module: ModuleType) -> None:
         )
 
 
-def epsilon_of(text: str | None, config: Any, channels: int) -> float:
+def epsilon_of(text: str | None, config: Any, channels: int, norm: str = "linf") -> float:
     """Returns epsilon from a flag such as "0.3" or "8/255"; else the recipe's, else the usual one.
 
     Args:
         text: The flag, or None.
-        config: The run's, which may have a field `epsilon`.
+        config: The run's, which may have a field `epsilon`, in the maximum norm.
         channels: Of the images.
+        norm: "linf" or "l2".
 
     Raises:
-        UsageError: It is no number above 0 and at most 1.
+        UsageError: It is no number above 0 and, in the maximum norm, at most 1.
     """
     if text is None:
         own = getattr(config, "epsilon", None)
-        if own is not None:
+        if own is not None and norm == "linf":
             return float(own)
-        return GREY if channels == 1 else COLOUR
+        return USUAL[norm][channels > 1]
     try:
         value = float(Fraction(text))
     except (ValueError, ZeroDivisionError):
         value = 0.0
-    if not 0 < value <= 1:
+    if not 0 < value <= (1 if norm == "linf" else LONGEST):
+        most = " and at most 1" if norm == "linf" else f" and at most {LONGEST}"
         raise UsageError(
-            f"--epsilon must be a number above 0 and at most 1, where black is 0 and white is 1, such as "
+            f"--epsilon must be a number above 0{most}, where black is 0 and white is 1, such as "
             f"0.3 or 8/255; got '{text}'"
         )
     return value
@@ -65,6 +70,7 @@ def attack(
     encode: Callable[[Any], Any],
     *,
     epsilon: str | None,
+    norm: Norm = "linf",
     examples: int,
     restarts: int,
     queries: int,
@@ -76,6 +82,7 @@ def attack(
         splits: Its data.
         encode: Turns raw images into model inputs; of the recipe.
         epsilon: As for `epsilon_of`.
+        norm: Likewise.
         examples: Test images, a random subset that is always the same; all if there are fewer.
         restarts: As of `Effort`.
         queries: Likewise.
@@ -106,11 +113,13 @@ def attack(
             f"attacks need a model of images, uint8 (n, height, width, channels); {run.recipe} takes "
             f"{images.dtype} {images.shape}"
         )
-    bound = epsilon_of(epsilon, run.config, images.shape[-1])
+    bound = epsilon_of(epsilon, run.config, images.shape[-1], norm)
     effort = ladder.Effort(bound, restarts, queries)
     what = "all" if len(images) == total else f"a random {len(images):,} of the"
-    print(f"Attacking {what} {total:,} test images, epsilon {effort.epsilon:.4g} (white is 1)")
-    found = {"of": total, **ladder.climb(Target(model), images, np.asarray(some.y), effort)}
+    print(
+        f"Attacking {what} {total:,} test images, epsilon {effort.epsilon:.4g} in {norm} (white is 1)"
+    )
+    found = {"of": total, **ladder.climb(Target(model, norm), images, np.asarray(some.y), effort)}
     write_json_atomic(run.path(FILE), found)
     return found
 
@@ -118,9 +127,10 @@ def attack(
 def line(found: dict[str, Any]) -> str:
     """Returns the result of `attack` as a sentence."""
     low, high = map(percent, found["minimum"]["interval"])
+    what = "each pixel" if found["norm"] == "linf" else "each image in the L2 norm"
     return (
         f"Withstand every attack: {percent(found['minimum']['accuracy'])} (95 % interval {low} to {high})"
-        f" of {found['examples']:,} test images, each pixel changed by at most {found['epsilon']:.4g}."
+        f" of {found['examples']:,} test images, {what} changed by at most {found['epsilon']:.4g}."
     )
 
 

@@ -75,9 +75,9 @@ class Classification(Task):
         """As of Task; beside the network, a linear model on pixels."""
         if self.kind != "image":
             return super().corrupted(model, splits, encode, severity)
-        from common.tasks import robustness
+        from common.tasks import corrupted_images
 
-        return robustness.of_network(model, splits, encode, severity)
+        return corrupted_images.of_network(model, splits, encode, severity)
 
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         right = outputs["test_probabilities"].argmax(axis=1) == outputs["test_labels"]
@@ -161,13 +161,13 @@ class Classification(Task):
             figures=figures,
         )
         if self.kind == "image":
-            from common.tasks import image_slices, robustness
+            from common.tasks import corrupted_images, image_slices
 
             test = _test_images(outputs, splits)
             if outputs is not None and test is not None:
                 found += image_slices.sections(outputs, test.x)
             if metrics.get("corruptions"):
-                found.append(robustness.section(metrics["corruptions"], test, figures))
+                found.append(corrupted_images.section(metrics["corruptions"], test, figures))
         if self.kind == "table":
             from common.tasks import slice_section
 

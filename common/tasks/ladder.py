@@ -34,7 +34,7 @@ class Effort:
     """How hard an attack tries."""
 
     epsilon: float
-    """Most that a pixel changes; black is 0, white is 1."""
+    """Most that an image changes, in the norm of the target; black is 0, white is 1."""
     restarts: int = 20
     """Random starts of PGD-100, 1 or more."""
     queries: int = 5000
@@ -80,7 +80,8 @@ def climb(target: Target, images: np.ndarray, labels: np.ndarray, effort: Effort
         return held
 
     clean = rung("no attack", target.right(x, y))
-    one = rung("FGSM", pgd(clean, "FGSM", 1, size=epsilon))
+    first = "FGSM" if target.norm == "linf" else "one step"
+    one = rung(first, pgd(clean, first, 1, size=epsilon))
     twenty = rung(f"PGD-{STEPS}", pgd(clean, f"PGD-{STEPS}", STEPS, 1))
     left = one & twenty
     for restart in range(effort.restarts):
@@ -101,12 +102,14 @@ def climb(target: Target, images: np.ndarray, labels: np.ndarray, effort: Effort
         progress=_shown("Square"),
     )
     rung(f"Square, {effort.queries:,} queries", black)
-    anything = pgd(clean, "unbounded", STEPS, 5, epsilon=1.0, size=2.5 / STEPS)
+    # No two images are further apart.
+    whole = 1.0 if target.norm == "linf" else float(np.prod(x.shape[1:])) ** 0.5
+    anything = pgd(clean, "unbounded", STEPS, 5, epsilon=whole, size=2.5 * whole / STEPS)
     checks = _checks(*(float(held.mean()) for held in (one, twenty, left, black, anything)))
     for check in checks:
         print(f"{'passed' if check['passed'] else 'FAILED':<8} {check['text']}", flush=True)
     return {
-        "norm": "linf",
+        "norm": target.norm,
         **dataclasses.asdict(effort),
         "examples": len(x),
         "rungs": rungs,

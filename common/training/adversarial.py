@@ -8,7 +8,7 @@ random start makes FGSM worth training by).
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
@@ -42,23 +42,85 @@ def divergence(logits: Any, clean: Any) -> Any:
     return ops.sum(ops.exp(clean) * (clean - ops.log_softmax(logits, axis=-1)), axis=-1)
 
 
-def climb(loss: Callable[[Any], Any], x: Any, moved: Any, epsilon: Any, size: Any) -> Any:
-    """Returns images after one step up a loss, by the sign of the gradient.
+Norm = Literal["linf", "l2"]
+"""How a change is measured: by its largest pixel, or by the root of the sum of all squares."""
+
+
+def climb(
+    loss: Callable[[Any], Any], x: Any, moved: Any, epsilon: Any, size: Any, norm: Norm = "linf"
+) -> Any:
+    """Returns images after one step up a loss, the steepest of its length.
+
+    In the maximum norm that is by the sign of the gradient, in the L2 norm along the gradient.
 
     Args:
         loss: Function of images that returns a value for each.
         x: The images as they were, float `(n, h, w, c)` in [0, 1].
         moved: The images so far.
-        epsilon: Most that a pixel may differ from `x`.
+        epsilon: Most that an image may differ from `x`, in the norm.
         size: Length of the step.
+        norm: Of the step and of the difference.
     """
     _, gradient = value_and_gradients(lambda images: (ops.sum(loss(images)), ()), moved)
-    return inside(moved + size * ops.sign(gradient), x, epsilon)
+    step = ops.sign(gradient) if norm == "linf" else gradient / (lengths(gradient) + 1e-12)
+    return inside(moved + size * step, x, epsilon, norm)
 
 
-def inside(moved: Any, x: Any, epsilon: Any) -> Any:
+def lengths(changes: Any) -> Any:
+    """Returns the L2 norm of each change `(n, h, w, c)`, as `(n, 1, 1, 1)`."""
+    return ops.sqrt(ops.sum(ops.square(changes), axis=(1, 2, 3), keepdims=True))
+
+
+def inside(moved: Any, x: Any, epsilon: Any, norm: Norm = "linf") -> Any:
     """Returns images moved back to at most epsilon from `x`, and into [0, 1]."""
+    if norm == "l2":
+        change = moved - x
+        # A clip brings each pixel nearer to x: it does not leave the ball.
+        return ops.clip(
+            x + change * ops.minimum(1.0, epsilon / (lengths(change) + 1e-12)), 0.0, 1.0
+        )
     return ops.clip(moved, ops.maximum(x - epsilon, 0.0), ops.minimum(x + epsilon, 1.0))
+
+
+class Plan(Protocol):
+    """Fields of a Config that say by what attack a training goes."""
+
+    @property
+    def epsilon(self) -> float:
+        """Most that a pixel changes; black is 0, white is 1."""
+
+    @property
+    def attack(self) -> str:
+        """fgsm: one step, of 1.25 epsilon; pgd: `attack_steps` smaller ones."""
+
+    @property
+    def attack_steps(self) -> int:
+        """pgd: number of steps."""
+
+    @property
+    def step_size(self) -> float:
+        """pgd: change of a pixel in a step."""
+
+    @property
+    def fgsm_share(self) -> float:
+        """pgd: share of the training that is fgsm, before it."""
+
+    @property
+    def ramp_share(self) -> float:
+        """Share of the training in which epsilon grows from 0."""
+
+
+def attack_of(plan: Plan, done: float) -> tuple[float, float, int]:
+    """Returns epsilon, size and number of the attack's steps.
+
+    Args:
+        plan: The Config.
+        done: Share of the training that is done with this step, above 0 and at most 1.
+    """
+    share = min(done / plan.ramp_share, 1.0) if plan.ramp_share else 1.0
+    if plan.attack == "fgsm" or done < plan.fgsm_share:
+        return share * plan.epsilon, 1.25 * share * plan.epsilon, 1
+    return share * plan.epsilon, share * plan.step_size, plan.attack_steps
 
 
 def draws(

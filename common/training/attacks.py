@@ -1,6 +1,7 @@
-"""Attacks on a trained classifier of images, in the maximum norm: by gradients (FGSM, PGD) and without.
+"""Attacks on a trained classifier of images, by gradients (FGSM, PGD) and without.
 
-Images are float32 in [0, 1], 0 black and 1 white; epsilon is in that unit. An attack returns which of its
+Images are float32 in [0, 1], 0 black and 1 white; epsilon is in that unit, in
+the maximum or the L2 norm. An attack returns which of its
 images are still answered rightly: all that it tried counts, not only where it ended.
 """
 
@@ -11,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from common.basics.compiled import compiled
-from common.training.adversarial import WHITE, climb, cross_entropy, margin
+from common.training.adversarial import WHITE, Norm, climb, cross_entropy, margin
 from common.training.logits import logit_model
 
 CHUNK, LEAST = 256, 32
@@ -35,9 +36,11 @@ class Target:
 
     Args:
         model: As for `logit_model`.
+        norm: In which epsilon and the size of a step are measured.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, norm: Norm = "linf") -> None:
+        self.norm = norm
         network = logit_model(model)
         shape, self.classes = network.input_shape[1:], network.output_shape[-1]
 
@@ -52,7 +55,7 @@ class Target:
             def step(moved, x, y, epsilon, size):
                 y = ops.reshape(y, (-1, self.classes))
                 moved, x = (ops.reshape(each, (-1, *shape)) for each in (moved, x))
-                found = climb(lambda images: loss(logits(images), y), x, moved, epsilon, size)
+                found = climb(lambda images: loss(logits(images), y), x, moved, epsilon, size, norm)
                 return found, margins(found, y)
 
             return compiled(step, network.variables)
@@ -95,9 +98,9 @@ class Target:
         Args:
             images: float32 `(n, h, w, c)` in [0, 1].
             labels: Integers `(n,)`.
-            epsilon: Most that a pixel changes.
+            epsilon: Most that an image changes, in the norm.
             steps: Number of steps.
-            size: Change of a pixel in a step.
+            size: Of a step, in the norm.
             random: Draws where the attack starts; None: at the images.
             loss: What the attack climbs: "cross-entropy" or "margin".
             progress: Shows how far it is, in chunks of images.
@@ -114,7 +117,7 @@ class Target:
             moved = x
             if random is not None:
                 start = np.zeros_like(x)
-                start[: len(rows)] = random.uniform(-epsilon, epsilon, images[rows].shape)
+                start[: len(rows)] = _start(random, images[rows].shape, epsilon, self.norm)
                 moved = np.clip(x + start, 0, 1)
             standing = self._margins(moved, y) < 0
             for _ in range(steps):
@@ -133,9 +136,9 @@ class Target:
         Args:
             images: float32 `(n, h, w, c)` in [0, 1], at most CHUNK.
             labels: Integers `(n,)`.
-            epsilon: Most that a pixel changes.
+            epsilon: Most that an image changes, in the norm.
             steps: Number of steps.
-            size: Change of a pixel in a step.
+            size: Of a step, in the norm.
         """
         x, y = _filled(images, self._targets(labels))
         moved = x
@@ -157,12 +160,13 @@ class Target:
     ) -> np.ndarray:
         """Attacks without gradients: random squares that stay where they lower the right class.
 
-        The Square attack of Andriushchenko et al. 2020, in the maximum norm.
+        The Square attack of Andriushchenko et al. 2020. In the L2 norm it is simpler than theirs: a
+        square gets as much of the change as all else, and the whole is brought back to length epsilon.
 
         Args:
             images: float32 `(n, h, w, c)` in [0, 1].
             labels: Integers `(n,)`.
-            epsilon: Most that a pixel changes.
+            epsilon: Most that an image changes, in the norm.
             queries: Answers of the network per image, 1 or more.
             random: Draws the squares.
             progress: Shows how far it is, in queries.
@@ -172,7 +176,8 @@ class Target:
         """
         n, height, width, channels = images.shape
         stripes = random.choice([-epsilon, epsilon], (n, 1, width, channels))
-        best = np.clip(images + stripes, 0, 1).astype("float32")
+        stripes = np.broadcast_to(stripes, images.shape)
+        best = self._within(images, stripes, epsilon)
         lead = self.margins(best, labels)
         numbers = range(1, queries)
         for query in progress(numbers, "squares") if progress else numbers:
@@ -181,13 +186,20 @@ class Target:
                 break
             side = square_side(query, queries, height, width)
             inner = _squares(random, len(live), height, width, side)
-            signs = random.choice([-epsilon, epsilon], (len(live), 1, 1, channels))
+            size = epsilon if self.norm == "linf" else epsilon / (side * channels**0.5)
+            signs = random.choice([-size, size], (len(live), 1, 1, channels))
             x = images[live]
-            tried = np.where(inner, np.clip(x + signs, 0, 1), best[live]).astype("float32")
+            tried = self._within(x, np.where(inner, signs, best[live] - x), epsilon)
             found = self.margins(tried, labels[live])
             better = found > lead[live]
             best[live[better]], lead[live[better]] = tried[better], found[better]
         return lead < 0
+
+    def _within(self, x, change, epsilon):
+        """Returns images changed by epsilon at most; in L2 by all of it, but for clips."""
+        if self.norm == "l2":
+            change = epsilon * _directions(change)
+        return np.clip(x + change, 0, 1).astype("float32")
 
     def _targets(self, labels):
         return np.eye(self.classes, dtype="float32")[labels]
@@ -205,6 +217,18 @@ def square_side(query: int, queries: int, height: int, width: int) -> int:
     halvings = sum(query / queries * 10_000 > place for place in HALVED_AT)
     side = round((FIRST_SQUARE * 0.5**halvings * height * width) ** 0.5)
     return min(max(side, 1), height, width)
+
+
+def _start(random, shape, epsilon, norm):
+    """Returns random changes: every pixel uniform in its bounds, or a direction and a length for each."""
+    if norm == "linf":
+        return random.uniform(-epsilon, epsilon, shape)
+    return epsilon * random.random((shape[0], 1, 1, 1)) * _directions(random.normal(size=shape))
+
+
+def _directions(changes):
+    """Returns changes `(n, h, w, c)` scaled to length 1 each."""
+    return changes / np.maximum(np.sqrt((changes**2).sum(axis=(1, 2, 3), keepdims=True)), 1e-12)
 
 
 def _squares(random, count, height, width, side):

@@ -28,7 +28,7 @@ from common.runs.bounds import (
     check_bounds,
 )
 from common.runs.run import Run
-from common.tasks.robust import RobustClassification
+from common.tasks.robust_classification import RobustClassification
 from common.training.budget import Budget
 
 TASK = RobustClassification("image")
@@ -52,9 +52,9 @@ class Config:
     """pgd: steps of the attack on each batch; each costs as much as training on it."""
     step_size: Annotated[float, Above(0), AtMost(1)] = 0.1
     """pgd: change of a pixel in a step of the attack."""
-    fgsm_share: Rate = 0.3
+    fgsm_share: Rate = 0.15
     """pgd: share of the training that is fgsm, before it: four times as fast."""
-    ramp_share: Rate = 0.15
+    ramp_share: Rate = 0.1
     """Share of the training in which epsilon grows from 0; at once, all images are answered alike."""
     trades: NonNegativeFloat = 0.0
     """0: trains on attacked images alone; else the weight of their divergence from clean ones: TRADES."""
@@ -62,13 +62,13 @@ class Config:
     """Filters of the convolutions, each of which halves the image; at most 4."""
     units: PositiveInt = 100
     """Units of the dense layer after them."""
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 2e-3
     """Peak of AdamW's learning rate: up for a tenth of the steps, then a cosine to 0."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decoupled decay of kernels per step, as a share of the learning rate."""
-    batch_size: PositiveInt = 256
+    batch_size: PositiveInt = 128
     """Examples per step."""
-    epochs: PositiveInt = 14
+    epochs: PositiveInt = 28
     """Passes over the training split."""
     monitor: Literal["val_robust_accuracy", "val_accuracy", "val_loss", "epoch"] = (
         "val_robust_accuracy"
@@ -87,7 +87,7 @@ class Config:
 BEST = Config()
 PRESETS = {
     "best": BEST,
-    "fast": replace(BEST, attack="fgsm", epochs=8),
+    "fast": replace(BEST, attack="fgsm", ramp_share=0.3, epochs=8),
     "trades": replace(BEST, trades=3.0),
     # For the 1,797 built-in digits: more passes make enough steps of so little.
     "sample": replace(
@@ -98,6 +98,7 @@ PRESETS = {
         step_size=0.05,
         fgsm_share=0.4,
         ramp_share=0.35,
+        learning_rate=3e-3,
         batch_size=64,
         epochs=14,
     ),
@@ -155,7 +156,9 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         num_classes=classes,
         seed=config.seed,
         draws=adversarial.draws(
-            lambda step: attack_of(config, (step + 1) / (config.epochs * train_batches.num_batches))
+            lambda step: adversarial.attack_of(
+                config, (step + 1) / (config.epochs * train_batches.num_batches)
+            )
         ),
     )
     validation = ArrayBatches(splits.val.x, splits.val.y, batch_size=256, num_classes=classes)
@@ -192,19 +195,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         baselines=lambda model, outputs: linear_on_pixels(splits, outputs),
         more=None if run.is_trial else TASK.robustness(model, splits, config.epsilon),
     )
-
-
-def attack_of(config: Config, done: float) -> tuple[float, float, int]:
-    """Returns epsilon, size and number of the attack's steps.
-
-    Args:
-        config: Hyperparameters.
-        done: Share of the training that is done with this step, above 0 and at most 1.
-    """
-    share = min(done / config.ramp_share, 1.0) if config.ramp_share else 1.0
-    if config.attack == "fgsm" or done < config.fgsm_share:
-        return share * config.epsilon, 1.25 * share * config.epsilon, 1
-    return share * config.epsilon, share * config.step_size, config.attack_steps
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ class RobustClassification(Classification):
         import keras
 
         from common.training.attacks import Target
+        from common.training.averaging import averaged_weights
 
         class Validate(keras.callbacks.Callback):
             def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -66,7 +67,8 @@ class RobustClassification(Classification):
 
             def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
                 assert logs is not None  # Keras passes them at the end of an epoch.
-                found = _held(self.target, splits.val, epsilon, VALIDATED)
+                with averaged_weights(self.model):  # Where an average is kept, it is what counts.
+                    found = _held(self.target, splits.val, epsilon, VALIDATED)
                 logs["val_robust_accuracy"] = float(found.mean())
 
         return Validate()
