@@ -165,7 +165,7 @@ def _figure_lines(groups):
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             parts.append(f"{name} {statistics.fmean(values):.3f}{spread}")
         if parts:
-            lines.append(f"- {_label(*key)}: {', '.join(parts)}")
+            lines.append(f"- {row_label(*key)}: {', '.join(parts)}")
     return lines
 
 
