@@ -29,7 +29,7 @@ def build_model(config: Config, num_classes: int | None = None) -> keras.Model:
     for index, filters in enumerate(config.filters):
         pooled = index < config.pooled
         x = layers.Conv2D(filters, 3, 1 if pooled else 2, padding="same", use_bias=False)(x)
-        x = _normalisation(config.normalisation)(x)
+        x = _normalisation(config)(x)
         x = layers.Activation("relu")(x)
         if pooled:
             x = layers.MaxPooling2D(2)(x)
@@ -39,8 +39,8 @@ def build_model(config: Config, num_classes: int | None = None) -> keras.Model:
     return keras.Model(inputs, outputs, name="omniglot_fewshot")
 
 
-def _normalisation(name):
-    if name == "batch":
+def _normalisation(config):
+    if config.method == "prototypes" and config.normalisation == "batch":
         # An epoch has few steps: the running averages must follow.
         return layers.BatchNormalization(momentum=0.9)
     return ImageNormalisation()

@@ -43,7 +43,7 @@ class Config:
     pooled: NonNegativeInt = 2
     """How many of them, from the first, halve it by max pooling; the others by strides: faster."""
     normalisation: Literal["batch", "image"] = "batch"
-    """batch: batch normalisation; image: each channel of each image by itself, as maml needs it."""
+    """Of prototypes: batch normalisation, or each channel of each image by itself, as the others have."""
     way: Annotated[int, AtLeast(2)] = 60
     """Characters of a training task of prototypes; maml and reptile have 5, as the test."""
     shot: PositiveInt = 1
@@ -80,11 +80,6 @@ class Config:
         if len(self.filters) > 4:
             raise UsageError(
                 f"filters must be at most 4 values, got {len(self.filters)}: the image is used up"
-            )
-        if self.method != "prototypes" and self.normalisation == "batch":
-            raise UsageError(
-                f"{self.method} needs --normalisation image: through batch normalisation a second-order "
-                "gradient is wrong, and a task of one drawing each has no averages of its own"
             )
 
 
