@@ -137,6 +137,7 @@ ON_ALL_BACKENDS = (
     "gradients",
     "attacks",
     "spatial_sampler",
+    "omniglot_fewshot",
 )
 """Files of tests that hold on every backend."""
 

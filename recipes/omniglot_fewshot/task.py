@@ -39,6 +39,8 @@ class FewShot(Task):
     objective = "val_accuracy"
     curves = (("loss", "loss (nats per query)"), ("accuracy", "accuracy (%)"))
     loss_unit = "nats"
+    image_form = (SIZE, SIZE), 1
+    """Size and channels of the images of a support."""
     arrays = (*Task.arrays, "val_alphabets", "test_alphabets")
 
     def __init__(
