@@ -141,9 +141,9 @@ def smooth():
     return keras.Model(inputs, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
 
 
-def small(method="maml", network=None, **changes):
+def small(learner="maml", network=None, **changes):
     config = dataclasses.replace(
-        PRESETS["maml"], method=method, filters=(3, 4), inner_steps=2, inner_rate=0.1, **changes
+        PRESETS["maml"], learner=learner, filters=(3, 4), inner_steps=2, inner_rate=0.1, **changes
     )
     keras.utils.set_random_seed(0)
     model = network() if network else build_model(config)

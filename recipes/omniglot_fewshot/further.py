@@ -56,7 +56,7 @@ def baselines(config: Config, test: Tasks, outputs: dict[str, np.ndarray]) -> li
 
     images = test.characters.images
     keras.utils.set_random_seed(config.seed)
-    untrained = build_model(replace(config, method="prototypes"))
+    untrained = build_model(replace(config, learner="prototypes"))
     named = {
         "nearest drawing by pixels": images.reshape(len(images), -1) / 255.0,
         "embeddings of a network before training": outputs_of(untrained, inference_batches(images)),

@@ -90,7 +90,7 @@ def adapted(
 def training_step(model: keras.Model, config: Config) -> Step:
     """Returns the step of `common.training.gradients.train_by` for a method."""
     return (
-        prototype_step(model, config) if config.method == "prototypes" else _mapped(model, config)
+        prototype_step(model, config) if config.learner == "prototypes" else _mapped(model, config)
     )
 
 
@@ -140,17 +140,17 @@ def task_gradients(
         weights: Its weights.
         images: `(way, shot + queries, 28, 28, 1)`.
         labels: Of the queries, integers `(way * queries,)`.
-        config: Its `method` is "maml" or "reptile".
+        config: Its `learner` is "maml" or "reptile".
     """
     support, known, queries = parts(images, config.shot)
-    settings = {"steps": config.inner_steps, "rate": config.inner_rate}
+    settings: dict[str, Any] = {"steps": config.inner_steps, "rate": config.inner_rate}
 
     def loss(weights):
         found = adapted(call, weights, support, known, first_order=config.first_order, **settings)
         logits = call(found, queries)
         return cross_entropy(logits, labels), logits
 
-    if config.method == "maml":
+    if config.learner == "maml":
         (value, logits), gradients = value_and_gradients(loss, list(weights))
         return value, logits, gradients
     # Reptile learns from all drawings, and moves towards where that leads.

@@ -17,7 +17,7 @@ def build_model(config: Config, num_classes: int | None = None) -> keras.Model:
     """Builds the network, uncompiled.
 
     Args:
-        config: Its `method` says what comes out, `filters`, `pooled` and `normalisation` what is inside.
+        config: Its `learner` says what comes out, `filters`, `pooled` and `normalisation` what is inside.
         num_classes: Not used: the classes are those of a task.
 
     Returns:
@@ -34,13 +34,13 @@ def build_model(config: Config, num_classes: int | None = None) -> keras.Model:
         if pooled:
             x = layers.MaxPooling2D(2)(x)
     outputs = layers.Flatten(name="embedding")(x)
-    if config.method != "prototypes":
+    if config.learner != "prototypes":
         outputs = layers.Dense(WAY, name="logits")(outputs)
     return keras.Model(inputs, outputs, name="omniglot_fewshot")
 
 
 def _normalisation(config):
-    if config.method == "prototypes" and config.normalisation == "batch":
+    if config.learner == "prototypes" and config.normalisation == "batch":
         # An epoch has few steps: the running averages must follow.
         return layers.BatchNormalization(momentum=0.9)
     return ImageNormalisation()

@@ -209,7 +209,7 @@ def task_maker(
             f"{characters.fewest}: lower --shot or --query"
         )
     rows = characters.rows
-    way = min(config.way, len(rows)) if config.method == "prototypes" else WAY
+    way = min(config.way, len(rows)) if config.learner == "prototypes" else WAY
 
     def make(count, random):
         places = [draw(rows, way, drawings, random)[1] for _ in range(count)]

@@ -86,7 +86,9 @@ class FewShot(Task):
 
     def probes(self, inputs: Arrays) -> Arrays:
         """Returns the first 100 images of tasks: an export takes images."""
-        return inputs.reshape(-1, SIZE, SIZE, 1)[:100]
+        import numpy as np
+
+        return np.asarray(inputs).reshape(-1, SIZE, SIZE, 1)[:100]
 
     def check(self, outputs: dict[str, np.ndarray]) -> None:
         import numpy as np
@@ -141,9 +143,9 @@ class FewShot(Task):
         Raises:
             UsageError: The run adapts a layer of five classes, and these are not five.
         """
-        if config.method != "prototypes" and len(names) != WAY:
+        if config.learner != "prototypes" and len(names) != WAY:
             raise UsageError(
-                f"a network trained by {config.method} tells {WAY} classes apart: expected {WAY} "
+                f"a network trained by {config.learner} tells {WAY} classes apart: expected {WAY} "
                 f"folders in --support, got {len(names)}; one trained with --preset best takes any number"
             )
         return FewShot(support, names, adaptation_of(config))
@@ -155,9 +157,11 @@ class FewShot(Task):
                 "this network knows no classes of its own: name a folder of class folders, with a few "
                 "drawings of each, by --support"
             )
+        import numpy as np
+
         from .asking import probabilities
 
-        return probabilities(model, self.support, inputs, **self.adaptation)
+        return probabilities(model, self.support, np.asarray(inputs), **self.adaptation)
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         return _classes.line(row, self._named(info), top)

@@ -36,7 +36,7 @@ class Config:
 
     seed: Seed = 0
     """Seed of initial weights and training tasks; validation and test have seeds of their own."""
-    method: Literal["prototypes", "maml", "reptile"] = "prototypes"
+    learner: Literal["prototypes", "maml", "reptile"] = "prototypes"
     """How a task is learnt: nearest mean of embeddings, or gradient descent from weights made for it."""
     filters: tuple[PositiveInt, ...] = (32, 64, 64, 64)
     """Filters of the convolutions, each of which halves the image; at most 4."""
@@ -86,20 +86,22 @@ class Config:
 BEST = Config()
 MAML = replace(
     BEST,
-    method="maml",
+    learner="maml",
     normalisation="image",
     filters=(32, 32, 32, 32),
     pooled=0,
-    learning_rate=2e-3,
-    batch_size=8,
-    epoch_examples=1_600,
+    inner_steps=4,
+    inner_rate=0.1,
+    learning_rate=5e-3,
+    batch_size=4,
+    epoch_examples=800,
     epochs=10,
 )
 PRESETS = {
     "best": BEST,
     "maml": MAML,
     "maml-first-order": replace(MAML, first_order=True),
-    "reptile": replace(MAML, method="reptile", inner_steps=5, inner_rate=0.1, test_steps=20),
+    "reptile": replace(MAML, learner="reptile", test_steps=20),
     # Of the 60 made-up characters to learn from; small tasks, a few at a time.
     "sample": replace(
         BEST,
