@@ -345,7 +345,15 @@ def test_a_network_that_adapts_learns_the_support_by_heart():
         TASK.with_support((images[:2], np.arange(2)), ["a", "b"], config)
 
 
-def test_a_run_of_maml_is_trained_and_scored(tmp_path):
+@pytest.fixture
+def few_tasks(monkeypatch):
+    """Makes scoring short: 30 tasks to test on, 20 to validate on."""
+    monkeypatch.setattr(reading, "TEST_TASKS", 30)
+    monkeypatch.setattr(reading, "VALIDATION_TASKS", 20)
+    monkeypatch.setattr("recipes.omniglot_fewshot.further.FURTHER_TASKS", 30)
+
+
+def test_a_run_of_maml_is_trained_and_scored(tmp_path, few_tasks):
     from common.runs.options import Options
     from common.runs.run import Run
 
@@ -359,7 +367,7 @@ def test_a_run_of_maml_is_trained_and_scored(tmp_path):
     assert [(row["way"], row["shot"]) for row in metrics["tasks"]] == [(5, 5)]
 
 
-def test_predict_takes_a_folder_of_classes_and_one_of_queries(tmp_path, capsys):
+def test_predict_takes_a_folder_of_classes_and_one_of_queries(tmp_path, few_tasks, capsys):
     from common.cli.asking import predict_command
     from tests.helpers import train_tiny
 
