@@ -140,6 +140,7 @@ ON_ALL_BACKENDS = (
     "spatial_sampler",
     "scattering",
     "private",
+    "omniglot_fewshot",
 )
 """Files of tests that hold on every backend."""
 

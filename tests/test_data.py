@@ -199,7 +199,7 @@ def test_make_data_prepares_what_recipes_declare(monkeypatch, capsys):
     assert "cifar10: not today" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         prepare_data(["nonsense"])
-    names = "recipes declare: cifar10, fashion_mnist, imdb_reviews, mnist, tf_flowers"
+    names = "recipes declare: cifar10, fashion_mnist, imdb_reviews, mnist, omniglot, tf_flowers"
     assert names in capsys.readouterr().err
 
 

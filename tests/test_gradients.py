@@ -9,7 +9,7 @@ from common.basics.backend import jit_compile, no_gradients
 from common.basics.errors import RecipeError
 from common.training.drawn import DrawnBatches
 from common.training.example_gradients import ExampleGradients
-from common.training.gradients import train_by, value_and_gradients, values
+from common.training.gradients import train_by, validate_by, value_and_gradients, values
 
 
 def numpy(parts):
@@ -213,3 +213,25 @@ def test_draws_depend_on_seed_epoch_and_index_alone():
     other.set_epoch(1)
     assert not np.allclose(other[0][2] - 500, first[0], atol=1e-3)
     assert round(float(other[0][2].mean()) / 100) == 5
+
+
+def test_validation_by_a_function_of_ones_own():
+    """It is given weights and a batch, and what it returns is what Keras logs."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False)(inputs))
+    model.set_weights([np.array([[1.0], [2.0], [-1.0]])])
+    model.compile(metrics=["mae"], jit_compile=jit_compile())
+
+    def score(weights, state, batch):
+        x, y = batch[:2]
+        # Twice what the network says.
+        found = 2.0 * ops.matmul(x, weights[0])
+        return ops.mean((found - y) ** 2), (y, found)
+
+    validate_by(model, score)
+    x = np.array([[1, 0, 0], [0, 1, 1], [2, 0, 1], [0, 0, 3]], "float32")
+    y = np.array([[1], [1], [0], [-5]], "float32")
+    logs = model.evaluate(x, y, batch_size=2, verbose=0, return_dict=True)
+    errors = np.array([2 - 1, 2 - 1, 2 - 0, -6 + 5])
+    assert logs["loss"] == pytest.approx((errors**2).mean())
+    assert logs["mae"] == pytest.approx(np.abs(errors).mean())

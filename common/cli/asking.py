@@ -36,6 +36,12 @@ def predict_command(words: list[str]) -> int:
             None,
             "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
         ),
+        support=(
+            Path | None,
+            None,
+            "Of a few-shot recipe: a folder of class folders, each with one image or more, whose classes "
+            "the files are told by.",
+        ),
         top=(int, 3, "Classes to print per file."),
         json=(
             bool,
@@ -53,9 +59,10 @@ def predict_command(words: list[str]) -> int:
 
     answers.check_output(arguments.output, arguments.files)
     given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
+    task = _with_support(module.TASK, run, arguments.support)
     backend.start_or_interrupt()
     answers.answer(
-        module.TASK,
+        task,
         run,
         encoder(module, run),
         given,
@@ -64,6 +71,31 @@ def predict_command(words: list[str]) -> int:
         top=arguments.top,
     )
     return 0
+
+
+def _with_support(task, run, folder):
+    """Returns the task that knows the classes of a folder, where it takes one.
+
+    Raises:
+        UsageError: It takes none and there is one, or the other way round.
+    """
+    takes = hasattr(task, "with_support")
+    if folder is None and not takes:
+        return task
+    if folder is None:
+        raise UsageError(
+            f"{run.recipe} knows no classes of its own: add --support FOLDER, a folder of class folders "
+            "with one image or more in each"
+        )
+    if not takes:
+        raise UsageError(
+            f"{run.recipe} answers with the classes that it was trained on: leave --support out"
+        )
+    from common.data.own_images import read_support
+
+    value_range = (run.data_info().get("reading") or {}).get("value_range")
+    images, labels, names = read_support(folder, *task.image_form, value_range)
+    return task.with_support((images, labels), names, run.config)
 
 
 def explain_command(words: list[str]) -> int:

@@ -121,16 +121,22 @@ def prepare(data_set: RealSet, data_dir: Path | None = None) -> cache.Entry:
         return meta
 
     version = files[0].parent.name
-    if form:
+    if "splits" in form:
+        version += "-" + "-".join(form["splits"])
+    elif form:
         version += "-{}x{}-{:g}".format(*form["size"], form["test_fraction"])
     return cache.get(name, version, fingerprint, build)
 
 
 def _form(data_set):
-    """Returns what the arrays of a set without a test split depend on beside its files: a dict.
+    """Returns what the arrays depend on beside the files, a dict; it is empty of most sets.
 
-    Such sets are of photographs, whose sizes differ: they are resized as they are decoded.
+    Sets without a test split are of photographs, whose sizes differ: they are resized as they are
+    decoded. Other sets may name the two splits that are read.
     """
+    splits = getattr(data_set, "splits", ("train", "test"))
+    if splits != ("train", "test"):
+        return {"splits": list(splits)}
     fraction = getattr(data_set, "test_fraction", 0)
     return {"size": list(data_set.image_size), "test_fraction": fraction} if fraction else {}
 

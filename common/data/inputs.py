@@ -18,6 +18,7 @@ from common.data import table_rows
 TEXT_SUFFIXES = (".txt",)
 FILES = {
     "image": "image files",
+    "task": "image files",
     "text": "text files",
     "audio": "WAV files",
     "pair": "files of sentences, one a line",
@@ -108,7 +109,11 @@ class Given:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"
             )
-        wanted = {"image": folders.IMAGES, "audio": folders.SOUNDS}.get(kind)
+        wanted = {
+            "image": folders.IMAGES,
+            "task": folders.IMAGES,
+            "audio": folders.SOUNDS,
+        }.get(kind)
         suffixes = wanted.suffixes() if wanted else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.basics.errors import RecipeError
+from common.basics.errors import RecipeError, UsageError
 from common.basics.wording import printable
 from common.data import cache, depth, remarks
-from common.data.folders import IMAGES, describe_skipped, groups_of, list_parts
-from common.data.images import read_with_facts
+from common.data.folders import IMAGES, describe_skipped, groups_of, list_files, list_parts
+from common.data.images import read_image, read_with_facts
 from common.data.progress import progress
 from common.data.source import Reading
 from common.data.types import OwnArrays
@@ -194,3 +194,39 @@ def _remarks(pictures, image_size, channels, value_range):
     if brightest < NEARLY_BLACK:
         lines.append(f"nearly black: the brightest pixel of all pictures is {brightest} of 255")
     return lines
+
+
+def read_support(
+    folder: Path, image_size: Sequence[int], channels: int, value_range: Sequence[float] | None
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Reads the few images by which a few-shot network is told its classes.
+
+    Args:
+        folder: Folder of class folders, each with one image or more.
+        image_size: `(height, width)` to resize to.
+        channels: 1 or 3, to convert to.
+        value_range: Of images deeper than 8 bits: values that become black and white, or None.
+
+    Returns:
+        uint8 images `(n, height, width, channels)`, the class of each, int32 `(n,)`, and the names of the
+        classes, sorted.
+
+    Raises:
+        UsageError: There is no such folder.
+        RecipeError: It holds no two class folders, or an image cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--support takes a folder of class folders; there is no folder {folder}")
+    found, _ = list_files(folder, IMAGES)
+    if len(found) < 2:
+        raise RecipeError(
+            f"--support {folder}: expected at least two class folders with images, found {len(found)}"
+        )
+    names = sorted(found)
+    images = [
+        read_image(file, image_size, channels, value_range)
+        for name in names
+        for file in found[name]
+    ]
+    labels = np.repeat(np.arange(len(names), dtype=np.int32), [len(found[name]) for name in names])
+    return np.stack(images), labels, [printable(name) for name in names]

@@ -76,6 +76,8 @@ class ImageSet(RealSet):
     test_fraction: float = 0.0
     """For a set published without a test split: the share of its images to test on, in (0, 1). They are
     stratified and always the same ones. 0: the set has a test split."""
+    splits: tuple[str, str] = ("train", "test")
+    """Names in TFDS of the splits that are read as train and test."""
     published_as: str = "png"
     """How the published files are encoded, 'png' or 'jpeg'; other copies are labelled so."""
     published_count: int = 0
@@ -84,7 +86,7 @@ class ImageSet(RealSet):
     @property
     def parts(self) -> tuple[str, ...]:
         """The splits that are read."""
-        return ("train",) if self.test_fraction else ("train", "test")
+        return ("train",) if self.test_fraction else self.splits
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,7 +34,8 @@ def decode(folder: str, out: str, kind: str, form: str = "{}") -> None:
         folder: A TFDS version folder.
         out: Folder to write the arrays and `decoded.json` to.
         kind: `"image"`, `"text"` or `"audio"`.
-        form: JSON of a dict: `size` and `test_fraction` of a set without a test split, else empty.
+        form: JSON of a dict: `size` and `test_fraction` of a set without a test split; `splits`, the
+            names of the splits that are read as train and test; else empty.
 
     Raises:
         ValueError: A feature is absent, or a split has not the number of examples it claims.
@@ -55,15 +56,19 @@ def decode(folder: str, out: str, kind: str, form: str = "{}") -> None:
         _decode_clips(builder, tfds, target)
         (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
         return
+    wanted = json.loads(form)
+    names = wanted.get("splits", ("train", "test"))
     if kind == "image":
-        meta.update(_encoding(builder, tfds))
-    if wanted := json.loads(form):
+        meta.update(_encoding(builder, tfds, names[0]))
+    if "size" in wanted:
         meta.update(_photos(builder, tfds, target, **wanted), form=wanted)
         (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
         return
-    for split in ("train", "test"):
-        count = builder.info.splits[split].num_examples
-        batches = tfds.as_numpy(builder.as_dataset(split=split, batch_size=BATCH))
+    if wanted:
+        meta.update(form=wanted)
+    for split, name in zip(("train", "test"), names, strict=True):
+        count = builder.info.splits[name].num_examples
+        batches = tfds.as_numpy(builder.as_dataset(split=name, batch_size=BATCH))
         # In memory first: writing a memory map to a full disk would crash instead of raising an error.
         shape = (count, *builder.info.features["image"].shape) if kind == "image" else count
         x = np.empty(shape, np.uint8 if kind == "image" else object)
@@ -75,7 +80,7 @@ def decode(folder: str, out: str, kind: str, form: str = "{}") -> None:
             y[start:stop] = batch["label"]
             start = stop
         if start != count:
-            raise ValueError(f"{split} holds {start} examples, dataset_info.json says {count}")
+            raise ValueError(f"{name} holds {start} examples, dataset_info.json says {count}")
         cache.write_split(target, split, x, y)
     (target / "decoded.json").write_text(json.dumps(meta), encoding="utf-8")
 
@@ -133,12 +138,14 @@ def _photos(builder, tfds, out, size, test_fraction):
     return {"one_size": list(sizes.pop()) if len(sizes) == 1 else None}
 
 
-def _encoding(builder, tfds):
+def _encoding(builder, tfds, split):
     """Returns how the images are stored, found in the bytes of the first image.
 
     `features.json` does not tell it: TFDS decodes PNG and JPEG alike.
     """
-    dataset = builder.as_dataset(split="train[:1]", decoders={"image": tfds.decode.SkipDecoding()})
+    dataset = builder.as_dataset(
+        split=f"{split}[:1]", decoders={"image": tfds.decode.SkipDecoding()}
+    )
     encoded = next(iter(tfds.as_numpy(dataset)))["image"]
     if not encoded.startswith(b"\xff\xd8\xff"):
         return {"encoding": "png" if encoded.startswith(b"\x89PNG") else "other"}

@@ -134,7 +134,7 @@ def _reader(task, run, model, encode):
         )
     if data["kind"] == "table":
         return table_rows.read_cells, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
-    if data["kind"] != "image":
+    if data["kind"] not in ("image", "task"):
         return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]
     value_range = (data.get("reading") or {}).get("value_range")

@@ -81,7 +81,9 @@ def describe(run: Run, splits: Splits) -> str:
         run: Its Config has been fitted.
         splits: Its data.
     """
-    config, asked, examples = run.config, run.asked, len(splits.train)
+    config, asked = run.config, run.asked
+    # Where examples are generated, an epoch has as many as the Config says.
+    examples = getattr(config, "epoch_examples", len(splits.train))
     steps = config.epochs * _steps(examples, config.batch_size)
     plural = "s" if config.epochs > 1 else ""
     line = (

@@ -15,6 +15,8 @@ from common.basics.errors import RecipeError
 
 Step = Callable[[list[Any], list[Any], tuple[Any, ...]], tuple[Any, tuple[Any, ...], Any, Any]]
 """(weights, state, batch) -> (loss, (targets, predictions), state, gradients); see `train_by`."""
+Score = Callable[[list[Any], list[Any], tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]
+"""(weights, state, batch) -> (loss, (targets, predictions)); see `validate_by`."""
 
 
 def value_and_gradients(function: Callable[[Any], tuple[Any, Any]], tensors: Any) -> Any:
@@ -106,14 +108,10 @@ def train_by(model: keras.Model, step: Step) -> None:
             two lists. It calls `model.stateless_call`, on tensors only, and changes no variable.
     """
     trainable, others = model.trainable_variables, model.non_trainable_variables
-
-    def logs(loss, seen):
-        # Keras' own name for the mean of the losses of an epoch.
-        model._loss_tracker.update_state(loss)
-        return model.compute_metrics(None, *seen)
+    logs = _logs_of(model)
 
     def in_place(data):
-        data = keras.tree.map_structure(ops.convert_to_tensor, data)
+        data = _tensors(data)
         with no_gradients():
             loss, seen, after, gradients = step(values(trainable), values(others), data)
             model.optimizer.apply(gradients, trainable)
@@ -132,3 +130,49 @@ def train_by(model: keras.Model, step: Step) -> None:
         return found, (weights, after, optimizer, metrics)
 
     model.train_step = stateless if keras.backend.backend() == "jax" else in_place
+
+
+def validate_by(model: keras.Model, score: Score) -> None:
+    """Lets Keras' `fit` and `evaluate` score a model by a function of your own, e.g. on tasks to learn.
+
+    Call it after `compile`. What is saved is the plain model.
+
+    Args:
+        model: Compiled functional model.
+        score: As the `step` of `train_by`, but it returns only (loss, (targets, predictions)).
+    """
+    trainable, others = model.trainable_variables, model.non_trainable_variables
+    logs = _logs_of(model)
+
+    def in_place(data):
+        with no_gradients():
+            return logs(*score(values(trainable), values(others), _tensors(data)))
+
+    def stateless(state, data):
+        weights, before, metrics = state
+        mapping = list(zip(model.metrics_variables, metrics, strict=True))
+        loss, seen = score(weights, before, data)
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            found = logs(loss, seen)
+        metrics = [scope.get_current_value(variable) for variable in model.metrics_variables]
+        return found, (weights, before, metrics)
+
+    model.test_step = stateless if keras.backend.backend() == "jax" else in_place
+
+
+def _tensors(data):
+    # Keras passes None for weights that there are not.
+    return keras.tree.map_structure(
+        lambda part: part if part is None else ops.convert_to_tensor(part), data
+    )
+
+
+def _logs_of(model):
+    """Returns the function that hands a loss and what was seen to the metrics."""
+
+    def logs(loss, seen):
+        # Keras' own name for the mean of the losses of an epoch.
+        model._loss_tracker.update_state(loss)
+        return model.compute_metrics(None, *seen)
+
+    return logs
