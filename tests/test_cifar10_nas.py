@@ -48,12 +48,14 @@ def images(count, seed=0):
 
 
 def test_networks_are_numbered_in_order():
-    assert space.NETWORKS == 1024 and space.CHOICES == 5
+    assert space.NETWORKS == 1024
+    assert space.CHOICES == 5
     assert space.network(0) == ("conv3",) * 5
     assert space.network(1) == ("conv3",) * 4 + ("conv1",)
     assert space.network(1023) == ("skip",) * 5
     # 0 * 256 + 2 * 64 + 3 * 16 + 1 * 4 + 0
-    assert space.index_of(MIXED) == 180 and space.network(180) == MIXED
+    assert space.index_of(MIXED) == 180
+    assert space.network(180) == MIXED
     assert len({space.network(index) for index in range(1024)}) == 1024
     for index in (-1, 1024):
         with pytest.raises(IndexError):
@@ -96,7 +98,9 @@ def test_choose_is_the_branch_and_leaves_the_others_alone():
         assert ops.convert_to_numpy(chosen)[0, 0] == first
         expected = [0.0, 0.0, 0.0]
         expected[index] = gradient
-        np.testing.assert_allclose([ops.convert_to_numpy(each) for each in gradients], expected, rtol=1e-6)
+        np.testing.assert_allclose(
+            [ops.convert_to_numpy(each) for each in gradients], expected, rtol=1e-6
+        )
 
 
 def test_batch_statistics_by_hand():
@@ -175,6 +179,8 @@ def test_scores_are_of_each_path_alone(supernet):
     networks = [space.index_of(operations) for operations in OTHERS]
     found = score(supernet, x, y, networks)
     for value, operations in zip(found, OTHERS, strict=True):
-        outputs = supernet([ops.convert_to_tensor(x), ops.convert_to_tensor(path_of(operations, 9))])
+        outputs = supernet(
+            [ops.convert_to_tensor(x), ops.convert_to_tensor(path_of(operations, 9))]
+        )
         right = ops.convert_to_numpy(outputs).argmax(axis=1) == y
         assert value == pytest.approx(right.mean())

@@ -1,7 +1,7 @@
 """A supernet: one network that holds the weights of all 1,024, trained once, which ranks them.
 
-Single path (Guo et al. 2019): each step draws an architecture uniformly and trains its path. The path is an
-input of the model, so that there is one compiled graph for all of them. Three things make it right:
+Single path (Guo et al. 2019): each step draws an architecture uniformly and trains its path. The path is
+an input of the model, so that there is one compiled graph for all of them. Three things make it right:
 
 - Normalisation is by the statistics of the batch, in training and in scoring: running averages would mix
   those of all paths.
@@ -11,16 +11,14 @@ input of the model, so that there is one compiled graph for all of them. Three t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from common.basics.backend import jit_compile, no_gradients, seed_everything
+from common.basics.backend import jit_compile, no_gradients
 from common.data.types import Splits
 from common.layers.choose import choose
 from common.layers.schedules import one_cycle
@@ -33,8 +31,6 @@ from .model import body, build_model, convolution, pooling
 from .space import CHOICES, NETWORKS, OPERATIONS, network
 from .train import Config, make_batches
 
-SCORED = 1000
-"""Validation images by which networks are ranked."""
 SCORE_BATCH = 500
 
 
@@ -193,40 +189,17 @@ def compile_supernet(model: keras.Model, learning_rate: Any) -> None:
     train_by(model, path_step(model))
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """What a supernet says of all networks, and what that has cost."""
-
-    inherited: np.ndarray
-    """Validation accuracy with inherited weights, float32 `(1024,)`, in the order of the space."""
-    training_seconds: float
-    """CPU seconds of its training."""
-    scoring_seconds: float
-    """CPU seconds of scoring all networks."""
-
-
-def rank(config: Config, splits: Splits, learning_rate: float = 0.5) -> Ranked:
-    """Trains a supernet and scores all networks by the weights they inherit.
+def train_supernet(
+    model: keras.Model, config: Config, splits: Splits, learning_rate: float = 1.0
+) -> None:
+    """Compiles and trains a supernet.
 
     Args:
-        config: `seed`, `width`, `flip`, `batch_size` and `epochs` are those of its training.
-        splits: Data as `load_data` returns them; the test split is not touched.
+        model: Supernet.
+        config: `seed`, `flip`, `batch_size` and `epochs` are those of its training.
+        splits: Data as `load_data` returns them; only the training split is used.
         learning_rate: Peak of the rate of SGD, which has no momentum here.
     """
-    begun = time.process_time()
-    seed_everything(config.seed)
-    classes = len(splits.info.class_names)
-    model = build_supernet(config, classes)
-    train_supernet(model, config, splits, learning_rate)
-    trained = time.process_time()
-    inherited = score(model, splits.val.x[:SCORED], splits.val.y[:SCORED])
-    return Ranked(inherited, trained - begun, time.process_time() - trained)
-
-
-def train_supernet(
-    model: keras.Model, config: Config, splits: Splits, learning_rate: float = 0.5
-) -> None:
-    """Compiles and trains a supernet; arguments as those of `rank`."""
     alone, _ = make_batches(config, splits)
     batches = PathBatches(
         alone.x,

@@ -48,7 +48,7 @@ class Config:
     """Share of the training split set aside, stratified, to choose the epoch and the architecture."""
     train_examples: NonNegativeInt = 0
     """Training examples, a stratified subset; 0: all. A smaller subset lies in a larger one."""
-    operations: tuple[Operation, ...] = ("conv1", "pool", "conv3", "skip", "conv1")
+    operations: tuple[Operation, ...] = ("conv1", "pool", "conv3", "skip", "conv3")
     """The architecture: two operations at 16 x 16 pixels, two at 8 x 8, one at 4 x 4; each conv3, conv1
     (3 x 3, 1 x 1 convolution), pool (average over 3 x 3) or skip (nothing)."""
     width: PositiveInt = 64
@@ -72,9 +72,9 @@ class Config:
         space.check(self.operations)
 
 
-HAND: tuple[Operation, ...] = ("conv3",) * space.CHOICES
+HAND: tuple[Operation, ...] = ("conv3", "conv3", "conv3", "conv3", "conv3")
 PRESETS = {
-    "best": Config(operations=("conv3", "conv3", "conv3", "conv3", "conv3")),
+    "best": Config(operations=HAND),
     # What a person writes down without any search.
     "hand": Config(operations=HAND),
     "random": Config(),
