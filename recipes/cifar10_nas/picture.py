@@ -1,0 +1,59 @@
+"""The picture of the replayed searches: inherited against own accuracy, and the best found by cost."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from common.report import drawing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .replay import Table
+
+# Told apart in grey: dashes differ as well.
+STYLES = {
+    "random": (drawing.MUTED, ":"),
+    "evolution": ("#d98200", "--"),
+    "bayesian": ("#5aa469", "-."),
+    "supernet": (drawing.STRONG, "-"),
+}
+
+
+def draw(found: dict[str, Any], held: Table, inherited: np.ndarray) -> bytes:
+    """Returns the picture as PNG.
+
+    Args:
+        found: The result of `replay.replay`.
+        held: The table.
+        inherited: Accuracy of all networks with the weights of the first supernet `(1024,)`.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.0, 4.0), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    with warnings.catch_warnings():
+        # Before the first training of a search there is nothing to average.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        means = {name: 100 * np.nanmean(c, axis=0) for name, c in found["curves"].items()}
+        lows = {name: 100 * np.nanmin(c, axis=0) for name, c in found["curves"].items()}
+        highs = {name: 100 * np.nanmax(c, axis=0) for name, c in found["curves"].items()}
+    ahead = max(means, key=lambda name: np.nan_to_num(means[name][-1]))
+    drawing.set_title(
+        figure,
+        f"Kendall's tau of the first supernet is {found['taus'][0]:.2f}; at equal cost {ahead} ends "
+        f"at {means[ahead][-1]:.1f} %, the hand-made network has {100 * found['hand']:.1f} %",
+    )
+    drawing.dress(left, "accuracy with inherited weights, %", "accuracy trained alone, %")
+    own = 100 * held.value.mean(axis=1)
+    left.scatter(100 * inherited, own, s=8, alpha=0.5, color=drawing.STRONG, linewidths=0)
+    drawing.dress(right, "CPU seconds of trainings", "test accuracy of the best so far, %")
+    for name, mean in means.items():
+        colour, line = STYLES[name]
+        right.plot(found["grid"], mean, color=colour, linestyle=line, label=name)
+        right.fill_between(found["grid"], lows[name], highs[name], color=colour, alpha=0.12, lw=0)
+    right.axhline(100 * found["hand"], color=drawing.INK, linewidth=0.8, label="hand-made")
+    right.legend(frameon=False, fontsize=8)
+    return drawing.to_png(figure)
