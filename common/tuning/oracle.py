@@ -21,6 +21,7 @@ from keras_tuner.engine.trial import TrialStatus
 from common.basics.errors import StorageError
 from common.tuning import space as spaces
 from common.tuning.failures import check_hope
+from common.tuning.optuna_form import OptunaForm
 from common.tuning.ranges import Point
 from common.tuning.shared_store import make_store
 from common.tuning.store import (
@@ -171,7 +172,8 @@ class SweepOracle(keras_tuner.Oracle):
 
     def _set_project_dir(self, directory, project_name):
         super()._set_project_dir(directory, project_name)
-        self.store = make_store(self._project_dir, self.storage, self.study or project_name)
+        form = OptunaForm(self.objective.name, self.objective.direction, lambda: self.space.entries)
+        self.store = make_store(self._project_dir, self.storage, self.study or project_name, form)
 
     def create_trial(self, tuner_id: str) -> TunerTrial:
         """Starts a trial: one whose process died, one to try again after an error, or a new one.
@@ -182,7 +184,7 @@ class SweepOracle(keras_tuner.Oracle):
         Raises:
             RecipeError: The first trials have all failed.
         """
-        with self.store.lock():
+        with self.store.choosing():
             trial = self._start(tuner_id)
         if isinstance(trial, Trial):
             return self._wrapped(trial)
