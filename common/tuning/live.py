@@ -24,6 +24,8 @@ class Live:
 
     def __init__(self, database: Database, number: int, seconds: float):
         self.database, self.number = database, number
+        # The record as it was last written.
+        self.record: str | None = None
         self._written: dict[int, float] = {}
         self._next = 0.0
         self._stopped = threading.Event()

@@ -108,10 +108,8 @@ class SweepOracle(keras_tuner.Oracle):
             still run.
         """
         number = next_number(trials)
-        response = self.populate_space(f"{number:04d}")
-        if response["status"] == TrialStatus.STOPPED:
-            return None
-        return Trial(number=number, values=response["values"])
+        values = self.propose(number, trials)
+        return None if values is None else Trial(number=number, values=values)
 
     def continuable(self, trials: Sequence[Trial]) -> Collection[int]:
         """Returns the numbers of finished trials that `choose` may still continue."""
@@ -213,17 +211,16 @@ class SweepOracle(keras_tuner.Oracle):
             # The processes of running trials may still die. Then this one has to take over.
             return WAIT
         if isinstance(trial, Trial):
+            # An earlier trial that is continued begins to count anew.
+            trial.status, trial.starts, trial.worker = RUNNING, 1, tuner_id
             if not self.store.claim(trial):
                 return WAIT
-            # An earlier trial that is continued begins to count anew.
-            trial.starts = 0
-            return self._started(trial, tuner_id)
+            self.store.write(trial)
         return trial
 
     def _started(self, trial, tuner_id):
-        trial.status = RUNNING
+        trial.status, trial.worker = RUNNING, tuner_id
         trial.starts += 1
-        trial.worker = tuner_id
         self.store.write(trial)
         return trial
 

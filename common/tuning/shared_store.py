@@ -15,6 +15,7 @@ KerasTuner's own chief and workers are not used: a chief waits for ever for a wo
 import contextlib
 import copy
 import dataclasses
+import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -176,7 +177,8 @@ class SharedStore(Store):
         if number is None:
             super().release(trial)
             return False
-        self._beats[trial.number] = Live(self.database, number, self.interval)
+        live = self._beats[trial.number] = Live(self.database, number, self.interval)
+        live.record = json.dumps(dataclasses.asdict(trial))
         return True
 
     def _win(self, trial, pair):
@@ -204,8 +206,14 @@ class SharedStore(Store):
     def write(self, trial: Trial) -> None:
         # Without effect where this process was taken for dead (a suspended laptop): another one may
         # run the trial by now.
-        number = self._beats[trial.number].number
-        self.database.note(number, "record", dataclasses.asdict(trial))
+        self._write(self._beats[trial.number], trial)
+
+    def _write(self, beat, trial):
+        """Writes the record of an attempt, unless it is there."""
+        record = json.dumps(dataclasses.asdict(trial))
+        if record != beat.record:
+            self.database.note(beat.number, "record", json.loads(record))
+            beat.record = record
 
     def release(self, trial: Trial) -> None:
         from optuna.trial import TrialState
@@ -218,7 +226,7 @@ class SharedStore(Store):
                 values = [trial.score] if state != TrialState.FAIL else None
                 if self.form is not None:
                     beat.show(self.form.curve(trial.curves), last=True)
-                self.database.note(beat.number, "record", dataclasses.asdict(trial))
+                self._write(beat, trial)
                 self.database.end(beat.number, state, values)
         finally:
             if beat is not None:
