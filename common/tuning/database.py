@@ -39,6 +39,8 @@ FIRST_PATIENCE_SECONDS = 2
 # Two processes that write at the same time wait for each other this long, which is not reported.
 QUIET_SECONDS = 2
 MAX_PAUSE_SECONDS = 5
+# Where another process creates the tables at the same time, one try may take longer than any patience.
+CREATING_TRIES = 5
 _reached: set[str] = set()
 
 
@@ -269,7 +271,7 @@ class Database:
         """
         # Two processes that create the tables at the same time get errors of all kinds.
         opening = function == self._open
-        begun, pause, told = time.monotonic(), 0.1, False
+        begun, pause, told, tries = time.monotonic(), 0.1, False, 0
         while True:
             try:
                 result = function(*arguments, **options)
@@ -277,8 +279,10 @@ class Database:
                 if not of_database(error):
                     raise
                 self._failed = time.monotonic()
-                waited = self._failed - begun
-                if waited >= self.patience or not (opening or passes(error)):
+                waited, tries = self._failed - begun, tries + 1
+                passing = passes(error)
+                racing = opening and not passing and tries < CREATING_TRIES
+                if not racing and (waited >= self.patience or not (opening or passing)):
                     times = f" for {waited:.0f} seconds" if waited >= 1 else ""
                     raise StorageError(
                         f"the database {self.url} cannot be used{times}: {words(error)}"

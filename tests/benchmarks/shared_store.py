@@ -258,7 +258,8 @@ def table(results):
                 )
                 lines.append(f"| {title}, {when} | {int(size):,} | {cells} |")
     head = [
-        "| ms (CPU ms of the worker) | finished trials | claim | all of a start | write | release | read again | read first |",
+        "| ms (CPU ms of the worker) | finished trials | claim | all of a start | write | release | "
+        "read again | read first |",
         "|---|---|---|---|---|---|---|---|",
     ]
     parts = ["\n".join([*head, *lines])] if lines else []
