@@ -142,6 +142,8 @@ def test_after_an_outage_others_are_given_the_time_to_answer(tmp_path):
     (seen,) = second.read()
     assert not second.claim(seen)
     second.database._failed = None
+    assert not second.claim(seen)
+    (seen,) = second.read()
     assert second.claim(seen)
 
 

@@ -142,7 +142,8 @@ class SharedStore(Store):
             trial = read_trial(last.user_attrs["record"], number, where, "start over with --fresh")
             # `claim` compares this with the database, to notice what has happened since.
             trial.attempts = len(chain)
-            if not _running(last):
+            trial.alive = _running(last)
+            if not trial.alive:
                 self._ended[number] = trial
         # The caller may change it, and may not get it.
         return copy.copy(trial)
@@ -159,10 +160,10 @@ class SharedStore(Store):
 
     def claim(self, trial: Trial) -> bool:
         chain = self._chains.get(trial.number, {})
-        if chain and _running(_last(chain)):
+        if trial.alive or (chain and _running(_last(chain))):
+            # Where it has ended since, it may have been by itself: whoever reads it again will see.
             self._look()
-            if _running(_last(chain)):
-                return False
+            return False
         if len(chain) != trial.attempts:
             return False  # Another process has started it since the trials were read.
         # Its run folder must be free as well, which matters on a shared file system: a process that is

@@ -84,6 +84,8 @@ class Trial:
     # Attempts in the database when it was read (common.tuning.shared_store); 0: not read from there.
     # Without a type it is no field of the dataclass, and is not stored.
     attempts = 0
+    # Whether another process ran it then.
+    alive = False
 
     @property
     def finished(self) -> bool:

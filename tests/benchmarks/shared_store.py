@@ -302,19 +302,20 @@ def main():
             print(postgres.missing(), file=sys.stderr)
         # Imports all, and starts no threads: the workers are forked from here.
         make_oracle(folder / "import", f"sqlite:///{folder}/import.db", "import")
-        if url is not None:
-            rows = [
-                many(url, folder / str(count), count, options.trials, max(count // 8, 1))
-                for count in options.workers
-            ]
-            results["many"] = rows or results.get("many", [])
-        if not options.no_costs:
-            now = {"sqlite": costs(f"sqlite:///{folder}/costs.db", folder / "sqlite")}
-            if url is not None:
-                now["postgresql"] = costs(url, folder / "postgresql")
-            results.setdefault("costs", {})["now"] = now
         results["machine"] = machine()
-    write_json_atomic(path, results)
+        if url is not None and options.workers:
+            results["many"] = []
+            for count in options.workers:
+                kills = max(count // 8, 1)
+                row = many(url, folder / str(count), count, options.trials, kills)
+                results["many"].append(row)
+                write_json_atomic(path, results)
+        if not options.no_costs:
+            now = results.setdefault("costs", {})["now"] = {}
+            for name, where in (("sqlite", f"sqlite:///{folder}/costs.db"), ("postgresql", url)):
+                if where is not None:
+                    now[name] = costs(where, folder / name)
+                    write_json_atomic(path, results)
     print(table(json.loads(path.read_text())))
 
 
