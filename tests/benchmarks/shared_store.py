@@ -1,6 +1,6 @@
 """Searches that share a database: what a claim costs, and how many a second many workers make.
 
-    python tests/benchmarks/shared_store.py [--workers 2 16 64] [--trials 200] [--output FOLDER]
+    python tests/benchmarks/shared_store.py [--workers 2 16 64] [--trials 100] [--output FOLDER]
 
 The trials train nothing. PostgreSQL is started here, in a folder of its own. Some workers are killed on
 the way (kill -9) and replaced; afterwards a query counts the trials that were lost or ended twice.
@@ -36,7 +36,8 @@ select count(distinct n), count(*) from (
   select (a.value_json::json->>0)::int as n from trials t
   join studies s on s.study_id = t.study_id and s.study_name = :name
   join trial_user_attributes a on a.trial_id = t.trial_id and a.key = 'attempt'
-  where t.state = 'COMPLETE'
+  join trial_user_attributes r on r.trial_id = t.trial_id and r.key = 'record'
+  where r.value_json::json->>'status' = 'completed'
 ) as ends
 """
 ATTEMPTS = """
@@ -283,7 +284,7 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="*", default=[2, 16, 64])
-    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--no-costs", action="store_true")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
