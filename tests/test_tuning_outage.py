@@ -1,15 +1,8 @@
 """A database that goes away for a while, and a process that holds a trial and does not answer."""
 
-import contextlib
 import fcntl
-import importlib.util
-import os
 import re
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,7 +19,7 @@ from common.basics.passwords import VARIABLE
 from common.tuning import database
 from common.tuning.shared_store import SharedStore
 from common.tuning.store import COMPLETED, RUNNING, Trial
-from tests import toy_sweep
+from tests import postgres, toy_sweep
 
 
 def store_of(tmp_path, name="here"):
@@ -149,6 +142,8 @@ def test_after_an_outage_others_are_given_the_time_to_answer(tmp_path):
     (seen,) = second.read()
     assert not second.claim(seen)
     second.database._failed = None
+    assert not second.claim(seen)
+    (seen,) = second.read()
     assert second.claim(seen)
 
 
@@ -171,7 +166,7 @@ def test_an_address_that_never_answered_is_refused_soon(tmp_path, monkeypatch):
 def test_nothing_of_optuna_that_begins_with_an_underscore_is_used():
     import ast
 
-    for name in ("database.py", "shared_store.py"):
+    for name in ("database.py", "shared_store.py", "optuna_tables.py", "turns.py", "live.py"):
         text = (Path(database.__file__).parent / name).read_text()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
@@ -204,9 +199,9 @@ def test_a_lock_is_let_go_where_another_was_first(tmp_path):
     first, second = store_of(tmp_path, "a"), store_of(tmp_path, "b")
     original = second.database.create
 
-    def create(attributes):
+    def create(*arguments):
         first.claim(Trial(0, {"x": 1}, RUNNING))
-        return original(attributes)
+        return original(*arguments)
 
     second.database.create = create
     assert not second.claim(Trial(0, {"x": 2}))
@@ -214,53 +209,12 @@ def test_a_lock_is_let_go_where_another_was_first(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-@contextlib.contextmanager
-def postgres():
-    """Yields a URL, and functions that stop and start a PostgreSQL of this test's own."""
-    tools = [*Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")]
-    control = shutil.which("pg_ctl") or (str(max(tools)) if tools else None)
-    if control is None:
-        pytest.skip("PostgreSQL is not installed (no pg_ctl)")
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("the driver of PostgreSQL is not installed (psycopg)")
-    # It refuses to run as root.
-    user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    (folder / "password").write_text("geheim7")
-    if user:
-        shutil.chown(folder, **user)
-        shutil.chown(folder / "password", **user)
-
-    def run(*words):
-        with (folder / "output").open("a") as output:
-            subprocess.run(
-                [control, "-D", folder / "data", *words],
-                check=True, stdout=output, stderr=output, cwd=folder, timeout=60, **user,
-            )  # fmt: skip
-
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-
-    def start():
-        run("-w", "-l", folder / "log", "-o", options, "start")
-
-    def stop():
-        run("-m", "immediate", "stop")
-
-    try:
-        run("-o", f"-A scram-sha-256 -U me --pwfile={folder / 'password'} -E UTF8", "initdb")
-        start()
-        yield f"postgresql+psycopg://me:geheim7@127.0.0.1:{port}/postgres", stop, start
-    finally:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            stop()
-        shutil.rmtree(folder, ignore_errors=True)
+needs_postgres = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 
 
+@needs_postgres
 def test_a_postgresql_that_is_restarted_ends_no_search(tmp_path, monkeypatch, capsys):
-    with postgres() as (url, stop, start):
+    with postgres.server() as (url, stop, start):
 
         def train(config, run):
             if run.directory.parent.name in ("0002", "0005"):

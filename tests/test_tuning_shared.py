@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ pytest.importorskip("optuna", reason="a shared sweep needs the extra [optuna]")
 
 from common.basics.errors import RecipeError
 from common.cli import main
+from common.tuning import database, turns
+from common.tuning.database import Database
 from common.tuning.shared_store import SharedStore
-from common.tuning.store import COMPLETED, FINISHED, RUNNING, Trial
-from tests import toy_sweep
+from common.tuning.store import COMPLETED, FINISHED, RUNNING, Trial, next_number
+from tests import postgres, toy_sweep
 
 KILLS = 8 if os.environ.get("RUN_SLOW") else 3
 
@@ -68,6 +71,21 @@ def test_a_finished_trial_is_continued_by_one_only(tmp_path):
     assert not second.claim(other)
 
 
+def test_a_trial_that_ends_while_another_process_asks_for_it_is_not_run_again(tmp_path):
+    first, second = store_of(tmp_path, "a"), store_of(tmp_path, "b")
+    trial = Trial(0, {"x": 1}, RUNNING)
+    first.claim(trial)
+    (seen,) = second.read()
+    trial.status, trial.score = COMPLETED, 0.5
+    first.write(trial)
+    first.release(trial)
+    assert not second.claim(seen)
+    # Nor once this process knows that it has ended, for another reason.
+    second.read()
+    assert not second.claim(seen)
+    assert len(second.database.attempts()) == 1
+
+
 def test_a_process_known_to_be_dead_need_not_be_waited_for(tmp_path):
     first, second = store_of(tmp_path, "a"), store_of(tmp_path, "b")
     trial = Trial(0, {"x": 1}, RUNNING)
@@ -82,6 +100,101 @@ def test_a_process_known_to_be_dead_need_not_be_waited_for(tmp_path):
     first.write(trial)
     first.release(trial)
     assert second.read()[0].score is None
+
+
+def test_a_claim_asks_the_same_of_the_database_however_many_trials_there_are(tmp_path):
+    import sqlalchemy
+
+    store = store_of(tmp_path)
+
+    def run(number):
+        trial = Trial(number, {"x": number})
+        assert store.claim(trial)
+        trial.status, trial.score = COMPLETED, 0.5
+        store.release(trial)
+
+    asked = []
+    engine = store.database._storage.engine
+    sqlalchemy.event.listen(
+        engine, "after_cursor_execute", lambda *arguments: asked.append(arguments[2])
+    )
+    counts = []
+    for number in range(21):
+        asked.clear()
+        assert len(store.read()) == number
+        run(number)
+        counts.append(len(asked))
+    assert counts[3] == counts[-1] < 70
+
+
+def test_trials_that_were_read_may_be_changed_and_are_not_read_anew(tmp_path):
+    store = store_of(tmp_path)
+    trial = Trial(0, {"x": 1})
+    store.claim(trial)
+    trial.status, trial.score = COMPLETED, 0.5
+    trial.note_end([])
+    store.release(trial)
+    (mine,) = store.read()
+    mine.epoch_limit, mine.status = 3, RUNNING
+    mine.note_end([mine])
+    (again,) = store.read()
+    assert (again.epoch_limit, again.status, again.parts) == (None, COMPLETED, [[0, 0, 0.5]])
+    # It can be continued by whoever has read it.
+    assert store.claim(again)
+
+
+def test_tables_that_another_process_creates_slowly_are_waited_for(tmp_path, monkeypatch):
+    import sqlalchemy.exc
+
+    opened, failures = Database._open, [1, 2]
+
+    def slow(self):
+        if failures:
+            failures.pop()
+            raise sqlalchemy.exc.IntegrityError("create", {}, Exception("already exists"))
+        opened(self)
+
+    monkeypatch.setattr(database, "FIRST_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(Database, "_open", slow)
+    assert store_of(tmp_path).read() == []
+
+
+@pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
+def test_in_postgresql_workers_choose_in_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 1)
+    with postgres.server() as (url, _, _):
+        stores = [SharedStore(tmp_path / name, url, "sweep", 1) for name in "ab"]
+        other = SharedStore(tmp_path / "c", url, "another", 1)
+        with stores[0].choosing() as first, other.choosing() as elsewhere:
+            assert (first, elsewhere) == (True, True)
+            with stores[1].choosing() as second:
+                assert not second  # It goes on without, rather than wait for ever.
+        with stores[1].choosing() as second:
+            assert second
+        # Many at a time: no trial twice, and no attempt in vain.
+        workers = [
+            threading.Thread(
+                target=run_three, args=(SharedStore(tmp_path / str(n), url, "many", 1),)
+            )
+            for n in range(4)
+        ]
+        monkeypatch.setattr(turns, "WAIT_SECONDS", 60)
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        store = SharedStore(tmp_path / "d", url, "many", 1)
+        assert [trial.number for trial in store.read()] == list(range(12))
+        assert len(store.database.attempts()) == 12
+
+
+def run_three(store):
+    for _ in range(3):
+        with store.choosing():
+            trial = Trial(next_number(store.read()), {"x": 1})
+            assert store.claim(trial)
+        trial.status, trial.score = COMPLETED, 0.5
+        store.release(trial)
 
 
 def databases():

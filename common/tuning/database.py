@@ -14,16 +14,22 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.basics.errors import RecipeError, StorageError, UsageError, storage_error
+from common.basics.errors import RecipeError, StorageError, UsageError
 from common.basics.files import could_not_write
 from common.basics.passwords import VARIABLE, hide, reveal
+from common.tuning.database_errors import of_database, passes, words
+from common.tuning.optuna_tables import Tables
+from common.tuning.turns import turn
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
+
+    Parameters = Mapping[str, tuple[Any, BaseDistribution]]
 
 
 # A server that is restarted, or moved to another machine, is away for minutes.
@@ -33,16 +39,8 @@ FIRST_PATIENCE_SECONDS = 2
 # Two processes that write at the same time wait for each other this long, which is not reported.
 QUIET_SECONDS = 2
 MAX_PAUSE_SECONDS = 5
-# Errors that do not go away by waiting, in SQLite's words.
-DAMAGE = (
-    "is full",
-    "disk I/O error",
-    "readonly database",
-    "malformed",
-    "not a database",
-    "no such",
-)
-
+# Where another process creates the tables at the same time, one try may take longer than any patience.
+CREATING_TRIES = 5
 _reached: set[str] = set()
 
 
@@ -54,16 +52,19 @@ class Database:
         name: Name of the study.
         interval: Seconds between heartbeats. An attempt without one for three times as long counts as
             dead.
+        direction: Direction of a study that is not there yet, "maximize" or "minimize".
 
     Raises:
         RecipeError: Optuna or a driver is not installed, or the database cannot be reached.
         UsageError: `url` is not the address of a database.
     """
 
-    def __init__(self, url, name, interval):
+    def __init__(self, url, name, interval, direction=None):
         self.url, self.name, self.interval = url, name, interval
+        self.direction = direction
         self._failed = None
         self._identifiers = {}
+        self._tables = None
         # Whether this process, or the one that started it, has reached the database before.
         known = url in _reached or _started_with(url)
         self.patience = PATIENCE_SECONDS if known else FIRST_PATIENCE_SECONDS
@@ -78,7 +79,7 @@ class Database:
             if known:
                 raise
             # The address may be wrong. So this is no StorageError, which advises to repeat the command.
-            raise RecipeError(f"the database {url} cannot be used: {_words(error)}") from None
+            raise RecipeError(f"the database {url} cannot be used: {words(error)}") from None
         _reached.add(url)
         self.patience = PATIENCE_SECONDS
 
@@ -99,8 +100,7 @@ class Database:
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self._storage = optuna.storages.RDBStorage(
                     url,
-                    # Opens a connection again if it broke while it was not used.
-                    engine_kwargs={"pool_pre_ping": True},
+                    engine_kwargs=engine_options(url),
                     heartbeat_interval=self.interval,
                     grace_period=3 * self.interval,
                 )
@@ -112,7 +112,10 @@ class Database:
                 "postgresql://host/name; special characters of a user and password as %XX"
             ) from None
         self._study = optuna.create_study(
-            study_name=self.name, storage=self._storage, load_if_exists=True
+            study_name=self.name,
+            storage=self._storage,
+            direction=self.direction,
+            load_if_exists=True,
         )
         self._study_id = self._storage.get_study_id_from_name(self.name)
 
@@ -120,21 +123,34 @@ class Database:
         """Returns all attempts as Optuna's FrozenTrials, in the order of their creation."""
         return self._patiently(self._study.get_trials, deepcopy=False)
 
-    def create(self, attributes: dict[str, Any]) -> None:
+    def create(self, attributes: dict[str, Any], parameters: Parameters | None = None) -> int:
         """Adds a running attempt.
 
         Where the answer of the database is lost, the call is repeated and the attempt is there twice.
 
         Args:
             attributes: User attributes of the attempt, as JSON can hold them.
+            parameters: Its parameters, to be shown. None: none.
+
+        Returns:
+            Optuna's identifier of the attempt, for `know`.
         """
         import optuna
 
+        shown = parameters or {}
         trial = optuna.trial.create_trial(
-            state=optuna.trial.TrialState.RUNNING, user_attrs=attributes
+            state=optuna.trial.TrialState.RUNNING,
+            user_attrs=attributes,
+            params={name: value for name, (value, _) in shown.items()},
+            distributions={name: kind for name, (_, kind) in shown.items()},
         )
         identifier = self._patiently(self._storage.create_new_trial, self._study_id, trial)
         self._patiently(self._storage.record_heartbeat, identifier)
+        return identifier
+
+    def know(self, number: int, identifier: int) -> None:
+        """Notes the identifier of an attempt, so that the database need not search for it."""
+        self._identifiers[number] = identifier
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Writes a user attribute of an attempt, unless the attempt has ended."""
@@ -165,18 +181,67 @@ class Database:
             return False
         return True
 
-    def fail_stale(self) -> None:
+    def fail_stale(self) -> bool:
         """Ends the attempts that have sent no heartbeat for too long.
 
         It does nothing soon after an outage of the database, in which no process could send one.
+
+        Returns:
+            Whether it was done.
         """
         import optuna
 
         if self._failed is not None and time.monotonic() - self._failed < 3 * self.interval:
-            return
+            return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._patiently(optuna.storages.fail_stale_trials, self._study)
+        return True
+
+    def show(self, number: int, values: Mapping[int, float]) -> bool:
+        """Writes values of an attempt by step, for whoever looks on; returns whether that worked.
+
+        No search depends on them. So it is not repeated.
+        """
+        import sqlalchemy.exc
+
+        try:
+            self._tables = self._tables or Tables(self._storage.engine)
+            self._tables.add_values(self._id(number), values)
+        except (sqlalchemy.exc.SQLAlchemyError, StorageError):
+            return False
+        return True
+
+    def upgrade(
+        self, direction: str, shown: Callable[[FrozenTrial], tuple[Parameters, dict[int, float]]]
+    ) -> None:
+        """Gives Optuna's form to a study and its attempts that were written without it.
+
+        Args:
+            direction: "maximize" or "minimize".
+            shown: Function that returns the parameters and the values by step of an attempt.
+        """
+        import sqlalchemy.exc
+
+        bare = [attempt for attempt in self.attempts() if not attempt.params]
+        try:
+            Tables(self._storage.engine).upgrade(
+                self._study_id,
+                direction,
+                [(self._id(attempt.number), *shown(attempt)) for attempt in bare],
+            )
+        except sqlalchemy.exc.IntegrityError:
+            return  # Another process has just done it.
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            _say(
+                f"{self.url}: the study {self.name} is of an earlier version, and optuna-dashboard will "
+                f"show it wrongly ({words(error)}); the search is not touched by that"
+            )
+
+    def turn(self) -> contextlib.AbstractContextManager[bool] | None:
+        """Returns a context in which no other process chooses a trial; None where there is no such."""
+        engine = self._storage.engine
+        return turn(engine, self.name) if engine.dialect.name == "postgresql" else None
 
     def read(self, key: str) -> Any:
         """Returns a user attribute of the study, or None where there is none."""
@@ -204,30 +269,28 @@ class Database:
         Raises:
             StorageError: The database was away for too long, or is damaged.
         """
-        import sqlalchemy.exc
-
         # Two processes that create the tables at the same time get errors of all kinds.
         opening = function == self._open
-        begun, pause, told = time.monotonic(), 0.1, False
+        begun, pause, told, tries = time.monotonic(), 0.1, False, 0
         while True:
             try:
                 result = function(*arguments, **options)
             except Exception as error:
-                if not any(
-                    isinstance(each, sqlalchemy.exc.SQLAlchemyError) for each in _chain(error)
-                ):
+                if not of_database(error):
                     raise
                 self._failed = time.monotonic()
-                waited = self._failed - begun
-                if waited >= self.patience or not (opening or _passes(error)):
+                waited, tries = self._failed - begun, tries + 1
+                passing = passes(error)
+                racing = opening and not passing and tries < CREATING_TRIES
+                if not racing and (waited >= self.patience or not (opening or passing)):
                     times = f" for {waited:.0f} seconds" if waited >= 1 else ""
                     raise StorageError(
-                        f"the database {self.url} cannot be used{times}: {_words(error)}"
+                        f"the database {self.url} cannot be used{times}: {words(error)}"
                     ) from error
                 if waited >= QUIET_SECONDS and not told:
                     told = True
                     _say(
-                        f"{self.url} does not answer ({_words(error)}); trying again for "
+                        f"{self.url} does not answer ({words(error)}); trying again for "
                         f"{self.patience:.0f} seconds"
                     )
                 time.sleep(min(pause, max(self.patience - waited, 0)))
@@ -238,45 +301,23 @@ class Database:
                 return result
 
 
+def engine_options(url: str) -> dict[str, Any]:
+    """Returns SQLAlchemy's options for a database.
+
+    A PostgreSQL allows 100 connections unless it is told otherwise. A worker keeps two, for its turn and
+    for all else; the third and fourth, of a heartbeat, are closed after use.
+    """
+    # Opens a connection again if it broke while it was not used.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("postgres"):
+        options |= {"pool_size": 2, "max_overflow": 2}
+    return options
+
+
 def _started_with(url):
     """Returns whether the process that started this one has reached a database: it says so."""
     given = os.environ.get(VARIABLE)
     return given is not None and hide(given, word=True) == url
-
-
-def _chain(error):
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
-def _passes(error):
-    """Returns whether waiting may help: the database is away, busy or locked, but not damaged."""
-    import sqlalchemy.exc
-
-    lasting = (
-        sqlalchemy.exc.ProgrammingError,
-        sqlalchemy.exc.IntegrityError,
-        sqlalchemy.exc.DataError,
-        sqlalchemy.exc.NotSupportedError,
-    )
-    words = str(_origin(error))
-    return not (
-        any(isinstance(each, lasting) for each in _chain(error))
-        or any(text in words for text in DAMAGE)
-        or storage_error(error)
-    )
-
-
-def _origin(error):
-    """Returns the error of the database's driver, which is the first in a chain of errors."""
-    last = list(_chain(error))[-1]
-    return getattr(last, "orig", None) or last
-
-
-def _words(error):
-    """Returns the driver's error message, on one line and without a password."""
-    return hide(" ".join(str(_origin(error)).split()))
 
 
 def _say(text):

@@ -21,6 +21,7 @@ from keras_tuner.engine.trial import TrialStatus
 from common.basics.errors import StorageError
 from common.tuning import space as spaces
 from common.tuning.failures import check_hope
+from common.tuning.optuna_form import OptunaForm
 from common.tuning.ranges import Point
 from common.tuning.shared_store import make_store
 from common.tuning.store import (
@@ -107,10 +108,8 @@ class SweepOracle(keras_tuner.Oracle):
             still run.
         """
         number = next_number(trials)
-        response = self.populate_space(f"{number:04d}")
-        if response["status"] == TrialStatus.STOPPED:
-            return None
-        return Trial(number=number, values=response["values"])
+        values = self.propose(number, trials)
+        return None if values is None else Trial(number=number, values=values)
 
     def continuable(self, trials: Sequence[Trial]) -> Collection[int]:
         """Returns the numbers of finished trials that `choose` may still continue."""
@@ -171,7 +170,8 @@ class SweepOracle(keras_tuner.Oracle):
 
     def _set_project_dir(self, directory, project_name):
         super()._set_project_dir(directory, project_name)
-        self.store = make_store(self._project_dir, self.storage, self.study or project_name)
+        form = OptunaForm(self.objective.name, self.objective.direction, lambda: self.space.entries)
+        self.store = make_store(self._project_dir, self.storage, self.study or project_name, form)
 
     def create_trial(self, tuner_id: str) -> TunerTrial:
         """Starts a trial: one whose process died, one to try again after an error, or a new one.
@@ -182,7 +182,7 @@ class SweepOracle(keras_tuner.Oracle):
         Raises:
             RecipeError: The first trials have all failed.
         """
-        with self.store.lock():
+        with self.store.choosing():
             trial = self._start(tuner_id)
         if isinstance(trial, Trial):
             return self._wrapped(trial)
@@ -211,17 +211,16 @@ class SweepOracle(keras_tuner.Oracle):
             # The processes of running trials may still die. Then this one has to take over.
             return WAIT
         if isinstance(trial, Trial):
+            # An earlier trial that is continued begins to count anew.
+            trial.status, trial.starts, trial.worker = RUNNING, 1, tuner_id
             if not self.store.claim(trial):
                 return WAIT
-            # An earlier trial that is continued begins to count anew.
-            trial.starts = 0
-            return self._started(trial, tuner_id)
+            self.store.write(trial)
         return trial
 
     def _started(self, trial, tuner_id):
-        trial.status = RUNNING
+        trial.status, trial.worker = RUNNING, tuner_id
         trial.starts += 1
-        trial.worker = tuner_id
         self.store.write(trial)
         return trial
 

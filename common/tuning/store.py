@@ -15,7 +15,7 @@ import fcntl
 import itertools
 import json
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -84,6 +84,8 @@ class Trial:
     # Attempts in the database when it was read (common.tuning.shared_store); 0: not read from there.
     # Without a type it is no field of the dataclass, and is not stored.
     attempts = 0
+    # Whether another process ran it then.
+    alive = False
 
     @property
     def finished(self) -> bool:
@@ -102,7 +104,8 @@ class Trial:
             trials: All trials; it ended after those of them that have ended.
         """
         orders = [part[0] for trial in trials for part in trial.parts]
-        self.parts.append([max(orders, default=-1) + 1, self.epochs, self.score])
+        # A new list: a copy of this trial may share the old one.
+        self.parts = [*self.parts, [max(orders, default=-1) + 1, self.epochs, self.score]]
 
 
 class Store:
@@ -127,6 +130,10 @@ class Store:
         with open_lock(self.directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def choosing(self) -> contextlib.AbstractContextManager[Any]:
+        """Keeps other processes from choosing a trial inside the `with` block."""
+        return self.lock()
 
     def read(self) -> list[Trial]:
         """Returns all trials in the order of their numbers.
@@ -190,6 +197,14 @@ class Store:
 
     def hurry(self) -> None:
         """Makes the store wait for nothing from here on, because the user wants to stop."""
+
+    def progress(self, trial: Trial, values: Sequence[float]) -> None:
+        """Tells whoever looks on how far a trial is that this process runs. In a folder, files tell it.
+
+        Args:
+            trial: The trial.
+            values: The objective after each epoch so far.
+        """
 
     def bury(self, trial: Trial) -> None:
         """Writes a trial whose process is known to be dead, so that another can claim it."""

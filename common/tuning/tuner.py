@@ -150,6 +150,9 @@ class RecipeTuner(BaseTuner):
             if record.starts > 1 and len(history) > asked[0]:
                 record.starts = 1
                 self.oracle.store.write(dataclasses.replace(record, status=RUNNING))
+            if self.folds == 1:  # The mean over folds is known at the end only.
+                values = [row[rule.objective] for row in history if rule.objective in row]
+                self.oracle.store.progress(record, values)
             return rule(history)
 
         return stops

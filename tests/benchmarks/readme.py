@@ -11,6 +11,7 @@ from tests.benchmarks import (
     overheads,
     recurrent,
     search_replay,
+    shared_store,
     throughput,
     time_to_accuracy,
 )
@@ -45,6 +46,9 @@ def sections():
         file = RESULTS / f"{name}.json"
         if file.exists():
             yield HERE / "README.md", name, module.table(json.loads(file.read_text()))
+    file = RESULTS / "shared_store.json"
+    if file.exists():
+        yield HERE / "README.md", "shared store", shared_store.table(json.loads(file.read_text()))
     file = RESULTS / "recurrent.json"
     if file.exists():
         yield HERE / "README.md", "recurrent", recurrent.section(json.loads(file.read_text()))
