@@ -111,6 +111,18 @@ def test_one_seed_shows_no_difference_and_can_be_drawn():
     assert study_picture.draw(found).startswith(b"\x89PNG")
 
 
+def test_one_size_is_drawn_by_arm_and_several_as_lines(monkeypatch):
+    drawn = []
+    for name in ("_by_arm", "_by_size"):
+        monkeypatch.setattr(study_picture, name, lambda found, name=name: drawn.append(name) or b"")
+    for counts in ((None,), (500,), (500, 1000)):
+        study_picture.draw(content([(arm, size, 0, 0.5) for arm in "ab" for size in counts]))
+    assert drawn == ["_by_arm", "_by_arm", "_by_size"]
+    monkeypatch.undo()
+    one = content([("a", 500, 0, 0.5), ("b", 500, 0, 0.6)])
+    assert study_picture.draw(one).startswith(b"\x89PNG")
+
+
 def test_the_interval_of_a_mean_by_hand():
     # 1, 2, 6: mean 3, deviation 2.6458, t(2) = 4.3027.
     mean, low, high = study_picture.mean_interval([1, 2, 6])

@@ -46,7 +46,7 @@ SPREAD = 0.02
 
 def draw(found: Found) -> bytes:
     """Returns the picture of a study, PNG bytes."""
-    return _by_arm(found) if sizes(found) == [None] else _by_size(found)
+    return _by_size(found) if len(sizes(found)) > 1 else _by_arm(found)
 
 
 def mean_interval(held: Sequence[float]) -> tuple[float, float, float]:
@@ -123,13 +123,14 @@ def _axis(figure):
 def _by_arm(found):
     """Draws a row for each arm, with its difference from the reference at the end."""
     figure, arms = figure_of(found), list(found["arms"])
+    (size,) = sizes(found)
     rows = {row["arm"]: row for row in found["comparisons"]}
-    title = finding(found, None, intervals=False)
+    title = finding(found, size, intervals=False)
     picture, axes = new_axes(8.0, 1.9 + 0.42 * len(arms), _axis(figure), "", title)
-    reference = figure.scale * statistics.fmean(values(found, found["reference"], None))
+    reference = figure.scale * statistics.fmean(values(found, found["reference"], size))
     axes.axvline(reference, color=MUTED, linewidth=1, linestyle=":", zorder=1)
     for place, arm in enumerate(arms):
-        held = [figure.scale * value for value in values(found, arm, None)]
+        held = [figure.scale * value for value in values(found, arm, size)]
         mean, low, high = mean_interval(held)
         verdict = rows[arm]["verdict"] if arm in rows else None
         colour = {differences.BETTER: STRONG, differences.WORSE: ALERT}.get(verdict, INK)
