@@ -11,9 +11,8 @@ def choose(index: Any, branches: Sequence[Callable[[Any], Any]], x: Any) -> Any:
     """Returns `branches[index](x)`; the gradient of what the other branches use is 0.
 
     TensorFlow and PyTorch compute the chosen branch only. JAX computes all of them and multiplies by 0
-    and 1: XLA runs convolutions inside a branch on one thread, without its fast kernels, and three times
-    as slowly as all branches outside of one. So a branch must not change a variable, and all must
-    be finite.
+    and 1: on a CPU, convolutions inside a branch took three times as long as all branches outside of one.
+    So a branch must not change a variable, and all must be finite.
 
     Args:
         index: Integer tensor without axes, 0 to len(branches) - 1.
