@@ -17,7 +17,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from common.basics import backend
+from common.basics import backend, startup
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import could_not_write, read_json, write_json_atomic, write_text_atomic
 from common.cli import main
@@ -539,7 +539,7 @@ def test_errors_of_libraries_are_one_plain_line(fails, monkeypatch):
 @pytest.mark.parametrize(("kind", "shown"), [(KeyboardInterrupt, ""), (ValueError, "log line")])
 def test_what_a_starting_backend_says_is_shown_when_it_fails(kind, shown, capfd):
     def start():
-        with backend._held_back_stderr():
+        with startup.held_back_stderr():
             os.write(2, b"log line")
             raise kind
 

@@ -235,9 +235,9 @@ def test_ctrl_c_while_the_backend_starts_ends_at_once(tmp_path):
     """A backend that swallows the interrupt, as native code may, and has written its log lines."""
     program = (
         "import os, time\n"
-        "from common import cli\nfrom common.basics import backend\n"
+        "from common import cli\nfrom common.basics import backend, startup\n"
         "def start():\n"
-        "    with backend._held_back_stderr():\n"
+        "    with startup.held_back_stderr():\n"
         "        os.write(2, b'log line')\n"
         "        print('starting', flush=True)\n"
         "        try:\n"
