@@ -8,7 +8,7 @@ import pytest
 from common.basics.errors import RecipeError, UsageError
 from common.basics.statistics import wilson_interval
 from common.studies.compare import compare
-from common.tasks import metrics
+from common.tasks.summary import summarise
 
 
 def write_run(
@@ -46,7 +46,7 @@ def write_run(
         "parameters": 1234567,
         "epochs": 9,
         "best_epoch": 7,
-        **metrics.summarise(*arrays),
+        **summarise(*arrays),
         "baselines": [],
     }
     (folder / "metrics.json").write_text(json.dumps(summary))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError
-from common.tasks import metrics
+from common.tasks import calibration, metrics
+from common.tasks.summary import summarise
 
 
 def random_predictions(n=301, classes=4, seed=0, sharpness=2.0):
@@ -99,17 +100,17 @@ def test_calibration_error_by_hand():
     probabilities = np.array([[0.65, 0.35], [0.35, 0.65], [0.1, 0.9]])
     labels = np.array([0, 0, 1])
     expected = (2 * abs(0.5 - 0.65) + 1 * abs(1.0 - 0.9)) / 3
-    assert metrics.expected_calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert calibration.expected_calibration_error(probabilities, labels) == pytest.approx(expected)
 
 
 def test_bins_include_their_upper_edge_and_count_everything():
     probabilities = np.array([[0.5, 0.5], [0.75, 0.25], [1.0, 0.0]])
-    table = metrics.reliability_bins(probabilities, [0, 0, 1], bins=4)
+    table = calibration.reliability_bins(probabilities, [0, 0, 1], bins=4)
     np.testing.assert_array_equal(table["count"], [0, 1, 1, 1])
     np.testing.assert_array_equal(table["right"], [0, 1, 1, 0])
     assert np.isnan(table["accuracy"][0])
     # A certain and always right model is perfectly calibrated.
-    assert metrics.expected_calibration_error(np.eye(5)[[1, 4]], [1, 4]) == 0.0
+    assert calibration.expected_calibration_error(np.eye(5)[[1, 4]], [1, 4]) == 0.0
 
 
 def test_temperature_is_recovered():
@@ -118,26 +119,26 @@ def test_temperature_is_recovered():
     true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = (true.cumsum(axis=1) < generator.random((20000, 1))).sum(axis=1)
     overconfident = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
-    temperature = metrics.fit_temperature(overconfident, labels)
+    temperature = calibration.fit_temperature(overconfident, labels)
     assert temperature == pytest.approx(3.0, rel=0.05)
-    mended = metrics.apply_temperature(overconfident, temperature)
+    mended = calibration.apply_temperature(overconfident, temperature)
     np.testing.assert_allclose(mended.sum(axis=1), 1.0)
     np.testing.assert_array_equal(mended.argmax(axis=1), overconfident.argmax(axis=1))
-    assert metrics.expected_calibration_error(mended, labels) < 0.02
-    assert metrics.expected_calibration_error(overconfident, labels) > 0.1
+    assert calibration.expected_calibration_error(mended, labels) < 0.02
+    assert calibration.expected_calibration_error(overconfident, labels) > 0.1
 
 
 def test_temperature_where_it_cannot_be_told():
-    assert metrics.fit_temperature(np.eye(3)[[0, 2]], [0, 2]) == 1.0
-    assert metrics.fit_temperature(np.full((5, 3), 1 / 3), [0, 1, 2, 1, 1]) == 1.0
+    assert calibration.fit_temperature(np.eye(3)[[0, 2]], [0, 2]) == 1.0
+    assert calibration.fit_temperature(np.full((5, 3), 1 / 3), [0, 1, 2, 1, 1]) == 1.0
     # Zeros and ones with a mistake: finite, within the bounds.
-    assert 0.05 <= metrics.fit_temperature(np.eye(3)[[0, 1]], [0, 2]) <= 20.0
-    np.testing.assert_allclose(metrics.apply_temperature([[0.2, 0.8]], 1.0), [[0.2, 0.8]])
+    assert 0.05 <= calibration.fit_temperature(np.eye(3)[[0, 1]], [0, 2]) <= 20.0
+    np.testing.assert_allclose(calibration.apply_temperature([[0.2, 0.8]], 1.0), [[0.2, 0.8]])
 
 
 def test_summary_has_the_shape_of_metrics_json_and_is_reproducible():
     validation, test = random_predictions(83, 4, 1), random_predictions(301, 4, 2)
-    summary = metrics.summarise(*validation, *test)
+    summary = summarise(*validation, *test)
     assert list(summary["validation"]) == ["count", "accuracy", "loss", "ece"]
     assert list(summary["test"]) == [
         "count",
@@ -153,19 +154,18 @@ def test_summary_has_the_shape_of_metrics_json_and_is_reproducible():
     low, high = summary["test"]["accuracy_interval"]
     assert low < summary["test"]["accuracy"] < high
     text = json.dumps(summary, allow_nan=False)
-    assert text == json.dumps(metrics.summarise(*validation, *test))
+    assert text == json.dumps(summarise(*validation, *test))
     assert round(summary["test"]["loss"], 6) == summary["test"]["loss"]
     # The temperature comes from validation alone.
     shuffled = (test[0][:7], test[1][:7])
     assert (
-        metrics.summarise(*validation, *shuffled)["test"]["temperature"]
-        == summary["test"]["temperature"]
+        summarise(*validation, *shuffled)["test"]["temperature"] == summary["test"]["temperature"]
     )
 
 
 def test_summary_of_one_example_and_float32():
     one = np.array([[0.25, 0.75]], np.float32), np.array([0], np.int32)
-    summary = metrics.summarise(*one, *one)
+    summary = summarise(*one, *one)
     assert summary["test"]["accuracy"] == 0.0
     assert summary["test"]["count"] == 1
     json.dumps(summary, allow_nan=False)
@@ -199,27 +199,27 @@ def test_imbalanced_classes_have_balanced_accuracy_and_macro_f1():
     # Always "ok": 9 of 10 right, recalls 1 and 0; F1 of ok 2 * 9 / (9 + 10), of fault 0.
     labels = np.array([0] * 9 + [1])
     always = np.tile([0.9, 0.1], (10, 1))
-    test = metrics.summarise(always, labels, always, labels)["test"]
+    test = summarise(always, labels, always, labels)["test"]
     assert test["balanced_accuracy"] == 0.5
     assert test["macro_f1"] == pytest.approx((18 / 19 + 0) / 2, abs=1e-6)
     # 3 of 10 is more than half of a fair share of two; a class that is not there has none.
     labels = np.array([0] * 7 + [1] * 3)
     always = np.tile([0.9, 0.1, 0.0], (10, 1))
-    assert "macro_f1" not in metrics.summarise(always, labels, always, labels)["test"]
+    assert "macro_f1" not in summarise(always, labels, always, labels)["test"]
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.0501, 19.99])
 def test_a_temperature_at_the_end_of_its_range_was_not_found(temperature):
-    assert metrics.at_bound(temperature)
-    assert not metrics.at_bound(1.0)
+    assert calibration.at_bound(temperature)
+    assert not calibration.at_bound(1.0)
 
 
 def test_test_examples_that_were_seen_are_left_out_of_a_second_score():
     labels = np.array([0, 1, 0, 1, 0])
     answers = np.eye(2)[[0, 1, 0, 0, 1]]  # Right, right, right, wrong, wrong.
     seen = np.array([True, True, False, False, False])
-    test = metrics.summarise(answers, labels, answers, labels, seen=seen)["test"]
+    test = summarise(answers, labels, answers, labels, seen=seen)["test"]
     assert test["unseen"] == {"count": 3, "accuracy": pytest.approx(1 / 3, abs=1e-6)}
-    every = metrics.summarise(answers, labels, answers, labels, seen=np.ones(5, bool))["test"]
+    every = summarise(answers, labels, answers, labels, seen=np.ones(5, bool))["test"]
     assert every["unseen"] == {"count": 0, "accuracy": None}
-    assert "unseen" not in metrics.summarise(answers, labels, answers, labels)["test"]
+    assert "unseen" not in summarise(answers, labels, answers, labels)["test"]

@@ -13,8 +13,8 @@ import pytest
 from common.basics.errors import RecipeError
 from common.report import drawing
 from common.report import page as report
-from common.tasks import metrics
 from common.tasks.classification import Classification
+from common.tasks.summary import summarise
 
 CLASS_NAMES = ("cat", "dog & <b>friend</b>", "frog")
 
@@ -64,7 +64,7 @@ def write_run(
         "parameters": 12345,
         "epochs": 4,
         "best_epoch": 2,
-        **metrics.summarise(*arrays.values()),
+        **summarise(*arrays.values()),
         "baselines": [],
         **overrides,
     }

@@ -199,7 +199,7 @@ def reliability(table: dict[str, np.ndarray], *, title: str, shown_from: float =
     """Draws accuracy against confidence, and below it the share of predictions in each bin.
 
     Args:
-        table: The result of `common.tasks.metrics.reliability_bins`.
+        table: The result of `common.tasks.calibration.reliability_bins`.
         title: The finding, as a short sentence.
         shown_from: Left end of the confidence axis; 0.5 for two classes.
     """

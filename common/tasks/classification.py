@@ -60,10 +60,10 @@ class Classification(Task):
     def score(
         self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
     ) -> dict[str, dict[str, Any]]:
-        from common.tasks import metrics
+        from common.tasks import summary
 
         given = {name: outputs[name] for name in self.arrays}
-        return metrics.summarise(**given, seen=seen)
+        return summary.summarise(**given, seen=seen)
 
     def corrupted(
         self,

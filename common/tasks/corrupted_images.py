@@ -101,11 +101,11 @@ def measure(
 
 
 def _score(probabilities, labels):
-    from common.tasks import metrics
+    from common.tasks import calibration, metrics
 
     return {
         "accuracy": metrics.accuracy(labels, probabilities.argmax(axis=1)),
-        "ece": metrics.expected_calibration_error(probabilities, labels),
+        "ece": calibration.expected_calibration_error(probabilities, labels),
     }
 
 

@@ -12,6 +12,7 @@ from common.data.columns import columns_of
 from common.data.types import Splits
 from common.report import drawing, lettering
 from common.report.rendering import data_uri, render
+from common.tasks import calibration
 from common.tasks import metrics as scoring
 from common.tasks.task import Section
 
@@ -246,10 +247,10 @@ def _calibration(predictions, probabilities, labels, summary, figures):
     """Draws reliability before and after temperature scaling; returns the values for the template."""
     temperature = summary.get("test", {}).get("temperature")
     if temperature is None:
-        temperature = scoring.fit_temperature(
+        temperature = calibration.fit_temperature(
             predictions["val_probabilities"], predictions["val_labels"]
         )
-    calibrated = scoring.apply_temperature(probabilities, temperature)
+    calibrated = calibration.apply_temperature(probabilities, temperature)
     result = {"temperature": f"{temperature:.3g}", "figures": []}
     # With two classes the top probability is at least one half, so half of the axis would be empty.
     shown_from = 0.5 if probabilities.shape[1] == 2 else 0.0
@@ -257,8 +258,8 @@ def _calibration(predictions, probabilities, labels, summary, figures):
         ("reliability.png", "As trained", probabilities),
         ("reliability_calibrated.png", f"Temperature {temperature:.3g}", calibrated),
     ):
-        table = scoring.reliability_bins(values, labels)
-        error = scoring.expected_calibration_error(values, labels)
+        table = calibration.reliability_bins(values, labels)
+        error = calibration.expected_calibration_error(values, labels)
         loss = scoring.log_loss(values, labels)
         full_title = f"{title}: calibration error {percent(error)}"
         figures[name] = drawing.reliability(table, title=full_title, shown_from=shown_from)
@@ -279,5 +280,5 @@ def _calibration(predictions, probabilities, labels, summary, figures):
             result["gap"] = f"{100 * abs(gap):.1f}"
     result["helps"] = result["after"]["error"] < result["before"]["error"]
     result["unchanged"] = temperature == 1.0
-    result["at_bound"] = scoring.at_bound(temperature)
+    result["at_bound"] = calibration.at_bound(temperature)
     return result

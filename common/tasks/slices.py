@@ -11,7 +11,7 @@ from common.basics.errors import UsageError
 from common.basics.statistics import wilson_interval
 from common.basics.wording import DASH, MINUS
 from common.data.columns import Column
-from common.tasks.metrics import expected_calibration_error
+from common.tasks.calibration import expected_calibration_error
 
 FEW = 30
 """Groups with fewer examples come last: their figures say little."""

@@ -83,7 +83,7 @@ def inference_batches(
 def predict_splits(
     model: keras.Model, splits: Splits, encode: Callable[[Any], Arrays]
 ) -> dict[str, np.ndarray]:
-    """Returns the probabilities and labels of validation and test that `metrics.summarise` takes.
+    """Returns the probabilities and labels of validation and test that `summary.summarise` takes.
 
     Args:
         model: As for `predict`.
