@@ -501,7 +501,7 @@ def test_loss_that_is_not_finite_stops_the_run(tiny_data, tmp_path):
         RecipeError, match=r"the loss is (nan|inf).*epoch \d.*learning rate"
     ) as error:
         train_tiny(NAME, tiny_data["image"], tmp_path / "run", learning_rate=1e30, epochs=4)
-    assert error.value.exit_code == 1
+    assert error.value.exit_code == 3
     assert not (tmp_path / "run/metrics.json").exists()
     assert not list((tmp_path / "run").glob("*pending*"))
 

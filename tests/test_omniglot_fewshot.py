@@ -11,12 +11,12 @@ from common.basics.errors import RecipeError, UsageError
 from common.data import Source
 from common.data.types import Dataset, Split
 from common.training.gradients import value_and_gradients, values
-from recipes.omniglot_fewshot import asking, episodes, learners, reading, scoring
+from recipes.omniglot_fewshot import asking, episodes, form, learners, reading, scoring
 from recipes.omniglot_fewshot.glyphs import glyphs
 from recipes.omniglot_fewshot.model import ImageNormalisation, build_model
 from recipes.omniglot_fewshot.train import DATA, PRESETS, TASK, load_data, train
 
-FLAT = episodes.SIZE, episodes.SIZE, 1
+FLAT = form.SIZE, form.SIZE, 1
 
 
 def numpy(parts):
@@ -315,7 +315,7 @@ def test_own_data_needs_enough_classes_and_images(tmp_path):
     assert splits.info.source == "own"
     assert splits.test.x.shape[1:3] == (5, 7)
     assert len(splits.train.x) == 6 * 7
-    assert len(splits.val) == episodes.VALIDATION_TASKS
+    assert len(splits.val) == form.VALIDATION_TASKS
     np.testing.assert_array_equal(np.unique(splits.test.y), np.arange(5))
 
 

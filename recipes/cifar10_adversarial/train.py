@@ -110,7 +110,7 @@ PRESETS = {
 }
 
 # The presets are made for 47,500 images.
-BUDGET = Budget(steps=720, smallest_batch=32, most_epochs=60)
+BUDGET = Budget(steps=720, smallest_batch=16, most_epochs=60)
 
 
 def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:

@@ -10,7 +10,8 @@ import numpy as np
 from common.basics.statistics import paired_test
 from common.training.outputs import inference_batches, outputs_of
 
-from .episodes import FURTHER, FURTHER_TASKS, Tasks, tasks_of
+from .episodes import Tasks, tasks_of
+from .form import FURTHER, FURTHER_TASKS
 from .learners import has_embeddings
 from .scoring import figures, right
 from .task import answers_to, by_prototypes

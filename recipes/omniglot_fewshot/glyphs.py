@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .episodes import SIZE, Characters
+from .episodes import Characters
+from .form import SIZE
 
 ALPHABETS, LETTERS, DRAWINGS = 9, 12, 20
 """Alphabets, characters of each, and drawings of each character."""

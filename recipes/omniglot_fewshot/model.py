@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import layers, ops
 
-from .episodes import SIZE, WAY
+from .form import SIZE, WAY
 
 if TYPE_CHECKING:
     from .train import Config

@@ -13,18 +13,8 @@ from common import data
 from common.basics.errors import RecipeError
 from common.data.augment import random_affine
 
-from .episodes import (
-    SHOT,
-    TEST_TASKS,
-    VALIDATION_TASKS,
-    WAY,
-    Characters,
-    draw,
-    labels_of,
-    prepared,
-    tasks_of,
-    turned,
-)
+from .episodes import Characters, draw, labels_of, prepared, tasks_of, turned
+from .form import SHOT, TEST_TASKS, VALIDATION_TASKS, WAY
 
 if TYPE_CHECKING:
     from .train import Config

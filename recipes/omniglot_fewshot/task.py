@@ -11,7 +11,7 @@ from common.runs.headline import Headline
 from common.tasks.classification import Classification
 from common.tasks.task import Section, Task
 
-from .episodes import SHOT, SIZE, WAY
+from .form import SHOT, SIZE, WAY
 
 if TYPE_CHECKING:
     import keras
