@@ -22,7 +22,7 @@ from common.tuning.point import make_config
 from common.tuning.ranges import domain
 from common.tuning.space import Space
 from common.tuning.store import COMPLETED
-from tests.helpers import data_of, plainest, short
+from tests.helpers import data_of, kind_of, plainest, short
 
 pytestmark = pytest.mark.parametrize("name", registry.names())
 
@@ -32,7 +32,10 @@ def base_of(name, **changes):
     # Where the best preset needs more than data, the plainest one.
     preset = plainest(name) if hasattr(module, "check") else "best"
     base = module.PRESETS.get(preset, next(iter(module.PRESETS.values())))
-    return dataclasses.replace(base, **{**short(base, epochs=2), **changes})
+    # Not every recipe has batches of examples.
+    wanted = {**short(base, epochs=2), **changes}
+    fields = configuration.field_names(module.Config)
+    return dataclasses.replace(base, **{k: v for k, v in wanted.items() if k in fields})
 
 
 def definition_of(name, data, base, **changes):
@@ -54,10 +57,13 @@ def fingerprint(name, config, data, directory, monkeypatch):
     """Returns what would be trained: network, optimizer, loss, batches, epochs; nothing is."""
 
     def fit(model, run, train, validation, **options):
-        loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
+        # A step of the recipe's own may need no loss of Keras.
+        loss = model.loss.get_config() if hasattr(model.loss, "get_config") else model.loss
         # With the last batch come the draws of a step of the recipe's own.
         last = train.at_epoch(options["epochs"] - 1)[train.num_batches - 1]
-        inputs = keras.tree.flatten([train[0][0], last])
+        middle = options["epochs"] * train.num_batches // 2
+        between = train.at_epoch(middle // train.num_batches)[middle % train.num_batches]
+        inputs = keras.tree.flatten([train[0][0], between, last])
         batch = hashlib.sha256(b"".join(part.tobytes() for part in inputs)).hexdigest()
         optimizer = model.optimizer.get_config() | {"name": model.optimizer.name}
         options.pop("callbacks", None)
@@ -83,7 +89,8 @@ def fingerprint(name, config, data, directory, monkeypatch):
 
 
 def test_every_tuned_field_arrives_in_what_is_trained(name, tiny_data, tmp_path, monkeypatch):
-    base, data = base_of(name), data_of(name, tiny_data)
+    # Smaller batches than the tiny data have examples, whatever the multiple.
+    base, data = base_of(name, batch_size=16), data_of(name, tiny_data)
     tuner = make_tuner(definition_of(name, data, base), tmp_path / "sweep")
     space, search_space = tuner.oracle.space, search_space_of(name)
     random = np.random.default_rng(0)
@@ -94,7 +101,8 @@ def test_every_tuned_field_arrives_in_what_is_trained(name, tiny_data, tmp_path,
         config = make_config(search_space, hp, base)
         return fingerprint(name, config, data, tmp_path / "run", monkeypatch)
 
-    tested = set()
+    # A share of one epoch may round to the same: a field has several points to show itself.
+    tested, tries = set(), dict.fromkeys(space.names, 8)
     while tested != set(space.names):
         point = space.draw(random, set())
         once = train(point)
@@ -103,8 +111,12 @@ def test_every_tuned_field_arrives_in_what_is_trained(name, tiny_data, tmp_path,
                 continue
             other = next(v for v in domain(entry) if v != point[entry.name])
             changed = train({**point, entry.name: other})
-            assert changed != once, f"{entry.name}: {point[entry.name]} -> {other} changes nothing"
-            tested.add(entry.name)
+            tries[entry.name] -= changed == once
+            assert tries[entry.name], (
+                f"{entry.name}: {point[entry.name]} -> {other} changes nothing"
+            )
+            if changed != once:
+                tested.add(entry.name)
         for parent in space.parents - tested:
             other = next(v for v in domain(_entry(space, parent)) if v != point[parent])
             assert train(space.complete({**point, parent: other}, random)) != once
@@ -132,14 +144,17 @@ def test_any_point_is_a_valid_config_and_a_grid_is_possible(name):
 def test_batch_size_and_epochs_are_relative_to_what_the_search_starts_from(name):
     base = base_of(name, epochs=6, batch_size=10)
     space = _declared(name, base, keras_tuner.HyperParameters())
+    batches = "batch_size" in space.names
     assert domain(_entry(space, "epochs")) == [3, 6, 12]
-    assert domain(_entry(space, "batch_size")) == [5, 10, 20]
+    if batches:
+        assert domain(_entry(space, "batch_size")) == [5, 10, 20]
     # So flags that set them are not overridden, and the defaults are those of the base.
     start = base_of(name, epochs=1)
     for changed in (base, dataclasses.replace(start, epochs=2), base_of(name, epochs=1)):
         assert fixed.ignored_fields(search_space_of(name), start, changed) == []
     config = search_space_of(name)(keras_tuner.HyperParameters(), base)
-    assert (config.epochs, config.batch_size) == (6, 10)
+    assert config.epochs == 6
+    assert getattr(config, "batch_size", 10) == 10
     # No point twice: half of one epoch is one.
     space = _declared(name, start, keras_tuner.HyperParameters())
     assert domain(_entry(space, "epochs")) == [1, 2]
@@ -162,11 +177,13 @@ def test_no_flag_of_the_search_hides_a_hyperparameter(name):
 
 
 def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
-    data = data_of(name, tiny_data)
+    data, folds = data_of(name, tiny_data), 2
+    if kind_of(name) == "task":
+        folds = 1  # Validation has whole tasks, which cannot be put together with drawings.
     base = base_of(name, epochs=1, batch_size=16)
     objective = registry.load(name).TASK.objective
     definition = definition_of(
-        name, data, base, folds=2, fixed={"epochs": "1"}, objective=objective
+        name, data, base, folds=folds, fixed={"epochs": "1"}, objective=objective
     )
     tuner = make_tuner(definition, tmp_path / "sweep")
     loaded = tuner._data.load_data
@@ -182,7 +199,7 @@ def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
     tuner.search()
     (trial,) = tuner.oracle.store.read()
     assert trial.status == COMPLETED, trial.message
-    assert len(trial.curves) == 2
+    assert len(trial.curves) == folds
     assert trial.score == pytest.approx(np.mean([c[objective][0] for c in trial.curves]))
     assert (tmp_path / "sweep" / "trials.csv").read_text().count("\n") == 2
     # A trial is quiet: the sweep says what there is to say.

@@ -95,8 +95,14 @@ def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Split
         train_examples: Number of training examples to keep, where there are classes; 0: all.
 
     Raises:
-        RecipeError: There are more folds than examples, or groups of examples, in a class or in all.
+        RecipeError: There are more folds than examples, or groups of examples, in a class or in all; or
+            what is validated on has another form than what is trained on.
     """
+    if np.ndim(splits.train.y) != np.ndim(splits.val.y):
+        raise RecipeError(
+            "folds put training and validation examples together, and here these are not of one form "
+            "(validation has whole tasks): leave --folds out"
+        )
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     parts, groups = (splits.train, splits.val), None
