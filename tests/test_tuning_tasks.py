@@ -231,3 +231,11 @@ def test_folds_of_numbers_are_not_stratified():
     assert not any(set(part.train.groups) & set(part.val.groups) for part in found)
     with pytest.raises(RecipeError, match=r"as many groups .*; there are 5"):
         parts(groups, 6)
+
+
+def test_what_has_no_one_form_cannot_be_cut_into_folds():
+    train = Split(np.zeros((9, 2)), np.arange(9))
+    tasks = Split(np.zeros((3, 4, 2)), np.zeros((3, 4), int))
+    splits = types.SimpleNamespace(train=train, val=tasks)
+    with pytest.raises(RecipeError, match="not of one form .*: leave --folds out"):
+        cut(splits, 0, 2)
