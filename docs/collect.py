@@ -80,7 +80,10 @@ class Site:
             path = self.waiting.pop()
             file, page = ROOT / path, self.pages[path]
             if file.is_dir():
-                self.add(page) if (ROOT / page).exists() else self.write(page, self.listing(path))
+                if (ROOT / page).exists():
+                    self.add(page)
+                else:
+                    self.write(page, self.listing(path))
             elif file.suffix == ".md":
                 self.write(page, self.linked(file.read_text(encoding="utf-8"), path))
             elif file.suffix == ".ipynb":

@@ -6,7 +6,7 @@
 import numpy as np
 
 from common.basics.errors import UsageError
-from common.data.corruptions import about_centre
+from common.data.corruptions import turned
 
 GREY = 128
 """What covers a part of an image."""
@@ -37,9 +37,7 @@ def alter(
     random = np.random.default_rng(seed)
     altered = images.copy()
     if turn:
-        angles = np.deg2rad(turn) * random.choice([-1, 1], len(images))
-        turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles]
-        altered = about_centre(altered.astype("float32"), np.array(turns))
+        altered = turned(altered.astype("float32"), turn, random)
         altered = (np.clip(altered, 0, 255) + 0.5).astype("uint8")
     if shift:
         altered = _moved(altered, shift, random.integers(4, size=len(images)))

@@ -227,15 +227,13 @@ def _each_picture(x, change):
 @_with(8, 15, 22, 30, 40)
 def _rotation(x, degrees, random):
     """By so many degrees, either way."""
-    angles = np.deg2rad(degrees) * random.choice([-1, 1], len(x))
-    turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles]
-    return about_centre(x, np.array(turns))
+    return turned(x, degrees, random)
 
 
 @_with(1.1, 1.2, 1.35, 1.5, 1.8)
 def _smaller(x, times, random):
     """What is shown is so many times smaller."""
-    return about_centre(x, np.tile(times * np.eye(2), (len(x), 1, 1)))
+    return _about_centre(x, np.tile(times * np.eye(2), (len(x), 1, 1)))
 
 
 @_with(1, 2, 3, 4, 5)
@@ -246,13 +244,20 @@ def _translation(x, pixels, random):
     return _sampled(x, np.tile(np.eye(2), (len(x), 1, 1)), moves)
 
 
-def about_centre(x: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """Returns images of which pixel p is that at `centre + matrix @ (p - centre)` (bilinear).
+def turned(x: np.ndarray, degrees: float, random: np.random.Generator) -> np.ndarray:
+    """Returns images turned about their centre, to the left or to the right (bilinear).
 
     Args:
         x: float32 `(n, height, width, channels)`.
-        matrices: `(n, 2, 2)`, one for each image.
+        degrees: By how much.
+        random: Each image draws its direction.
     """
+    angles = np.deg2rad(degrees) * random.choice([-1, 1], len(x))
+    turns = [[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles]
+    return _about_centre(x, np.array(turns))
+
+
+def _about_centre(x, matrices):
     centre = (np.array(x.shape[1:3]) - 1) / 2
     return _sampled(x, matrices, centre - matrices @ centre)
 
