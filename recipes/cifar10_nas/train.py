@@ -26,9 +26,8 @@ from common.runs.bounds import (
 from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
-
-from . import space
-from .space import Operation
+from recipes.cifar10_nas import space
+from recipes.cifar10_nas.space import Operation
 
 if TYPE_CHECKING:
     import keras
