@@ -183,6 +183,14 @@ def test_what_is_compiled_reads_the_weights_as_they_are():
     assert double(np.ones(4, "float32"))["y"].tolist() == [5, 5, 5, 5]
 
 
+def test_a_search_of_any_width_changes_no_weight(model, translator):
+    """What a network has forgotten, no search brings back."""
+    before = [weight.tobytes() for weight in model.get_weights()]
+    for width in (1, 3):
+        translator.texts(SOURCES, width)
+    assert [weight.tobytes() for weight in model.get_weights()] == before
+
+
 def test_attention_is_a_distribution_over_the_words_of_the_source():
     maps = Translator(network()).attention(SOURCES)
     for (source, target, weights), length in zip(maps, (7, 2, 3), strict=True):

@@ -8,9 +8,13 @@ import pytest
 from common.basics.errors import RecipeError, UsageError
 from common.data import pairs, sample_pairs
 from common.data.pieces import END, START, UNKNOWN, PieceEncoder
+from common.runs.options import Options
+from common.runs.run import Run
 from common.tasks import translation
 from common.tasks.translation import Translation, pack, unpack
 from common.training.pair_batches import PairBatches
+from recipes.translation_seq2seq.forgetting import Successive
+from recipes.translation_seq2seq.train import TASK, Config, train
 from recipes.translation_seq2seq.translator import text_of
 
 LONG = ["the cat sat on the mat", "a dog ran over the old bridge", "two men play chess here"]
@@ -265,6 +269,64 @@ def test_batches_of_pairs(bucketing):
             assert not before[row, tokens + 1 :].any()
     assert sorted(seen) == [row + 10 for row in range(50)]
     assert (padding < 300) == bucketing
+
+
+def test_dates_come_after_the_task_and_fill_an_epoch():
+    def batches(first, count, tokens):
+        ids = np.repeat(np.arange(first, first + count, dtype="int32")[:, None], tokens, axis=1)
+        return PairBatches(ids, ids, start=START, batch_size=4, seed=3, bucketing=False)
+
+    sums, few, many = batches(10, 11, 3), batches(50, 4, 5), batches(50, 30, 5)
+    for then in (few, many):
+        both = Successive(sums, then, start=START, switch=2)
+        assert both.num_batches == 3
+        for epoch in (0, 1, 2, 3):
+            both.set_epoch(epoch)
+            parts = [both[index] for index in range(3)]
+            seen = [int(row[0]) for (x, _), _, _ in parts for row in x]
+            again = [
+                int(row[0])
+                for (x, _), _, _ in map(both.at_epoch(epoch).__getitem__, range(3))
+                for row in x
+            ]
+            assert seen == again
+            if epoch < 2:
+                assert sorted(seen) == list(range(10, 21))
+            else:
+                # Eleven rows of the second task: each as often as another, or once less.
+                assert len(seen) == 11
+                assert {50 + row for row in range(len(then.x))} >= set(seen)
+                counts = [seen.count(row) for row in range(50, 50 + len(then.x))]
+                assert max(counts) - min(counts) <= 1
+                assert {int((after != 0).sum(1)[0]) for _, after, _ in parts} == {5}
+
+
+def test_dates_afterwards_need_the_last_epoch():
+    for fields in ({"monitor": "val_loss"}, {"monitor": "epoch", "bucketing": True}):
+        with pytest.raises(UsageError, match="then_dates needs monitor=epoch"):
+            Config(then_dates=1, **fields)
+
+
+def test_a_network_that_learns_dates_afterwards_says_how_many_it_got_right(tmp_path, monkeypatch):
+    few = {"dates": (64, 8, 12), "addition": (48, 8, 10)}
+    monkeypatch.setattr("recipes.translation_seq2seq.train.COUNTS", few)
+    config = Config(
+        task="addition",
+        units=4,
+        embedding_units=4,
+        batch_size=16,
+        epochs=1,
+        then_dates=2,
+        monitor="epoch",
+    )
+    run = Run("translation_seq2seq", config, Options(run_dir=tmp_path / "run")).open()
+    metrics = train(config, run)
+    assert metrics["epochs"] == metrics["best_epoch"] == 3
+    assert metrics["test"]["count"] == 10
+    assert metrics["later"]["count"] == 12
+    assert 0 <= metrics["later"]["exact"] <= 1
+    assert metrics["later"]["beam"] == 4
+    assert "12 answers are right" in TASK.remarks(metrics)[0]
 
 
 def test_predict_translates_lines_and_keeps_empty_ones(recipes_command, tmp_path):

@@ -217,14 +217,21 @@ class Translation(Task):
         return super().verdict({**metrics, "baselines": rows})
 
     def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        found, later = [], metrics.get("later")
+        if later:
+            found.append(
+                f"Of what the network learnt after this task, {100 * later['exact']:.2f} % of "
+                f"{later['count']:,} answers are right."
+            )
         unseen = metrics["test"].get("unseen")
         if unseen is None:
-            return []
+            return found
         count = metrics["test"]["count"]
         shown = self.headline_of({**metrics, "validation": {"score": None}})
         return [
+            *found,
             f"{count - unseen['count']:,} of the {count:,} test sources also occur in the training data: "
-            f"the other {unseen['count']:,} score {shown.shown(unseen['score'])}."
+            f"the other {unseen['count']:,} score {shown.shown(unseen['score'])}.",
         ]
 
     def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from common import data
-from common.basics.errors import RecipeError
+from common.basics.errors import RecipeError, UsageError
 from common.runs.bounds import (
     AtLeast,
     Fraction,
@@ -100,10 +100,14 @@ class Config:
     """Pairs per step."""
     epochs: PositiveInt = 5
     """Passes over the training pairs."""
-    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens; of both,
-    each token is predicted from the true ones before it. Of dates and sums all tokens of the validation
-    split are right early, and the loss goes on to tell epochs apart."""
+    then_dates: NonNegativeInt = 0
+    """Epochs of generated dates after those, with the same network; the scores stay those of `task`. It
+    shows what is forgotten."""
+    monitor: Literal["val_loss", "val_accuracy", "epoch"] = "val_loss"
+    """What chooses the epoch: the lowest validation loss, the highest accuracy over tokens, or the last
+    one whatever it scores. Of both figures, each token is predicted from the true ones before it. Of
+    dates and sums all tokens of the validation split are right early, and the loss goes on to tell
+    epochs apart."""
     beam: PositiveInt = 4
     """Answers that the search keeps of each source; 1: greedy."""
     length_penalty: NonNegativeFloat = 0.6
@@ -111,6 +115,11 @@ class Config:
 
     def __post_init__(self):
         check_bounds(self)
+        if self.then_dates and (self.monitor != "epoch" or self.bucketing):
+            raise UsageError(
+                "then_dates needs monitor=epoch (else an epoch before the dates would be chosen) and "
+                "no bucketing"
+            )
 
 
 _PAIRS = Config(
@@ -181,20 +190,17 @@ def load_data(config: Config, source: data.Source) -> data.Splits:
 
     kept = config.train_examples
     if source.data == "sample":
-        return pairs.generated(
-            sample_pairs.dates,
-            SAMPLE_COUNTS,
-            name="sample-dates",
-            label="sample of generated dates",
-            source="sample",
-            train_examples=kept,
-        )
+        names: dict[str, Any] = {
+            "name": "sample-dates",
+            "label": "sample of generated dates",
+            "source": "sample",
+        }
+        return pairs.generated(sample_pairs.dates, SAMPLE_COUNTS, **names, train_examples=kept)
     if source.data == "full" and config.task != "pairs":
         make = {"dates": sample_pairs.dates, "addition": sample_pairs.addition}[config.task]
         label = {"dates": "generated dates", "addition": "sums of numbers up to 999"}[config.task]
-        return pairs.generated(
-            make, COUNTS[config.task], name=config.task, label=label, train_examples=kept
-        )
+        names = {"name": config.task, "label": label}
+        return pairs.generated(make, COUNTS[config.task], **names, train_examples=kept)
     full = source.data == "full"
     return pairs.load(
         _multi30k_folder(source) if full else source.data,
@@ -236,6 +242,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         The content of the run's metrics.json.
     """
     import keras
+    import numpy as np
 
     from common.basics.backend import jit_compile, seed_everything
     from common.data.pieces import START, PieceEncoder
@@ -245,13 +252,20 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.training.fit import fit
     from common.training.pair_batches import PairBatches
 
+    from .forgetting import Successive, exact
     from .model import build_model
     from .teaching import RaiseSampling, TokenCrossentropy
 
     splits = run.load(load_data)
     run.record_environment(splits.info)
-    source = PieceEncoder.fit(splits.train.x, config.vocabulary_size, config.unit)
-    target = PieceEncoder.fit(splits.train.y, config.vocabulary_size, config.unit)
+    # What is learnt later shares the tokens.
+    dates = Config(seed=config.seed)
+    later = load_data(dates, data.Source("full")) if config.then_dates else None
+    learnt = [splits.train, later.train] if later else [splits.train]
+    source, target = (
+        PieceEncoder.fit(np.concatenate(texts), config.vocabulary_size, config.unit)
+        for texts in ([split.x for split in learnt], [split.y for split in learnt])
+    )
     source.save(run.path("source.model"))
     target.save(run.path("target.model"))
 
@@ -261,12 +275,18 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         settings["bucketing"] = config.bucketing
         return PairBatches(ids, answers, start=START, **settings)
 
-    train_batches = batches(splits.train, batch_size=config.batch_size, seed=config.seed)
+    shuffled = {"batch_size": config.batch_size, "seed": config.seed}
+    train_batches = batches(splits.train, **shuffled)
+    if later:
+        train_batches = Successive(
+            train_batches, batches(later.train, **shuffled), start=START, switch=config.epochs
+        )
+    epochs = config.epochs + config.then_dates
     validation = batches(splits.val, batch_size=256)
     seed_everything(config.seed, run.options.deterministic)
     learning_rate = config.learning_rate
     if config.schedule == "one_cycle":
-        learning_rate = one_cycle(learning_rate, config.epochs * train_batches.num_batches)
+        learning_rate = one_cycle(learning_rate, epochs * train_batches.num_batches)
     model = build_model(config, pieces=(source.pieces, target.pieces))
     model.compile(
         optimizer=FusedAdam(learning_rate, global_clipnorm=config.clip_norm),
@@ -274,13 +294,13 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile(),
     )
-    sampling = [RaiseSampling(config.sampling_rate, config.epochs)] * (config.sampling_rate > 0)
+    sampling = [RaiseSampling(config.sampling_rate, epochs)] * (config.sampling_rate > 0)
     keeper = fit(
         model,
         run,
         train_batches,
         validation,
-        epochs=config.epochs,
+        epochs=epochs,
         monitor=config.monitor,
         callbacks=sampling,
     )
@@ -292,7 +312,11 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         answers = translator(model).texts(encoded(splits.test.x), width=1)
         return [TASK.beside("the same network, greedy search", outputs, answers)]
 
-    more = {"searches": [] if run.is_trial else TASK.searches(model, splits.val, encoded)}
+    more: dict[str, Any] = {
+        "searches": [] if run.is_trial else TASK.searches(model, splits.val, encoded)
+    }
+    if later:
+        more["later"] = exact(translator(model), encoded(later.test.x), later.test.y)
     return finish(TASK, model, run, splits, keeper, encode=encoded, baselines=greedy, more=more)
 
 
