@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from common import data
 from common.basics.errors import RecipeError, UsageError
 from common.data import pairs, sample_pairs
 from common.data.pieces import END, START, UNKNOWN, PieceEncoder
@@ -14,7 +15,7 @@ from common.tasks import translation
 from common.tasks.translation import Translation, pack, unpack
 from common.training.pair_batches import PairBatches
 from recipes.translation_seq2seq.forgetting import Successive
-from recipes.translation_seq2seq.train import TASK, Config, train
+from recipes.translation_seq2seq.train import PRESETS, TASK, Config, load_data, train
 from recipes.translation_seq2seq.translator import text_of
 
 LONG = ["the cat sat on the mat", "a dog ran over the old bridge", "two men play chess here"]
@@ -234,7 +235,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(RecipeError, match="several files for train"):
         pairs.load(tmp_path, validation_fraction=0.1)
     (tmp_path / "train2.tsv").unlink()
-    known = {"name": "m", "label": "Known", "counts": (4, 5, 6)}
+    known = data.PairSet("m", "Known", counts=(4, 5, 6), variable="M", where="")
     with pytest.raises(RecipeError, match="is not Known"):
         pairs.load(tmp_path, validation_fraction=0.1, known=known)
 
@@ -353,3 +354,35 @@ def test_predict_translates_lines_and_keeps_empty_ones(recipes_command, tmp_path
     assert rows[1] == f"dates.txt:1,{first}"
     done = recipes_command("evaluate", "run")
     assert "exact match" in done.stdout, done.stderr
+
+
+def test_a_known_set_of_one_file_is_cut_by_its_source_and_its_size_is_checked(
+    tmp_path, monkeypatch
+):
+    known = data.PairSet(
+        "few", "Few", counts=(40,), variable="FEW_DIR", where="Few is nowhere", test_fraction=0.1
+    )
+    with pytest.raises(
+        RecipeError, match="Few is nowhere, and name that folder with --data-dir or FEW"
+    ):
+        pairs.load(None, validation_fraction=0.2, known=known)
+    # Four targets to each source.
+    lines = [f"source {row // 4}\ttarget {row}\n" for row in range(40)]
+    (tmp_path / "train.tsv").write_text("".join(lines))
+    monkeypatch.setenv("FEW_DIR", str(tmp_path))
+    splits = pairs.load(None, validation_fraction=0.2, known=known)
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (28, 8, 4)
+    assert not set(splits.train.x) & {*splits.val.x, *splits.test.x}
+    assert (splits.info.name, splits.info.source) == ("few", "full")
+    (tmp_path / "train.tsv").write_text("".join(lines[:-4]))
+    with pytest.raises(RecipeError, match="is not Few: expected train 40 pairs, found train 36"):
+        pairs.load(None, validation_fraction=0.2, known=known)
+
+
+@pytest.mark.parametrize(
+    ("preset", "variable"), [("best", "MULTI30K_DIR"), ("tatoeba", "TATOEBA_DIR")]
+)
+def test_a_set_that_is_not_there_says_where_it_comes_from(preset, variable, monkeypatch):
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(RecipeError, match=f"https://.*{variable}"):
+        load_data(PRESETS[preset], data.Source("full"))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.data.sets import AudioSet, ImageSet, TableSet, TextSet
+from common.data.sets import AudioSet, ImageSet, PairSet, TableSet, TextSet
 from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
@@ -32,6 +32,7 @@ __all__ = [
     "AudioSet",
     "DataInfo",
     "ImageSet",
+    "PairSet",
     "Reading",
     "Source",
     "Split",

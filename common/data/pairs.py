@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from common.basics.flags import flag
 from common.basics.wording import number, printable
 from common.data import remarks
 from common.data.own import TEST_FRACTION, TEST_SEED
+from common.data.sets import PairSet
 from common.data.split import check_fraction, check_seed, stratified_cut
 from common.data.subset import stratified_subset
 from common.data.types import DataInfo, Split, Splits, fingerprint_of
@@ -79,22 +81,21 @@ def generated(
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None,
     *,
     validation_fraction: float,
     reading: Reading | None = None,
-    known: Mapping[str, Any] | None = None,
+    known: PairSet | None = None,
     train_examples: int = 0,
     subset_seed: int = 0,
 ) -> Splits:
     """Reads the user's own pairs, or a known collection.
 
     Args:
-        path: File or folder, as above.
+        path: File or folder, as above. None: that of `known`, by its environment variable.
         validation_fraction: Share of the training pairs to validate on, if there is no file for that.
         reading: How to read other kinds of data; of pairs it must be empty.
-        known: "name", "label" and "counts" of a collection. The counts are the pairs to train on, to
-            validate on and to test on; the files must hold exactly these. None: own data.
+        known: The set that the files must be. None: own data.
         train_examples: Training pairs to keep; 0: all. A smaller subset lies in a larger one.
         subset_seed: Seed that chooses this subset.
 
@@ -103,7 +104,7 @@ def load(
 
     Raises:
         UsageError: There is nothing at the path, or `reading` is not empty.
-        RecipeError: What is there cannot be used; the message says why.
+        RecipeError: What is there cannot be used, or nothing says where `known` is; the message says why.
     """
     check_fraction(validation_fraction)
     given = list(reading.to_dict()) if reading else []
@@ -111,6 +112,8 @@ def load(
         raise UsageError(
             f"{flag(given[0])} says how other data is read; pairs of texts need it not"
         )
+    if path is None:
+        path = _folder(known)
     path = Path(path).expanduser()
     files = _files(path)
     notes: list[str] = []
@@ -125,7 +128,8 @@ def load(
     if "test" in parts:
         sources = set(parts["train"].x)
         test_seen = np.array([text in sources for text in parts["test"].x], bool)
-    for part, share in (("test", TEST_FRACTION), ("validation", validation_fraction)):
+    share_tested = known.test_fraction if known else TEST_FRACTION
+    for part, share in (("test", share_tested), ("validation", validation_fraction)):
         if part not in parts:
             train = parts["train"]
             zeros = np.zeros(len(train), "int32")
@@ -140,8 +144,8 @@ def load(
         notes.append(f"test sources that also occur in training: {number(int(test_seen.sum()))}")
     return _splits(
         parts,
-        name=known["name"] if known else printable(path.name.split(".")[0]),
-        label=known["label"] if known else printable(path.resolve().name),
+        name=known.name if known else printable(path.name.split(".")[0]),
+        label=known.label if known else printable(path.resolve().name),
         source="full" if known else "own",
         version="",
         fingerprint=fingerprint_of(files.items()),
@@ -240,15 +244,24 @@ def _read(path, notes):
     return _split((sources, targets))
 
 
+def _folder(known):
+    folder = os.environ.get(known.variable)
+    if not folder:
+        raise RecipeError(
+            f"{known.where}, and name that folder with --data-dir or {known.variable}"
+        )
+    return folder
+
+
 def _check_known(path, known, parts):
-    found = {part: len(split) for part, split in parts.items()}
-    wanted = dict(zip(PARTS, known["counts"], strict=True))
-    if found != wanted:
+    counts = {part: len(split) for part, split in parts.items()}
+    wanted = dict(zip(PARTS, known.counts, strict=False))
+    if counts != wanted:
 
         def said(counts):
             return ", ".join(f"{part} {count:,}" for part, count in counts.items())
 
         raise RecipeError(
-            f"{path} is not {known['label']}: expected {said(wanted)} pairs, found {said(found)}; other "
+            f"{path} is not {known.label}: expected {said(wanted)} pairs, found {said(counts)}; other "
             "pairs are given as --data PATH"
         )

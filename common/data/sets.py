@@ -190,3 +190,23 @@ class TableSet:
                 f"{self.name}: unknown {self.kind} sample '{self.sample}'"
                 f"{near_match(self.sample, known)} (known: {', '.join(known)})"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSet:
+    """A real set of pairs of texts that the user fetches: sources, and a target each."""
+
+    name: str
+    """Its short name, e.g. 'multi30k_en_de'."""
+    label: str
+    """Its name in tables and titles."""
+    _: dataclasses.KW_ONLY
+    counts: tuple[int, ...]
+    """Pairs of its files: to train on, and, where it has such files, to validate on and to test on.
+    Files with other counts are refused."""
+    variable: str
+    """Environment variable that names the folder."""
+    where: str
+    """Where to get the files and what to do with them, a clause for error messages."""
+    test_fraction: float = 0.15
+    """For a set without a file to test on: the share of its pairs to test on, in (0, 1)."""

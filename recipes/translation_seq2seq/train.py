@@ -10,13 +10,12 @@ back at the source for each token. While it learns, the tokens before are the tr
 afterwards a beam search looks for the likeliest answer. Measured figures: README.md beside this file.
 """
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from common import data
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import UsageError
 from common.runs.bounds import (
     AtLeast,
     Fraction,
@@ -59,8 +58,9 @@ class Config:
     """Share of the training pairs set aside to choose the epoch, where the data has no such split."""
     train_examples: NonNegativeInt = 0
     """Training pairs, a subset; 0: all. A smaller subset lies in a larger one."""
-    task: Literal["dates", "addition", "pairs"] = "dates"
-    """What `--data full` is: generated dates or sums, or Multi30k English to German."""
+    task: Literal["dates", "addition", "pairs", "tatoeba"] = "dates"
+    """What `--data full` is: generated dates or sums, Multi30k English to German (pairs), or Tatoeba
+    English to Spanish."""
     unit: Literal["character", "piece"] = "character"
     """What a token is: a character, or a part of a word (byte pair encoding)."""
     vocabulary_size: Annotated[int, AtLeast(8)] = 96
@@ -152,6 +152,10 @@ PRESETS = {
         length_penalty=0.0,
     ),
     "no_attention": replace(_PAIRS, attention="none"),
+    # Sentences of six words in the median, four times as many.
+    "tatoeba": replace(
+        _PAIRS, task="tatoeba", validation_fraction=0.02, max_source=40, max_target=40, epochs=6
+    ),
     "dates": Config(),
     "addition": Config(
         task="addition", vocabulary_size=16, max_source=8, max_target=6, units=128, epochs=8
@@ -174,12 +178,28 @@ def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     return replace(fitted, learning_rate=config.learning_rate * scale)
 
 
-MULTI30K = {
-    "name": "multi30k_en_de",
-    "label": "Multi30k, English to German",
-    "counts": (29_000, 1_014, 1_000),
+SETS = {
+    "pairs": data.PairSet(
+        "multi30k_en_de",
+        "Multi30k, English to German",
+        counts=(29_000, 1_014, 1_000),
+        variable="MULTI30K_DIR",
+        where="Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
+        "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, English, tab, "
+        "German (`paste train.en train.de > train.tsv`)",
+    ),
+    "tatoeba": data.PairSet(
+        "tatoeba_en_es",
+        "Tatoeba, English to Spanish",
+        counts=(118_964,),
+        variable="TATOEBA_DIR",
+        where="the pairs of the tutorials of TensorFlow and Keras come from "
+        "https://storage.googleapis.com/download.tensorflow.org/data/spa-eng.zip; put its spa.txt into "
+        "a folder as train.tsv",
+        test_fraction=0.05,
+    ),
 }
-"""Captions of photographs, translated (Elliott et al. 2016), tested on test_2016_flickr."""
+"""Captions of photographs (Elliott et al. 2016, test_2016_flickr), and sentences of all kinds."""
 COUNTS = {"dates": (20_000, 2_000, 10_000), "addition": (100_000, 2_000, 10_000)}
 SAMPLE_COUNTS = (1_000, 120, 200)
 
@@ -196,31 +216,19 @@ def load_data(config: Config, source: data.Source) -> data.Splits:
             "source": "sample",
         }
         return pairs.generated(sample_pairs.dates, SAMPLE_COUNTS, **names, train_examples=kept)
-    if source.data == "full" and config.task != "pairs":
+    known = SETS.get(config.task) if source.data == "full" else None
+    if source.data == "full" and known is None:
         make = {"dates": sample_pairs.dates, "addition": sample_pairs.addition}[config.task]
         label = {"dates": "generated dates", "addition": "sums of numbers up to 999"}[config.task]
         names = {"name": config.task, "label": label}
         return pairs.generated(make, COUNTS[config.task], **names, train_examples=kept)
-    full = source.data == "full"
     return pairs.load(
-        _multi30k_folder(source) if full else source.data,
+        source.data_dir if known else source.data,
         validation_fraction=config.validation_fraction,
         reading=source.reading,
-        known=MULTI30K if full else None,
+        known=known,
         train_examples=kept,
     )
-
-
-def _multi30k_folder(source):
-    folder = source.data_dir or os.environ.get("MULTI30K_DIR")
-    if not folder:
-        raise RecipeError(
-            "Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
-            "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, "
-            "English, tab, German (`paste train.en train.de > train.tsv`), and name it with "
-            "--data-dir or MULTI30K_DIR"
-        )
-    return folder
 
 
 def encode(run: Run, texts: "np.ndarray") -> "np.ndarray":
