@@ -16,7 +16,8 @@ from common.runs import config as configuration
 from common.runs.finished import open_finished
 from common.runs.run import Run
 from common.runs.scores import read as read_scores
-from common.studies import results, tables
+from common.studies import results, study_record, tables
+from common.studies.study import of_recipe
 from common.tasks.classification import Classification
 from common.training.finish import parameter_count
 from common.training.fit import build_metrics
@@ -76,7 +77,9 @@ def test_files_are_there(name):
         return
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert f"recipes train {name}" in readme, "the README shows no command"
-    for marker in (tables.BEGIN, tables.END, evidence.BEGIN, evidence.END):
+    markers = [tables.BEGIN, tables.END, evidence.BEGIN, evidence.END]
+    markers += [study_record.BEGIN, study_record.END] * bool(of_recipe(name))
+    for marker in markers:
         assert marker in readme, f"the README lacks the line {marker}"
 
 
