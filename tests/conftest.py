@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from common.basics.processor import cpu_count
+
 ROOT = Path(__file__).parent.parent
 NO_NETWORK = Path(__file__).parent / "no_network"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Several processes share the cores. If each took all of them, threads that wait would cost CPU time: an
+# eighth of that of the contract (2 processes on 2 cores).
+_threads = max(cpu_count() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
+for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(_name, str(_threads))
 # Small networks gain nothing from a GPU, and a shared one makes results vary.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["PYTHONPATH"] = os.pathsep.join(

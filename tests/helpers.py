@@ -19,6 +19,12 @@ from common.runs.bounds import field_types
 from common.runs.options import Options
 from common.runs.run import Run
 
+once = pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
+    reason="says nothing of the backend, or what other tests say of it: runs with TensorFlow only",
+)
+"""Marks tests of the contract that the other backends need not repeat: JAX compiles for minutes."""
+
 
 def plainest(name):
     """Returns the name of the preset to try a recipe with.
@@ -159,8 +165,9 @@ def check_contract_on(backend, folder):
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        # Two virtual devices, for the tests of several; everything else is computed on the first.
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        # Two virtual devices, for the tests of several; everything else is computed on the first. Most
+        # of what is compiled here runs once: without the costly optimisations that takes a quarter less.
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=1",
     }
     files = [f"tests/test_{name}.py" for name in ON_ALL_BACKENDS]
     # A recipe that needs TensorFlow on the way would need it on a machine that has another backend.

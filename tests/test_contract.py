@@ -27,6 +27,7 @@ from common.tuning import evidence
 from tests.helpers import (
     assert_equal_weights,
     data_of,
+    once,
     other_value,
     tiny_config,
     train_tiny,
@@ -68,6 +69,7 @@ def begun(name, data, directory, monkeypatch, **changes):
     return caught.value.args
 
 
+@once
 def test_files_are_there(name):
     folder = registry.folder(name)
     for file in ("model.py", "train.py", "tune.py", "__init__.py"):
@@ -83,6 +85,7 @@ def test_files_are_there(name):
         assert marker in readme, f"the README lacks the line {marker}"
 
 
+@once
 def test_every_field_is_documented_and_reachable_by_flag(name):
     cls = registry.load(name).Config
     documented = {
@@ -104,6 +107,7 @@ def test_every_field_is_documented_and_reachable_by_flag(name):
             pytest.fail(f"no other value of {field.name} is allowed")
 
 
+@once
 def test_values_that_no_training_can_use_are_refused(name):
     cls = registry.load(name).Config
     refused = [("seed", bounds.LARGEST_SEED + 1), ("seed", -1)]
@@ -130,6 +134,7 @@ def test_a_subset_of_the_training_split_can_be_asked_for(name):
         tiny_config(name, train_examples=-1)
 
 
+@once
 def test_every_preset_builds_and_survives_json(name):
     module = registry.load(name)
     assert {"best", "article"} <= set(module.PRESETS) or len(module.PRESETS) >= 2
@@ -161,6 +166,7 @@ def test_output_is_a_distribution_over_the_classes(name):
         np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 
+@once
 def test_two_steps_change_every_weight_and_64_examples_can_be_memorised(
     name, tiny_data, tmp_path, monkeypatch
 ):
