@@ -84,7 +84,7 @@ study-%: $(INSTALLED)  ## answer a question by trainings: make study-NAME STUDY=
 
 notebooks:  ## run all notebooks and store what they show (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)
-	@$(BIN)/python -m common.cli.notebook notebooks/*.ipynb
+	@$(BIN)/python -m common.cli.notebook_execution notebooks/*.ipynb
 
 lab:  ## open JupyterLab on the notebooks (installs the extra)
 	@$(MAKE) -s --no-print-directory setup EXTRAS=$(or $(EXTRAS),notebooks)

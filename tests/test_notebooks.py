@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from common.cli.notebook import KEY, code_hash
+from common.cli.notebook_execution import KEY, code_hash
 from common.runs import registry
 from tests.conftest import ROOT
 
@@ -83,7 +83,7 @@ WHOLE = {"lag_rnn.ipynb", "spoken_digit_rnn.ipynb"}
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs(name, tmp_path, monkeypatch):
     pytest.importorskip("nbclient", reason="notebooks need the extra [notebooks]")
-    from common.cli.notebook import execute
+    from common.cli.notebook_execution import execute
 
     monkeypatch.setenv("NOTEBOOK_DATA", "sample")
     if name not in WHOLE:
@@ -93,3 +93,20 @@ def test_it_runs(name, tmp_path, monkeypatch):
     for cell in executed["cells"]:
         cell["source"] = "".join(cell["source"])
     assert executed["metadata"][KEY]["code"] == code_hash(executed)
+
+
+def test_a_picture_says_its_title_to_those_who_cannot_see_it(monkeypatch):
+    display = pytest.importorskip("IPython.display", reason="needs the extra [notebooks]")
+    from common.cli.notebook import lines, show
+    from common.report.drawing import to_png
+
+    shown = []
+    monkeypatch.setattr(display, "display", shown.append)
+    figure = lines({"loss": [3.0, 2.0, 1.0]}, "epoch", "loss", "The loss falls; " + "slowly " * 30)
+    show(figure)
+    show(to_png(figure))
+    show(figure, alt="A line")
+    assert shown[0].alt.startswith("The loss falls; slowly slowly")
+    assert "\n" not in shown[0].alt
+    assert [image.alt for image in shown[1:]] == [shown[0].alt, "A line"]
+    assert shown[0].width == 672

@@ -1,21 +1,17 @@
 """What the companion notebooks share: a quiet start, small trainings that are kept, and pictures.
 
-    python -m common.cli.notebook notebooks/*.ipynb     runs notebooks and stores what they show
-
 A notebook explains, the recipe computes. The environment variable NOTEBOOK_DATA chooses the data:
 "sample" (default, built in) or "full". Every notebook prints which it uses. NOTEBOOK_EPOCHS is the most
-epochs that a training may have: for a first look, with figures that mean nothing.
+epochs that a training may have: for a first look, with figures that mean nothing. notebook_execution.py
+runs notebooks and stores what they show.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import os
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
     from common.data.types import Splits
     from common.runs.run import Run
 
-KEY = "keras_recipe_box"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -169,19 +164,43 @@ def show(picture: Figure | bytes, alt: str | None = None) -> None:
 
     Args:
         picture: The figure.
-        alt: What it shows, for those who cannot see it (default: none).
+        alt: What it shows, for those who cannot see it (default: the figure's title).
     """
+    import PIL.Image
     from IPython.display import Image, display
 
     from common.report.drawing import to_png
 
     content = picture if isinstance(picture, bytes) else to_png(picture)
-    display(Image(content, width=min(_width(content), 900), alt=alt))
+    with PIL.Image.open(io.BytesIO(content)) as opened:
+        alt = alt or opened.info.get("Description")
+        # The figures have 150 pixels per inch, the page 96.
+        width = int(opened.width * 96 / 150)
+    display(Image(content, width=min(width, 900), alt=alt))
 
 
-def _width(png):
-    # Bytes 16 to 19 of a PNG are its width. The figures have 150 pixels per inch, the page 96.
-    return int(int.from_bytes(png[16:20], "big") * 96 / 150)
+def study(recipe: str, title: str) -> dict[str, Any] | None:
+    """Shows a recorded study: its picture, its answer, and what it says of each claim.
+
+    Args:
+        recipe: Name of the recipe.
+        title: Name of the study.
+
+    Returns:
+        What was recorded, an entry of studies.json; None, said in a line, if nothing was.
+    """
+    from common.studies import claims, study_picture, study_record
+    from common.studies.study import find
+
+    asked, found = find(recipe, title), study_record.read(recipe).get(title)
+    if found is None:
+        print(f"{asked.question} Not run yet: recipes study {recipe} {title} --record")
+        return None
+    show(study_picture.draw(found), alt=f"{asked.question} {found['answer']}")
+    print(f"{asked.question} {found['answer']}")
+    for claim in asked.claims:
+        print(f'"{claim.words}" ({claim.article}): {claims.verdict(found, claim)}')
+    return found
 
 
 def panels(rows: int, columns: int, title: str, size: float = 1.5) -> tuple[Figure, np.ndarray]:
@@ -240,68 +259,3 @@ def lines(
     axes.set_axisbelow(True)
     axes.legend(fontsize=8, frameon=False, labelcolor=INK)
     return figure
-
-
-def code_hash(notebook: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of a notebook's code cells, hexadecimal."""
-    code = "\n\x00\n".join(
-        cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"
-    )
-    return hashlib.sha256(code.encode()).hexdigest()
-
-
-def execute(path: str | Path, output: str | Path | None = None, timeout: int = 3600) -> None:
-    """Runs a notebook from its own folder; stores its outputs, a digest of its code, data and time.
-
-    Args:
-        path: The .ipynb file.
-        output: Where to write (default: the same file).
-        timeout: Seconds a cell may take.
-
-    Raises:
-        RecipeError: nbclient is not installed, a cell failed, or the outputs would be stored in the
-            notebook itself and be of trainings that NOTEBOOK_EPOCHS cut short.
-    """
-    if os.environ.get("NOTEBOOK_EPOCHS") and output is None:
-        raise RecipeError(
-            f"unset NOTEBOOK_EPOCHS: {path} must not store trainings that it cut short"
-        )
-    try:
-        import nbformat
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
-    except ImportError as error:
-        raise RecipeError(
-            f"notebooks need the extra [notebooks] ({error}): make setup EXTRAS=notebooks"
-        ) from error
-    path = Path(path)
-    notebook = nbformat.read(path, as_version=4)
-    begun = time.perf_counter()
-    client = NotebookClient(
-        notebook, timeout=timeout, resources={"metadata": {"path": str(path.parent)}}
-    )
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        raise RecipeError(f"{path}: {error}") from error
-    for cell in notebook["cells"]:
-        # With the times of cells in it, the file would change with every execution.
-        cell["metadata"].pop("execution", None)
-    notebook["metadata"][KEY] = {
-        "code": code_hash(notebook),
-        "data": os.environ.get("NOTEBOOK_DATA", "sample"),
-        "seconds": round(time.perf_counter() - begun),
-        "executed": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
-    nbformat.write(notebook, output or path)
-
-
-if __name__ == "__main__":
-    for file in sys.argv[1:]:
-        start_time = time.perf_counter()
-        try:
-            execute(file)
-        except RecipeError as failure:
-            print(f"error: {failure}", file=sys.stderr)
-            raise SystemExit(1) from None
-        print(f"{file}: {time.perf_counter() - start_time:.0f} s", flush=True)

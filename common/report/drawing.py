@@ -65,10 +65,14 @@ def dress(axes: Axes, xlabel: str, ylabel: str) -> None:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Renders to PNG bytes without matplotlib's version stamp, so equal figures are equal files."""
+    """Renders to PNG bytes without matplotlib's version stamp, so equal figures are equal files.
+
+    The title is among the file's texts: whoever shows it can tell those who cannot see it.
+    """
     lettering.prepare(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    texts = {"Software": None, "Description": " ".join(figure.get_suptitle().split())}
+    figure.savefig(buffer, format="png", metadata=texts)
     return buffer.getvalue()
 
 
