@@ -21,7 +21,7 @@ from common.basics import backend, startup
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import could_not_write, read_json, write_json_atomic, write_text_atomic
 from common.cli import main
-from common.data import inputs
+from common.data import input_contents
 from common.report import facts, page
 from common.runs import registry
 from common.runs.options import Options
@@ -448,7 +448,7 @@ def test_text_that_is_empty_or_no_text(content, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     for name, words in ((str(file), "review.txt"), ("-", "standard input")):
         with pytest.raises(RecipeError, match=f"{words} (holds no text|is not UTF-8)"):
-            inputs.read_texts([name])
+            input_contents.read_texts([name])
 
 
 def test_evaluate_on_data_with_other_classes(fails, copy):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from common.basics.wording import readable, shorten
 from common.explain import pictures
-from common.report import drawing, lettering
+from common.report import drawing, lettering, thumbnails
 from common.report import page as report
 from common.tasks.classification import Classification
 from common.tuning import figures
@@ -78,7 +78,7 @@ def test_any_characters_in_names_of_classes_and_words():
     matrix = np.ones((len(names), len(names)), int)
     drawn(drawing.confusion(matrix, names, title="t"))
     captions = [f"{drawing.short(name, 12)}\n99 %" for name in names]
-    drawn(drawing.contact_sheet([pixels] * len(names), captions))
+    drawn(thumbnails.contact_sheet([pixels] * len(names), captions))
     drawn(explained_words(HOSTILE, "label"))
     drawn(figures.bars(HOSTILE, np.arange(len(HOSTILE)), "x", "t"))
     lines = {name or "none": (np.arange(3), np.array([[0.1, 0.2, 0.3]])) for name in HOSTILE}

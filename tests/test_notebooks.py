@@ -10,6 +10,7 @@ import pytest
 
 from common.cli.notebook_execution import KEY, code_hash
 from common.runs import registry
+from common.studies.study import of_recipe
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "notebooks"
@@ -110,3 +111,16 @@ def test_a_picture_says_its_title_to_those_who_cannot_see_it(monkeypatch):
     assert "\n" not in shown[0].alt
     assert [image.alt for image in shown[1:]] == [shown[0].alt, "A line"]
     assert shown[0].width == 672
+
+
+def test_the_notebook_of_claims_has_every_study_that_tests_one():
+    code = "\n".join(code_cells(read("claims.ipynb")))
+    tested = [
+        (name, title)
+        for name in registry.names()
+        for title, study in of_recipe(name).items()
+        if study.claims
+    ]
+    assert len(tested) > 5
+    for name, title in tested:
+        assert f'study("{name}", "{title}")' in code, f"claims.ipynb lacks {title} of {name}"

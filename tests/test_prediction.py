@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.basics.errors import RecipeError, UsageError
 from common.cli import main
-from common.data import inputs
+from common.data import input_contents, inputs
 from common.tasks import answers
 from common.tasks.classification import Classification
 from tests.helpers import train_tiny
@@ -118,15 +118,15 @@ def test_rows_of_a_csv_file(tmp_path):
     items = dict(given)
     assert given.count == len(items) == 5
     assert list(items) == [f"{file}:{number}" for number in (1, 2, 3, 4, 5)]
-    assert inputs.read_text(items[f"{file}:1"]) == 'good, "very"\ngood'
-    assert inputs.read_text(items[f"{file}:5"]) == "bad"
+    assert input_contents.read_text(items[f"{file}:1"]) == 'good, "very"\ngood'
+    assert input_contents.read_text(items[f"{file}:5"]) == "bad"
     for number, problem in (
         (2, "holds no text"),
         (3, "3 fields where the header has 2"),
         (4, "not UTF-8"),
     ):
         with pytest.raises(RecipeError, match=rf"reviews\.csv:{number} .*{problem}"):
-            inputs.read_text(items[f"{file}:{number}"])
+            input_contents.read_text(items[f"{file}:{number}"])
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_a_csv_file_that_cannot_be_used_is_refused_at_once(tmp_path, content, pr
 def test_another_column_of_a_csv_file(tmp_path):
     (tmp_path / "reviews.csv").write_text("text,body\nx,y\n")
     ((_, row),) = inputs.Given([str(tmp_path / "reviews.csv")], TEXTS, "body")
-    assert inputs.read_text(row) == "y"
+    assert input_contents.read_text(row) == "y"
     # The column of the training data, where the run says it.
     data = {**TEXTS, "reading": {"text_column": "body"}}
     ((_, row),) = inputs.Given([str(tmp_path / "reviews.csv")], data)
-    assert inputs.read_text(row) == "y"
+    assert input_contents.read_text(row) == "y"
 
 
 def test_no_more_is_held_than_is_asked_at_once():

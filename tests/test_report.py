@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError
-from common.report import drawing
+from common.report import drawing, thumbnails
 from common.report import page as report
 from common.tasks.classification import Classification
 from common.tasks.summary import summarise
@@ -101,9 +101,10 @@ def fake_splits(x, y):
 @pytest.fixture
 def quick_figures(monkeypatch):
     """Replaces the drawing, a second per report, where a test is about something else."""
-    pixel = drawing.thumbnail(np.zeros((1, 1), np.uint8))
-    for name in ("learning_curve", "confusion", "reliability", "contact_sheet"):
+    pixel = thumbnails.thumbnail(np.zeros((1, 1), np.uint8))
+    for name in ("learning_curve", "confusion", "reliability"):
         monkeypatch.setattr(drawing, name, lambda *_, **__: pixel)
+    monkeypatch.setattr(thumbnails, "contact_sheet", lambda *_, **__: pixel)
 
 
 class Page(HTMLParser):
@@ -138,7 +139,7 @@ def test_report_is_complete_and_self_contained(tmp_path):
     items = [
         {
             "title": f"Test no. {index}: cat, truly dog",
-            "picture": drawing.thumbnail(images[index]),
+            "picture": thumbnails.thumbnail(images[index]),
             "text": "Whiskers weigh most.",
         }
         for index in range(3)

@@ -1,4 +1,4 @@
-"""Finds and reads the inputs of `recipes predict`: images, texts, folders, rows, standard input."""
+"""Finds the inputs of `recipes predict`: files, folders, rows, lines. input_contents.py reads them."""
 
 import csv
 import io
@@ -25,11 +25,6 @@ FILES = {
     "table": "CSV files",
 }
 """Name of the files of each kind of data that is read from files of its own."""
-
-
-class _StandardInput(io.BytesIO):
-    def __repr__(self):  # Pillow's messages show it.
-        return "standard input"
 
 
 @dataclass(frozen=True)
@@ -148,11 +143,6 @@ def _array_rows(file):
         yield f"{file}:{index}", row
 
 
-def read_array(row: np.ndarray) -> np.ndarray:
-    """Reads one example of an .npy file, a row of a memory map."""
-    return np.asarray(row)
-
-
 def _files_below(folder, suffixes):
     """Returns the sorted paths of the files with these suffixes, and how many others there are."""
 
@@ -179,23 +169,12 @@ def _files_below(folder, suffixes):
 def _lines(file):
     """Yields a Row for each line of a text file, empty ones too; "-" is standard input."""
     try:
-        content = _bytes(file).decode("utf-8-sig")
+        content = read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         name = "standard input" if file == "-" else file
         raise RecipeError(f"{name} is not UTF-8 text ({error.reason})") from error
     for number, line in enumerate(io.StringIO(content), start=1):
         yield Row(f"{file}:{number}", line.strip())
-
-
-def read_line(row: Row) -> str:
-    """Returns the text of a row, which may be empty.
-
-    Raises:
-        RecipeError: The row has a problem.
-    """
-    if row.problem:
-        raise RecipeError(row.problem)
-    return row.text.strip()
 
 
 def _rows(file, column):
@@ -265,75 +244,12 @@ def check_label(label: str, names: Sequence[str]) -> None:
         )
 
 
-def read_image(
-    file: str,
-    image_size: Sequence[int],
-    channels: int,
-    value_range: Sequence[float] | None = None,
-) -> np.ndarray:
-    """Reads an image file, resized and converted as training images are.
-
-    Args:
-        file: Path; "-" is standard input.
-        image_size: `(height, width)` wanted.
-        channels: 1 or 3.
-        value_range: `(low, high)`: the values that are black and white in 16-bit and float images of
-            the training data; None: the training images had 8 bits.
-
-    Returns:
-        uint8 `(height, width, channels)`.
+def read_bytes(file: str) -> bytes:
+    """Returns the content of a file; "-" is standard input.
 
     Raises:
-        RecipeError: The file is absent or not an image.
+        RecipeError: It cannot be read.
     """
-    from common.data import images
-
-    opened = _StandardInput(_bytes("-")) if file == "-" else file
-    return images.read_image(opened, image_size, channels, value_range)
-
-
-def read_sound(file: str, samples: int, rate: int) -> np.ndarray:
-    """Reads a WAV file, or standard input if `file` is "-", as training clips are read: `read_wave`."""
-    from common.data.audio import read_wave
-
-    return read_wave(_StandardInput(_bytes("-")) if file == "-" else file, rate, samples)
-
-
-def read_text(source: str | Row) -> str:
-    """Reads a text.
-
-    Args:
-        source: Path of a UTF-8 file, "-" for standard input, or a Row.
-
-    Raises:
-        RecipeError: The source is absent, damaged, empty or not text.
-    """
-    if isinstance(source, Row):
-        if source.problem:
-            raise RecipeError(source.problem)
-        name, content = source.name, source.text.encode("utf-8", "surrogateescape")
-    else:
-        name = "standard input" if source == "-" else source
-        content = _bytes(source)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"this model classifies text, and {name} is not UTF-8 text ({error.reason})"
-        ) from error
-    if not text.strip():
-        raise RecipeError(f"{name} holds no text to classify")
-    return text
-
-
-def read_texts(sources: Sequence[str | Row]) -> np.ndarray:
-    """Reads texts as `read_text` does, into an object array of str `(n,)`."""
-    texts = np.empty(len(sources), dtype=object)
-    texts[:] = [read_text(source) for source in sources]
-    return texts
-
-
-def _bytes(file):
     if file == "-":
         return sys.stdin.buffer.read()
     try:

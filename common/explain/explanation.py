@@ -11,7 +11,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.files import write_bytes_atomic, write_text_atomic
 from common.basics.wording import readable, shorten
-from common.data import inputs
+from common.data import input_contents, inputs
 from common.data.text import PADDING, UNKNOWN
 from common.data.types import Splits
 from common.explain import methods, pictures
@@ -63,10 +63,10 @@ def explain_files(
     drawn = lettering.names_to_draw(names)
     for name, source in given:
         if data["kind"] == "text":
-            x = encode(inputs.read_texts([source]))[0]
+            x = encode(input_contents.read_texts([source]))[0]
         else:
             height, width, channels = model.input_shape[1:]
-            x = inputs.read_image(source, (height, width), channels, found)
+            x = input_contents.read_image(source, (height, width), channels, found)
         probabilities = answers(model)(x[None])[0]
         chosen = int(probabilities.argmax()) if label is None else names.index(label)
         explained = one(model, x, chosen, drawn[chosen], float(probabilities[chosen]), run)

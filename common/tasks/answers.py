@@ -20,8 +20,8 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import atomic_path
 from common.basics.wording import examples
+from common.data import input_contents, table_rows
 from common.data import inputs as prediction
-from common.data import table_rows
 from common.data.types import Arrays
 from common.runs.run import Run
 from common.tasks.task import Task
@@ -122,25 +122,25 @@ def _reader(task, run, model, encode):
 
     data = run.data_info()
     if data["kind"] == "text":
-        return prediction.read_text, ask_texts, TEXTS_AT_ONCE
+        return input_contents.read_text, ask_texts, TEXTS_AT_ONCE
     if data["kind"] == "pair":
-        return prediction.read_line, ask_lines, TEXTS_AT_ONCE
+        return input_contents.read_line, ask_lines, TEXTS_AT_ONCE
     if data["kind"] == "audio":
         samples, rate = model.input_shape[1], data["reading"]["rate"]
         return (
-            lambda source: prediction.read_sound(source, samples, rate),
+            lambda source: input_contents.read_sound(source, samples, rate),
             lambda waves: ask(encode(np.stack(waves))),
             TEXTS_AT_ONCE,
         )
     if data["kind"] == "table":
         return table_rows.read_cells, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     if data["kind"] not in ("image", "task"):
-        return prediction.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
+        return input_contents.read_array, lambda rows: ask(encode(np.stack(rows))), TEXTS_AT_ONCE
     *image_size, channels = model.input_shape[1:]
     value_range = (data.get("reading") or {}).get("value_range")
 
     def read(source):
-        return prediction.read_image(source, tuple(image_size), channels, value_range)
+        return input_contents.read_image(source, tuple(image_size), channels, value_range)
 
     at_once = BYTES_AT_ONCE // int(np.prod(model.input_shape[1:]))
     return read, lambda values: ask(np.stack(values)), max(1, min(IMAGES_AT_ONCE, at_once))

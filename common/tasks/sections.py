@@ -10,7 +10,7 @@ from common.basics.wording import DASH, percent, shorten
 from common.data import audio
 from common.data.columns import columns_of
 from common.data.types import Splits
-from common.report import drawing, lettering
+from common.report import drawing, lettering, thumbnails
 from common.report.rendering import data_uri, render
 from common.tasks import calibration
 from common.tasks import metrics as scoring
@@ -166,7 +166,7 @@ def _mistakes(probabilities, labels, names, drawn, splits, encode, figures):
         if raw is not None and isinstance(raw[position], str):
             item |= _trim(raw[position])
         elif raw is not None:
-            item["image"] = data_uri(drawing.thumbnail(raw[position]))
+            item["image"] = data_uri(thumbnails.thumbnail(raw[position]))
             # Magnify small pictures with hard pixels; let the browser smooth large ones.
             item["pixelated"] = max(np.shape(raw[position])[:2]) <= 48
         items.append(item)
@@ -176,8 +176,8 @@ def _mistakes(probabilities, labels, names, drawn, splits, encode, figures):
             f"{drawing.short(drawn[predicted[index]], 12)}\n{item['probability']}"
             for index, item in zip(chosen, items, strict=True)
         ]
-        pictures = [drawing.flat(image) for image in raw]
-        figures["mistakes.png"] = drawing.contact_sheet(pictures, captions)
+        pictures = [thumbnails.flat(image) for image in raw]
+        figures["mistakes.png"] = thumbnails.contact_sheet(pictures, captions)
     return {
         "list": items,
         "kind": "image" if items and "image" in items[0] else "text" if raw is not None else None,
