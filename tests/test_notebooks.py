@@ -1,6 +1,7 @@
 """Companion notebooks: no model code, outputs that belong to the code, and they run."""
 
 import ast
+import importlib
 import json
 import re
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_it_holds_no_model_code(name):
                 assert called not in MODEL_CODE, f"{called}(...) is model code"
                 layer = called[:1].isupper() and hasattr(keras.layers, called)
                 assert not layer, f"{called}(...) is a layer"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_it_imports_is_there(name):
+    for source in code_cells(read(name)):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in (
+                "common",
+                "recipes",
+            ):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    if not hasattr(module, alias.name):
+                        importlib.import_module(f"{node.module}.{alias.name}")
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -253,3 +253,12 @@ def reliability(table: dict[str, np.ndarray], *, title: str, shown_from: float =
     for axes in (upper, lower):
         axes.set_axisbelow(True)
     return to_png(figure)
+
+
+def flat(image: np.ndarray) -> np.ndarray:
+    """Returns a uint8 picture without its single-channel axis; floats in [0, 1] are scaled."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        scale = 255.0 if image.dtype.kind == "f" and image.max(initial=0) <= 1.0 else 1.0
+        image = np.clip(np.rint(image * scale), 0, 255).astype(np.uint8)
+    return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.report.drawing import INK, PIXELS_PER_INCH, to_png
+from common.report.drawing import INK, PIXELS_PER_INCH, flat, to_png
 
 
 def contact_sheet(
@@ -67,12 +67,3 @@ def thumbnail(image: np.ndarray, largest: int = 96) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def flat(image: np.ndarray) -> np.ndarray:
-    """Returns a uint8 picture without its single-channel axis; floats in [0, 1] are scaled."""
-    image = np.asarray(image)
-    if image.dtype != np.uint8:
-        scale = 255.0 if image.dtype.kind == "f" and image.max(initial=0) <= 1.0 else 1.0
-        image = np.clip(np.rint(image * scale), 0, 255).astype(np.uint8)
-    return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image

@@ -212,11 +212,11 @@ def _table(models):
 
 def _examples(test, found):
     """Returns a picture of one test image under every corruption."""
-    from common.report import thumbnails
+    from common.report import drawing, thumbnails
 
     index = int(chosen(test.x)[0])
     image = np.asarray(test.x[index : index + 1])
     pictures = [image[0]]
     pictures += [corrupt(image, name, found["severity"], found["seed"])[0] for name in NAMES]
     captions = ["as it is", *(name.replace("_", " ") for name in NAMES)]
-    return thumbnails.contact_sheet([thumbnails.flat(each) for each in pictures], captions)
+    return thumbnails.contact_sheet([drawing.flat(each) for each in pictures], captions)

@@ -176,7 +176,7 @@ def _mistakes(probabilities, labels, names, drawn, splits, encode, figures):
             f"{drawing.short(drawn[predicted[index]], 12)}\n{item['probability']}"
             for index, item in zip(chosen, items, strict=True)
         ]
-        pictures = [thumbnails.flat(image) for image in raw]
+        pictures = [drawing.flat(image) for image in raw]
         figures["mistakes.png"] = thumbnails.contact_sheet(pictures, captions)
     return {
         "list": items,
