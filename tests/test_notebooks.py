@@ -66,6 +66,18 @@ def test_what_it_imports_is_there(name):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
+def test_it_has_exercises_with_hidden_answers(name):
+    text = "\n".join(
+        "".join(c["source"]) for c in read(name)["cells"] if c["cell_type"] == "markdown"
+    )
+    answers = re.findall(
+        r"<details>\s*<summary>Answer</summary>\s*(.+?)</details>", text, re.DOTALL
+    )
+    assert len(answers) >= 3
+    assert text.count("<details>") == text.count("</details>") == len(answers)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_opens_with_a_cell_that_works_from_a_clone(name):
     first = code_cells(read(name))[0]
     assert "sys.path.insert(0, str(Path.cwd().parent))" in first
