@@ -67,9 +67,9 @@ def fit(
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     followed = tracking.follow(run, keeper)
+    count = devices.number(run.options.devices)
     if keeper.epochs_done < epochs and not keeper.exhausted:
         progress = [] if run.is_trial else [Progress(epochs, train.num_batches)]
-        count = run.options.devices
         if whole_epochs.suit(train):
             data = train
             train_epochs = functools.partial(whole_epochs.fit, model, devices=count)
@@ -92,15 +92,18 @@ def fit(
                     cb.Meter(train.count),
                     averaging.EvaluateAverage(train),
                     *callbacks,
+                    devices.Agree(),
                     *own_callbacks.of(run),
                     keeper,
                     *followed,
                     *progress,
+                    devices.Agree(),
                 ],
             )
         finally:
             for bar in progress:
                 bar.close()
+        devices.gather(model, count)
     if run.is_trial:
         return keeper
     averaging.end(model, train, keeper.epochs_done - 1)
