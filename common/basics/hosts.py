@@ -37,7 +37,7 @@ HEARTBEAT_SECONDS = 30
 """After so long without a sign of life a process counts as dead: one that hangs, or whose machine does."""
 
 ALONE = "JAX_NUM_PROCESSES=1 before the command gives each process a training or search of its own"
-AGAIN = "Finished epochs are kept: the same command on all hosts goes on from there."
+AGAIN = "Finished epochs are kept: the same command on all hosts goes on from there"
 _VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # A shorter message is filled up to a multiple of this, so that JAX compiles few sizes.
 _FILLED = 4096
@@ -296,11 +296,10 @@ def explained(error: Exception) -> Exception:
         return error
     if _line is not None:
         _line.hush()  # One message is enough, and this one is about to be printed.
-    return RecipeError(f"{_ended('another process')} ({_short(error)})")
-
-
-def _ended(who):
-    return f"{who} of this training on {count()} hosts has ended: killed, or its output says why. {AGAIN}"
+    return RecipeError(
+        f"another of the {count()} processes of this training has ended; its output says why, unless it "
+        f"was killed or its machine is gone. {AGAIN} ({_short(error)})"
+    )
 
 
 def _lost(who: str, word: bytes) -> None:
@@ -313,7 +312,12 @@ def _lost(who: str, word: bytes) -> None:
     if word == lifeline.INTERRUPTED:
         _leave(130, word)
     with contextlib.suppress(OSError):
-        os.write(2, f"error: {_ended(who)}\n".encode())
+        how = (
+            "ended with an error, which its output tells"
+            if word == lifeline.FAILED
+            else "was killed, or its machine is gone"
+        )
+        os.write(2, f"error: {who} {how}: the training on {count()} hosts ends. {AGAIN}\n".encode())
     _leave(1, lifeline.FAILED)
 
 

@@ -67,7 +67,7 @@ class Line:
         if word == FAILED:
             time.sleep(GRACE_SECONDS)
         with self._telling:
-            self._lost("process 0, which leads," if number == 0 else f"process {number}", word)
+            self._lost("process 0, the leader," if number == 0 else f"process {number}", word)
 
     def hush(self) -> None:
         """Lets this thread tell of the end, and nobody else; waits if another one is doing it."""
