@@ -71,8 +71,27 @@ def _placed(part, sharding):
 
     if hosts.count() == 1:
         return jax.device_put(part, sharding)
+    _let_keras_pass_arrays()
     # Asks for the parts of this process's own devices only.
     return jax.make_array_from_callback(part.shape, sharding, lambda index: part[index])
+
+
+@functools.cache
+def _let_keras_pass_arrays():
+    """Keeps Keras from putting arrays on a device that are on those of several hosts already.
+
+    JAX (0.10) refuses that, though nothing is to be done. Keras does it in `test_on_batch`, and on a GPU in
+    `fit`, to have a batch there before it is needed.
+    """
+    import jax
+    from keras.src.backend.jax import trainer
+
+    def pass_on(data, layouts=None):
+        return keras.tree.map_structure(
+            lambda part: part if isinstance(part, jax.Array) else jax.device_put(part), data
+        )
+
+    trainer._distribute_data = pass_on
 
 
 def replicate(model: keras.Model, count: int) -> None:
