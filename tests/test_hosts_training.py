@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import time
 import zipfile
 
 import numpy as np
@@ -266,8 +267,41 @@ def test_an_error_in_one_process_ends_the_other(group):
 
 
 @pytest.mark.slow
-def test_different_commands_are_no_training(group, tmp_path, tiny_data, cache_folder):
-    begun = group("--no-report", "--seed", "3")
-    begun.processes[1].kill()
-    begun.wait()
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("differs", ["seed", "data"])
+def test_processes_that_differ_are_no_training(differs, tmp_path, tiny_data, cache_folder):
+    # The same command, and yet not: the second process has another file in the same place.
+    folders = [tmp_path / "0", tmp_path / "1"]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        with np.load(tiny_data["image"]) as held:
+            arrays = dict(held)
+        if differs == "data":
+            arrays["x_train"] = arrays["x_train"] + np.uint8(number)
+        np.savez(folder / "images.npz", **arrays)
+        wrapper = "import os, sys; os.chdir(os.environ['JAX_PROCESS_ID']); from common.cli import main; "
+        wrapper += "seed = os.environ['JAX_PROCESS_ID'] if sys.argv[1] == 'seed' else '0'; "
+        wrapper += "sys.exit(main([*sys.argv[2:], '--seed', seed]))"
+    command = ["-c", wrapper, differs, *words("images.npz", "run")[2:]]
+    for code, out, err in Group(command, cwd=tmp_path, cache=cache_folder).wait():
+        assert code == 1
+        assert "epoch" not in out
+        what = "the command" if differs == "seed" else "the data"
+        assert f"error: {what} of process 1 differs from that of process 0: " in err
+    assert not (tmp_path / "0" / "run" / "history.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_training(tmp_path, cache_folder):
+    begun = Group([WORKER, "waits"], cwd=tmp_path, cache=cache_folder)
+    for process in begun.processes:
+        assert process.stdout.readline() == "waiting\n"
+    # It goes on existing, so its connections do.
+    begun.processes[1].send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        assert begun.processes[0].wait(60) != 0
+        assert time.monotonic() - started < 45
+    finally:
+        for process in begun.processes:
+            process.kill()
+    assert "task died" in begun.wait()[0][2]

@@ -99,11 +99,16 @@ def start_or_interrupt() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         start()
         return
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    def end(number, frame):
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, end)
     try:
         start()
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # On several hosts all but the leader ignore interrupts from here on.
+        if signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache

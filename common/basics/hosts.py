@@ -295,7 +295,7 @@ def explained(error: Exception) -> Exception:
     if count() == 1 or isinstance(error, RecipeError) or not lost:
         return error
     if _line is not None:
-        _line.hush()  # One message is enough, and this one is about to be printed.
+        _line.hush()
     return RecipeError(
         f"another of the {count()} processes of this training has ended; its output says why, unless it "
         f"was killed or its machine is gone. {AGAIN} ({_short(error)})"

@@ -23,6 +23,9 @@ DONE, INTERRUPTED, FAILED = b"d", b"i", b"f"
 GRACE_SECONDS = 10.0
 """An error may arise in all processes at once: each has so long to tell of it and to end by itself."""
 
+NOTICE_SECONDS = 2.0
+"""The system tells of a process that was killed long before."""
+
 MEETING_SECONDS = 20.0
 
 
@@ -70,7 +73,8 @@ class Line:
             self._lost("process 0, the leader," if number == 0 else f"process {number}", word)
 
     def hush(self) -> None:
-        """Lets this thread tell of the end, and nobody else; waits if another one is doing it."""
+        """Lets this thread tell of the end of another process, unless the line can: it knows which."""
+        time.sleep(NOTICE_SECONDS)
         self._telling.acquire()
 
     def say(self, word: bytes) -> None:
