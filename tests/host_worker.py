@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from common.basics import backend, hosts
+from common.basics import agreement, backend, hosts
 from common.basics.errors import UsageError
 
 hosts.take_part("jax")
@@ -45,14 +45,14 @@ def decisions():
         raise UsageError("the leader says no")
 
     try:
-        hosts.agreed(refused)
+        agreement.agreed(refused)
         said = None
     except UsageError as error:
         said = str(error)
     big = np.random.default_rng(0).bytes(20_001)
-    hosts.same("the data", "equal")
+    agreement.same("the data", "equal")
     try:
-        hosts.same("the data", "a" if own else "b")
+        agreement.same("the data", "a" if own else "b")
         differ = None
     except Exception as error:
         differ = str(error)
@@ -63,7 +63,7 @@ def decisions():
     model.stop_training = own
     agree.on_epoch_end(0, logs)
     return {
-        "value": hosts.agreed(lambda: f"decided by {own}"),
+        "value": agreement.agreed(lambda: f"decided by {own}"),
         "refused": said,
         "sent": hosts.send(big if own else b"") == big,
         "differ": differ,
@@ -103,7 +103,9 @@ def network(how):
     local = {device.process_index for v in model.variables for device in v.value.devices()}
     return {
         "steps": [[index, {k: float(v) for k, v in logs.items()}] for index, logs in record.steps],
-        "epochs": [[index, {k: float(v) for k, v in logs.items()}] for index, logs in record.epochs],
+        "epochs": [
+            [index, {k: float(v) for k, v in logs.items()}] for index, logs in record.epochs
+        ],
         "values": [value.tobytes().hex() for value in values],
         "alone_after": local == {jax.process_index()},
     }
@@ -139,5 +141,6 @@ if __name__ == "__main__":
         "leader": leader_first,
         "waits": waits,
     }[sys.argv[1]]()
+    print(json.dumps(found), flush=True)
     hosts.end()
-    print(json.dumps(found))
+    hosts.leave(0)

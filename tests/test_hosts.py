@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.basics import backend, hosts
+from common.basics import agreement, backend, hosts, places
 from common.basics.errors import UsageError
 from common.cli import main
 
@@ -35,8 +35,8 @@ STEP = {
 
 
 def test_the_variables_of_jax_make_one_training():
-    assert hosts.found(JAX) == hosts.Place(2, 1, "node1:12345")
-    assert hosts.found({}) is None
+    assert places.found(JAX) == places.Place(2, 1, "node1:12345")
+    assert places.found({}) is None
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_the_variables_of_jax_make_one_training():
 )
 def test_incomplete_variables_are_refused(change):
     with pytest.raises(UsageError, match="JAX_"):
-        hosts.found(JAX | change)
+        places.found(JAX | change)
 
 
 def test_a_step_of_slurm_with_a_task_on_each_host_is_one_training():
-    place = hosts.found(STEP)
-    assert place[:2] == (2, 1)
+    place = places.found(STEP)
+    assert (place.count, place.index) == (2, 1)
     assert re.fullmatch(r"node07:\d{5}", place.address)
     # Two steps of a job, at the same time, need two ports.
-    assert hosts.found(STEP | {"SLURM_STEP_ID": "4"}).address != place.address
-    assert hosts.found(STEP | {"JAX_COORDINATOR_PORT": "777"}).address == "node07:777"
+    assert places.found(STEP | {"SLURM_STEP_ID": "4"}).address != place.address
+    assert places.found(STEP | {"JAX_COORDINATOR_PORT": "777"}).address == "node07:777"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_step_of_slurm_with_a_task_on_each_host_is_one_training():
     ],
 )
 def test_the_first_host_of_a_list_of_slurm(listed, first):
-    address = hosts.found(STEP | {"SLURM_STEP_NODELIST": listed}).address
+    address = places.found(STEP | {"SLURM_STEP_NODELIST": listed}).address
     assert address.rpartition(":")[0] == first
 
 
@@ -93,11 +93,11 @@ def test_the_first_host_of_a_list_of_slurm(listed, first):
 )
 def test_tasks_of_their_own_are_no_training_together(change):
     values = {name: value for name, value in (STEP | change).items() if value is not None}
-    assert hosts.found(values) is None
+    assert places.found(values) is None
 
 
 def test_an_array_of_trainings_on_several_hosts_each():
-    assert hosts.found(STEP | {"SLURM_ARRAY_TASK_ID": "4"}).count == 2
+    assert places.found(STEP | {"SLURM_ARRAY_TASK_ID": "4"}).count == 2
 
 
 # What is refused
@@ -152,9 +152,9 @@ def test_nothing_but_a_training_joins(two_processes):
 
 
 def test_one_process_decides_for_itself():
-    assert hosts.agreed(lambda: [1, "two"]) == [1, "two"]
+    assert agreement.agreed(lambda: [1, "two"]) == [1, "two"]
     assert hosts.send(b"three") == b"three"
-    hosts.same("the data", "any")
+    agreement.same("the data", "any")
     hosts.end()
     hosts.leave(7)
     error = ValueError("Gloo all-reduce failed")
@@ -185,7 +185,9 @@ def options(script):
 
 
 def test_the_training_on_slurm_has_a_task_on_each_host():
-    (script,) = [script for script in blocks("bash") if "recipes train" in script and "#SB" in script]
+    (script,) = [
+        script for script in blocks("bash") if "recipes train" in script and "#SB" in script
+    ]
     assert script.startswith("#!/bin/bash\n")
     assert (options(script)["nodes"], options(script)["ntasks-per-node"]) == ("2", "1")
     # Without srun, sbatch runs a script on the first host only.
@@ -217,10 +219,12 @@ def test_the_job_of_kubernetes_is_one_training():
         for each in container["env"]
     }
     assert given.pop("JAX_PROCESS_ID") == index
-    assert hosts.found(given | {"JAX_PROCESS_ID": "1"}).count == spec["completions"]
+    assert places.found(given | {"JAX_PROCESS_ID": "1"}).count == spec["completions"]
     assert spec["parallelism"] == spec["completions"]
     first = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
     assert given["JAX_COORDINATOR_ADDRESS"].rpartition(":")[0] == first
     assert given["KERAS_BACKEND"] == "jax"
-    (volume,) = pod["volumes"]
-    assert volume["name"] in {mount["name"] for mount in container["volumeMounts"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
+    words = container["command"] + container["args"]
+    assert words[words.index("--run-dir") + 1].startswith(mounts["shared"] + "/")

@@ -106,8 +106,10 @@ def test_two_processes_are_one_with_two_devices_to_the_bit(how, together, tmp_pa
 
 
 def words(data, folder, *more):
-    """Returns a training with batch normalisation, dropout, an average of weights, uneven last batches."""
-    options = "--preset best --epochs 3 --batch-size 16 --filters 8 8 --stem-filters 8 --dense-units 16"
+    """Returns a training with batch normalisation, dropout, averaged weights, uneven last batches."""
+    options = (
+        "--preset best --epochs 3 --batch-size 16 --filters 8 8 --stem-filters 8 --dense-units 16"
+    )
     options += " --dropout-rate 0.5 --ema-momentum 0.9 --optimizer sgd --learning-rate 0.05"
     options += " --validation-fraction 0.11 --precision float32"
     run = ["-m", "recipes", "train", "fashion_mnist_cnn", "--data", data, "--run-dir", folder]
@@ -156,8 +158,9 @@ def weights(file):
             found[name] = item[()].tobytes()
 
     with zipfile.ZipFile(file) as archive:
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as held:
-            held.visititems(add)
+        data = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(data) as held:
+        held.visititems(add)
     return found
 
 
@@ -180,8 +183,8 @@ def test_a_training_is_that_of_one_process_and_only_the_leader_speaks(group, who
     assert "epoch 3/3" in out
     assert "Test accuracy" in out
     assert (tmp_path / "run" / "report.html").is_file()
-    assert other_out == ""
-    assert other_err.splitlines() == ["Starting JAX as process 1 of 2 ..."]
+    assert "Starting JAX on 2 hosts" in err
+    assert (other_out, other_err) == ("", "")
     assert_same(tmp_path / "run", whole)
     # A follower's folder is gone, and nothing of it is left here.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ending.py", "run"]
@@ -224,7 +227,7 @@ def test_an_interrupted_run_goes_on_in_one_process(group, whole, tmp_path, cache
     (code, _, err), (other_code, _, other_err) = begun.wait()
     assert (code, other_code) == (130, 130)
     assert "Interrupted. Finished epochs are kept" in err
-    assert other_err.splitlines() == ["Starting JAX as process 1 of 2 ..."]
+    assert other_err == ""
     command = words(tiny_data["image"], "run", "--no-report", "--devices", 2)
     code, out, err = alone(command, cwd=tmp_path, cache=cache_folder, devices=2)
     assert code == 0, err
@@ -278,7 +281,9 @@ def test_processes_that_differ_are_no_training(differs, tmp_path, tiny_data, cac
         if differs == "data":
             arrays["x_train"] = arrays["x_train"] + np.uint8(number)
         np.savez(folder / "images.npz", **arrays)
-        wrapper = "import os, sys; os.chdir(os.environ['JAX_PROCESS_ID']); from common.cli import main; "
+        wrapper = (
+            "import os, sys; os.chdir(os.environ['JAX_PROCESS_ID']); from common.cli import main; "
+        )
         wrapper += "seed = os.environ['JAX_PROCESS_ID'] if sys.argv[1] == 'seed' else '0'; "
         wrapper += "sys.exit(main([*sys.argv[2:], '--seed', seed]))"
     command = ["-c", wrapper, differs, *words("images.npz", "run")[2:]]

@@ -79,11 +79,15 @@ def _name():
 
 
 def announce() -> None:
-    """Says that the backend is being started, which takes seconds; nothing if it has been started."""
-    if "keras" not in sys.modules:
-        place = hosts.asked()
-        several = f" as process {place.index} of {place.count}" if place else ""
-        streams.say(f"Starting {BACKENDS[_name()]}{several} ...")
+    """Says that the backend is being started, which takes seconds; nothing if it has been started.
+
+    On several hosts the leader says it, and how many it waits for.
+    """
+    place = hosts.asked()
+    if "keras" in sys.modules or (place and place.index):
+        return
+    several = f" on {place.count} hosts" if place else ""
+    streams.say(f"Starting {BACKENDS[_name()]}{several} ...")
 
 
 def start_or_interrupt() -> None:
@@ -99,6 +103,7 @@ def start_or_interrupt() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         start()
         return
+
     def end(number, frame):
         os._exit(130)
 

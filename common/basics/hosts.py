@@ -3,54 +3,33 @@
 A process on each host, each with all GPUs of its host, runs the same command. Process 0 leads: what looks
 at files, or at a clock, is asked of it alone, and the others are told. Nothing here imports JAX until
 `start`.
-
-Several processes are one training where the environment says so, and only for `recipes train`:
-
-1. JAX_NUM_PROCESSES above 1, with JAX_COORDINATOR_ADDRESS and JAX_PROCESS_ID. 1 says that each process is
-   on its own, whatever else is set.
-2. Else SLURM, for a step that `srun` started with several tasks, one on each host
-   (SLURM_STEP_NUM_TASKS equals SLURM_STEP_NUM_NODES and is above 1). What an array of jobs sets is not
-   looked at: its jobs are trainings or searches of their own. Nor is a script of `sbatch` outside `srun`,
-   nor a step with several tasks on a host.
-
-JAX's own detection of SLURM is not used: it gives each process one GPU, and starts with any SLURM_NTASKS.
 """
 
 from __future__ import annotations
 
 import atexit
+import collections
 import contextlib
-import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+import threading
+from collections.abc import Callable
 
 from common.basics import lifeline, startup
 from common.basics.errors import RecipeError, UsageError
-
-T = TypeVar("T")
+from common.basics.places import ALONE, Place, found
 
 HEARTBEAT_SECONDS = 30
-"""After so long without a sign of life a process counts as dead: one that hangs, or whose machine does."""
+"""After so long without a sign of life a process counts as dead: one that hangs, or its machine."""
 
-ALONE = "JAX_NUM_PROCESSES=1 before the command gives each process a training or search of its own"
+MEETING_SECONDS = 300
+"""So long each process waits for the others at the start."""
+
 AGAIN = "Finished epochs are kept: the same command on all hosts goes on from there"
-_VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # A shorter message is filled up to a multiple of this, so that JAX compiles few sizes.
 _FILLED = 4096
-
-
-class Place(NamedTuple):
-    """The place of a process among those of a training: how many, which one, where the first one is."""
-
-    count: int
-    index: int
-    address: str
-    """HOST:PORT at which process 0 listens."""
-
 
 _asked = False
 _place: Place | None = None
@@ -59,56 +38,7 @@ _line: lifeline.Line | None = None
 _at_end: list[Callable[[], object]] = []
 
 
-# What the environment says
-
-
-def found(environment: Mapping[str, str] = os.environ) -> Place | None:
-    """Returns the place of this process by the environment; None where it is on its own.
-
-    Args:
-        environment: Its variables.
-
-    Raises:
-        UsageError: The variables of JAX are incomplete or no numbers.
-    """
-    if any(environment.get(name) for name in _VARIABLES):
-        return _by_jax(environment)
-    return _by_slurm(environment)
-
-
-def _by_jax(environment):
-    address, count, index = (environment.get(name, "") for name in _VARIABLES)
-    if count == "1":
-        return None
-    if not (count.isdecimal() and index.isdecimal() and int(index) < int(count)):
-        raise UsageError(
-            "one training on several hosts needs JAX_NUM_PROCESSES and, on each, another "
-            f"JAX_PROCESS_ID from 0 on; they are '{count}' and '{index}' ({ALONE})"
-        )
-    if not re.fullmatch(r".+:\d+", address):
-        raise UsageError(
-            "JAX_COORDINATOR_ADDRESS must be HOST:PORT of the machine of process 0, "
-            f"got '{address}'"
-        )
-    return Place(int(count), int(index), address)
-
-
-def _by_slurm(environment):
-    tasks = environment.get("SLURM_STEP_NUM_TASKS", "1")
-    nodes = environment.get("SLURM_STEP_NODELIST")
-    if tasks == "1" or tasks != environment.get("SLURM_STEP_NUM_NODES") or not nodes:
-        return None
-    # node7,node9 or node[07-09,12] or node[07-09]-ib
-    name, listed, rest = re.fullmatch(r"([^,\[]+)(?:\[(\w+)[^\]]*\]([^,]*))?.*", nodes).groups()
-    port = environment.get("JAX_COORDINATOR_PORT")
-    if not port:
-        # The same on all hosts, and another one for each step: of those that few programs choose.
-        job, step = (
-            int(environment.get(f"SLURM_{name}", "0")) for name in ("JOB_ID", "STEP_ID")
-        )
-        port = 61440 + (job * 8 + step) % 4096
-    address = f"{name}{listed or ''}{rest or ''}:{port}"
-    return Place(int(tasks), int(environment["SLURM_PROCID"]), address)
+# Who takes part
 
 
 def refuse(what: str) -> None:
@@ -170,27 +100,31 @@ def start() -> None:
     import jax
 
     # JAX would catch SIGTERM, and a training that a scheduler ends would go on until it is killed.
-    jax.config.update("jax_enable_preemption_service", False)
+    with contextlib.suppress(AttributeError):  # Older ones cannot be told not to.
+        jax.config.update("jax_enable_preemption_service", False)
+    # JAX would abort with a trace of C++.
+    late = threading.Timer(MEETING_SECONDS, _end_late, [place])
+    late.daemon = True
+    late.start()
     try:
         jax.distributed.initialize(
             place.address,
             place.count,
             place.index,
             cluster_detection_method="deactivate",
+            initialization_timeout=MEETING_SECONDS + 10,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         )
+    except TypeError as error:
+        raise RecipeError("a training on several hosts needs JAX 0.7 or later") from error
     except (RuntimeError, ValueError) as error:
-        raise RecipeError(
-            f"process {place.index} of {place.count} did not meet the others at {place.address} "
-            f"({_short(error)}); start the same command on every host within five minutes, each "
-            "with its own JAX_PROCESS_ID"
-        ) from error
+        raise RecipeError(_not_met(place, _short(error))) from error
+    finally:
+        late.cancel()
     _place = place
     with startup.silent_stdout():
         send(b"")
-    counts = {device.process_index: 0 for device in jax.devices()}
-    for device in jax.devices():
-        counts[device.process_index] += 1
+    counts = collections.Counter(device.process_index for device in jax.devices())
     if len(set(counts.values())) > 1:
         raise UsageError(
             f"the hosts have {', '.join(map(str, counts.values()))} devices; each must bring as many "
@@ -200,6 +134,19 @@ def start() -> None:
     if not leads():
         # Ctrl-C in a terminal, and what a scheduler sends, reach all processes: the leader decides.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _not_met(place, why):
+    return (
+        f"process {place.index} of {place.count} did not meet the others at {place.address} ({why}): "
+        "each host runs the same command, with a JAX_PROCESS_ID of its own, and reaches that address"
+    )
+
+
+def _end_late(place):
+    why = f"not all came within {MEETING_SECONDS} s"
+    os.write(2, f"error: {_not_met(place, why)}\n".encode())
+    _leave(1, lifeline.FAILED)
 
 
 def count() -> int:
@@ -213,32 +160,6 @@ def leads() -> bool:
     After `end` it is still the same one.
     """
     return _place is None or _place.index == 0
-
-
-def agreed(decide: Callable[[], T]) -> T:
-    """Returns what the leader's call of a function returns, in every process.
-
-    Args:
-        decide: Called in the leader only; returns what JSON can hold.
-
-    Raises:
-        RecipeError, UsageError: The leader's call raised it; in every process.
-    """
-    if count() == 1:
-        return decide()
-    answer: dict[str, Any] = {}
-    if leads():
-        try:
-            answer["value"] = decide()
-        except RecipeError as error:
-            send(json.dumps({"error": str(error), "code": error.exit_code}).encode())
-            raise
-    answer = json.loads(send(json.dumps(answer).encode()))
-    if "error" in answer:
-        kind = UsageError if answer["code"] == UsageError.exit_code else RecipeError
-        raise kind(answer["error"])
-    value: T = answer["value"]
-    return value
 
 
 def send(data: bytes) -> bytes:
@@ -257,32 +178,6 @@ def send(data: bytes) -> bytes:
     whole = np.asarray(multihost_utils.broadcast_one_to_all(whole))
     length = int.from_bytes(whole[:8].tobytes(), "little")
     return whole[8 : 8 + length].tobytes()
-
-
-def same(what: str, value: str) -> None:
-    """Checks that a text is the same in all processes.
-
-    Args:
-        what: What the message calls it, e.g. "the data".
-        value: The text; it is shown.
-
-    Raises:
-        RecipeError: It differs from the leader's, in this process or another.
-    """
-    if count() == 1:
-        return
-    import numpy as np
-    from jax.experimental import multihost_utils
-
-    told = send(value.encode()).decode()
-    differ = np.flatnonzero(multihost_utils.process_allgather(np.int32(told != value)))
-    if len(differ):
-        own = f"; here: {value}" if told != value else ""
-        raise RecipeError(
-            f"{what} of process {', '.join(map(str, differ))} differs from that of process 0: "
-            f"{told}{own}. All hosts of one training need the same command and the same data; "
-            f"{ALONE}"
-        )
 
 
 # The end
@@ -309,6 +204,8 @@ def _lost(who: str, word: bytes) -> None:
         who: E.g. "process 1".
         word: What it said: INTERRUPTED, FAILED, or nothing where it was killed.
     """
+    if _over and leads():
+        return  # The others had nothing more to do than to wait.
     if word == lifeline.INTERRUPTED:
         _leave(130, word)
     with contextlib.suppress(OSError):
@@ -328,7 +225,11 @@ def at_end(function: Callable[[], object]) -> None:
 
 
 def end() -> None:
-    """Parts from the other processes, when all have come here. What follows, each does on its own."""
+    """Parts from the other processes, when all have come here: the leader goes on, on its own.
+
+    The others wait until it says in `leave` that it has done its work. A scheduler that starts again what
+    has failed then starts all of them.
+    """
     global _over
     if count() == 1:
         return
@@ -336,20 +237,26 @@ def end() -> None:
 
     jax.distributed.shutdown()
     _over = True
-    if _line is not None:
-        _line.say(lifeline.DONE)
+    if _line is not None and not leads():
+        _line.wait()
 
 
 def leave(code: int) -> None:
-    """Ends this process at once, if it still shares a training: the others must not wait for it.
+    """Tells the others that this process ends; while it shares a training, it ends here and at once.
 
-    Python's own end would: JAX meets the other processes there.
+    Python's own end would wait: JAX meets the other processes there.
 
     Args:
         code: The exit code.
     """
+    if code == 0 and _over:
+        word = lifeline.DONE
+    else:
+        word = lifeline.INTERRUPTED if code == 130 else lifeline.FAILED
     if count() > 1:
-        _leave(code, lifeline.INTERRUPTED if code == 130 else lifeline.FAILED)
+        _leave(code, word)
+    if _line is not None:
+        _line.say(word)
 
 
 def _leave(code, word):

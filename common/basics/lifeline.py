@@ -1,8 +1,9 @@
 """A connection between the processes of one training: the end of one ends the others within a second.
 
 A collective computation with a process that was killed may wait for ever, and JAX itself then aborts
-with a trace of C++ after its heartbeat. The system closes the connections of a process however it ends, so
-the others are told at once, and can say what happened. A process that ends in order says why with a byte.
+with a trace of C++ after its heartbeat. The system closes the connections of a process however it ends,
+so the others are told at once, and can say what happened. A process that ends in order says why with a
+byte.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from common.basics.errors import RecipeError
+from common.basics.places import Place
 
 DONE, INTERRUPTED, FAILED = b"d", b"i", b"f"
 """Last words: the training is over; Ctrl-C; an error, which the process itself has told."""
@@ -29,35 +30,17 @@ NOTICE_SECONDS = 2.0
 MEETING_SECONDS = 20.0
 
 
-class Place(Protocol):
-    """As of `common.basics.hosts`."""
-
-    @property
-    def count(self) -> int:
-        """Processes."""
-
-    @property
-    def index(self) -> int:
-        """The number of this one."""
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT of process 0."""
-
-
 class Line:
     """The connections of a process: of the leader to all others, of another one to the leader.
 
     Args:
         ends: Sockets by the number of the process at the other end.
-        lost: Called with its name and its last word when one ends without DONE; it does not return.
+        lost: Called with its name and its last word when one ends without DONE.
     """
 
-    def __init__(
-        self, ends: dict[int, socket.socket], lost: Callable[[str, bytes], None]
-    ) -> None:
+    def __init__(self, ends: dict[int, socket.socket], lost: Callable[[str, bytes], None]) -> None:
         self._ends, self._lost = ends, lost
-        self._telling = threading.Lock()
+        self._telling, self._done = threading.Lock(), threading.Event()
         for number, end in ends.items():
             threading.Thread(target=self._watch, args=(number, end), daemon=True).start()
 
@@ -66,6 +49,7 @@ class Line:
         with contextlib.suppress(OSError):
             word = end.recv(1)
         if word == DONE:
+            self._done.set()
             return
         if word == FAILED:
             time.sleep(GRACE_SECONDS)
@@ -77,6 +61,10 @@ class Line:
         time.sleep(NOTICE_SECONDS)
         self._telling.acquire()
 
+    def wait(self) -> None:
+        """Waits until the leader says DONE; if it ends otherwise, this process ends by `lost`."""
+        self._done.wait()
+
     def say(self, word: bytes) -> None:
         """Says a last word to all others."""
         for end in self._ends.values():
@@ -84,9 +72,7 @@ class Line:
                 end.sendall(word)
 
 
-def meet(
-    place: Place, send: Callable[[bytes], bytes], lost: Callable[[str, bytes], None]
-) -> Line:
+def meet(place: Place, send: Callable[[bytes], bytes], lost: Callable[[str, bytes], None]) -> Line:
     """Connects a process with the leader, or the leader with all others.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from common.basics import backend, hosts, streams
+from common.basics import agreement, backend, hosts, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
 from common.runs import command_line, headline, recorded, registry, trackers
@@ -96,7 +96,7 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
         own_callbacks.of(run)
     with streams.doing("Reading the data"):
         splits = run.load(module.load_data)
-    hosts.same("the data", f"{splits.info.label}, fingerprint {splits.info.fingerprint}")
+    agreement.same("the data", f"{splits.info.label}, fingerprint {splits.info.fingerprint}")
     from common.data import remarks
 
     remarks.show(splits.info)

@@ -1,16 +1,16 @@
-"""Several devices with JAX, on one host or several: each batch is spread over them, the network is on all.
+"""Several devices with JAX, on one host or more: each batch is spread over them, the network is on all.
 
 The batch size is that of all devices together, and a step computes what it would on one: batch
 normalisation sees the whole batch, dropout draws as for one. Only rounding differs. A last batch that
 cannot be divided is computed by every device. Keras' `fit` stays: its batches are arrays that lie on the
 devices already.
 
-On several hosts, each process makes the whole batch, which is a function of seed, epoch and index, and puts
-its part on its own devices: the batch that a step sees does not depend on the number of processes.
+On several hosts, each process makes the whole batch, which is a function of seed, epoch and index, and
+puts its part on its own devices: the batch that a step sees does not depend on the number of processes.
 
-`keras.distribution` is not used: it fails on uneven batches, on TensorFlow it is accepted and does nothing,
-and without its check for several processes it joins the whole batches of all of them, so that each example
-counts as often as there are processes.
+`keras.distribution` is not used: it fails on uneven batches, and on TensorFlow it is accepted and does
+nothing. On several hosts, with its own sharding of data off, it joins the whole batches of all processes:
+each example then counts as often as there are processes, without a warning.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def _placed(part, sharding):
 def _let_keras_pass_arrays():
     """Keeps Keras from putting arrays on a device that are on those of several hosts already.
 
-    JAX (0.10) refuses that, though nothing is to be done. Keras does it in `test_on_batch`, and on a GPU in
-    `fit`, to have a batch there before it is needed.
+    JAX (0.10) refuses that, though nothing is to be done. Keras does it in `test_on_batch`, and on a GPU
+    in `fit`, to have a batch there before it is needed.
     """
     import jax
     from keras.src.backend.jax import trainer

@@ -1,8 +1,8 @@
 """The run of a training on several hosts: the leader's folder, and a temporary one in each other process.
 
 All processes make the same calls, those of Keras above all: some of them wait for the others. What they
-find in their folders must therefore be the same, and so the others begin with a copy of the leader's. What
-they write is thrown away.
+find in their folders must therefore be the same, and so the others begin with a copy of the leader's.
+What they write is thrown away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from common.basics import hosts, streams
+from common.basics import agreement, hosts, streams
 from common.basics.errors import RecipeError
 from common.runs import config as configuration
 from common.runs.run import Run
@@ -42,8 +42,8 @@ def begin(run: Run) -> Run | None:
     Raises:
         RecipeError: As `Run.check`, in every process; or the processes were given different commands.
     """
-    hosts.same("the command", _asked(run))
-    goes_on, trained = hosts.agreed(lambda: _state(run))
+    agreement.same("the command", _asked(run))
+    goes_on, trained = agreement.agreed(lambda: _state(run))
     if trained:
         hosts.end()
         return run if hosts.leads() else None
@@ -70,7 +70,7 @@ def begin(run: Run) -> Run | None:
 
 
 def _state(run):
-    """Returns whether the leader's folder holds a run that goes on, and whether it only lacks a report."""
+    """Returns whether the leader's folder holds a run to go on with, and if that only lacks a report."""
     held = run.check() is not None and not run.options.overwrite
     return [held, held and run.lacks_report]
 
