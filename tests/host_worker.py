@@ -2,7 +2,10 @@
 
 import json
 import sys
+import tempfile
 import time
+import types
+from pathlib import Path
 
 from common.basics import agreement, backend, hosts
 from common.basics.errors import UsageError
@@ -14,7 +17,7 @@ import jax
 import keras
 import numpy as np
 
-from common.training import averaging, devices, whole_epochs
+from common.training import averaging, devices, private, whole_epochs
 from tests.test_whole_epochs import batches, keras_fit, trained
 
 ALL = jax.device_count()
@@ -62,7 +65,12 @@ def decisions():
     agree.set_model(model)
     model.stop_training = own
     agree.on_epoch_end(0, logs)
+    run = types.SimpleNamespace(path=Path(tempfile.mkdtemp(dir=".")).joinpath)
+    run.path("backup").mkdir()
+    secret = private.secret_of(run)
     return {
+        "secret": secret,
+        "kept": run.path(private.SECRET).exists(),
         "value": agreement.agreed(lambda: f"decided by {own}"),
         "refused": said,
         "sent": hosts.send(big if own else b"") == big,

@@ -83,6 +83,8 @@ def test_the_leader_decides_and_the_others_are_told(together):
         assert np.isnan(found["logs"]["seconds"])
         assert found["stops"] is True
     assert "here: b" in second["differ"]
+    assert first["secret"] == second["secret"] > 0
+    assert (first["kept"], second["kept"]) == (True, False)
 
 
 @pytest.mark.slow

@@ -186,9 +186,6 @@ class _Spread(keras.utils.PyDataset):
     def num_batches(self):
         return self.batches.num_batches
 
-    def at_epoch(self, epoch):
-        return _Spread(self.batches.at_epoch(epoch), self.devices)
-
     def __getitem__(self, index):
         return keras.tree.map_structure(lambda part: put(part, self.devices), self.batches[index])
 

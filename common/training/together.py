@@ -23,6 +23,7 @@ from common.basics import agreement, hosts, streams
 from common.basics.errors import RecipeError
 from common.runs import config as configuration
 from common.runs.run import Run
+from common.training import private
 
 # Written while a training goes on and never read by it, or written after it.
 _NOT_READ = ("tensorboard", "wandb", "figures", "report.html", "tracking.json")
@@ -93,10 +94,15 @@ def _packed(directory):
         with tarfile.open(fileobj=packed, mode="w") as archive:
             for path in sorted(directory.iterdir()):
                 if path.name not in _NOT_READ and not path.name.startswith("."):
-                    archive.add(path, path.name)
+                    archive.add(path, path.name, filter=_open_to_all)
     except OSError as error:
         raise RecipeError(f"could not read {directory}: {error.strerror or error}") from error
     return packed.getvalue()
+
+
+def _open_to_all(entry):
+    # A process that is killed would leave it behind.
+    return None if entry.name == private.SECRET else entry
 
 
 def _be_quiet():
