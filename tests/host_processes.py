@@ -70,6 +70,8 @@ def start(words, *, cwd, cache, **environment):
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "KERAS_RECIPE_BOX_CACHE": str(cache),
+        # What a process leaves behind is seen.
+        "TMPDIR": str(cwd),
     }
     return subprocess.Popen(
         [sys.executable, *map(str, words)],

@@ -58,7 +58,6 @@ def together(tmp_path, cache_folder):
 # What processes share
 
 
-@pytest.mark.slow
 def test_each_process_puts_its_part_and_no_example_counts_twice(together):
     for number, found in enumerate(together("trap")):
         # Joined from both, batches would have 16 and 10 examples: that raises no error anywhere.
@@ -69,7 +68,6 @@ def test_each_process_puts_its_part_and_no_example_counts_twice(together):
         assert found["examples"] == 21
 
 
-@pytest.mark.slow
 def test_the_leader_decides_and_the_others_are_told(together):
     first, second = together("decisions")
     assert (first["leads"], second["leads"]) == (True, False)
@@ -87,7 +85,6 @@ def test_the_leader_decides_and_the_others_are_told(together):
     assert (first["kept"], second["kept"]) == (True, False)
 
 
-@pytest.mark.slow
 def test_weights_become_those_of_the_leader_to_the_bit(together):
     zeros = np.full((2, 3), -0.0, "float32").tobytes().hex()
     assert [found["kernel"] for found in together("leader")] == [zeros, zeros]
@@ -271,7 +268,6 @@ def test_an_error_in_one_process_ends_the_other(group):
     assert "the same command on all hosts goes on" in err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("differs", ["seed", "data"])
 def test_processes_that_differ_are_no_training(differs, tmp_path, tiny_data, cache_folder):
     # The same command, and yet not: the second process has another file in the same place.

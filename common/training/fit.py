@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from common.basics import agreement
 from common.basics.files import atomic_path
 from common.runs.run import Run
 from common.training import (
@@ -62,6 +63,8 @@ def fit(
     """
     keeper = RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
+    # A process that trained more epochs than the others would wait for them for ever.
+    agreement.same("the number of finished epochs", str(keeper.epochs_done))
     averaging.warm_up(model.optimizer)
     build_metrics(model, train)
     if keeper.epochs_done and not run.is_trial:
