@@ -108,4 +108,8 @@ def _open_to_all(entry):
 def _be_quiet():
     streams.be_silent()
     warnings.simplefilter("ignore")
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    # Native code writes there too.
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
