@@ -1,15 +1,19 @@
-"""Starts the processes of a training on several hosts: on one machine, each with one virtual device."""
+"""Starts the processes of a training on several hosts, on one machine, and reads what they leave."""
 
+import csv
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 400
+TIMES = ("seconds", "cpu_seconds", "examples_per_second")
 
 
 class Group:
@@ -91,3 +95,29 @@ def alone(words, *, cwd, cache, devices=1):
     process = start(words, cwd=cwd, cache=cache, **flags)
     out, err = process.communicate(timeout=SECONDS)
     return process.returncode, out, err
+
+
+def history(run):
+    """Returns the rows of history.csv as texts, without times."""
+    with open(run / "history.csv") as file:
+        return [
+            {name: value for name, value in row.items() if name not in TIMES}
+            for row in csv.DictReader(file)
+        ]
+
+
+def weights(file):
+    """Returns the bytes of all arrays in a .keras file, by name."""
+    import h5py
+
+    found = {}
+
+    def add(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()].tobytes()
+
+    with zipfile.ZipFile(file) as archive:
+        data = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(data) as held:
+        held.visititems(add)
+    return found

@@ -3,23 +3,19 @@
 They start processes with JAX themselves, whatever backend the tests run with.
 """
 
-import csv
-import io
 import json
 import os
 import signal
 import time
-import zipfile
 
 import numpy as np
 import pytest
 
-from tests.host_processes import ROOT, Group, alone
+from tests.host_processes import ROOT, Group, alone, history, weights
 
 pytest.importorskip("jax")
 
 WORKER = ROOT / "tests" / "host_worker.py"
-TIMES = ("seconds", "cpu_seconds", "examples_per_second")
 # Ends a process in the second epoch of three.
 CALLBACKS = """
 import os, signal, time
@@ -135,32 +131,6 @@ def group(tiny_data, cache_folder, tmp_path):
         return Group(command, cwd=tmp_path, cache=cache_folder, each=each)
 
     return begin
-
-
-def history(run):
-    """Returns the rows of history.csv as texts, without times."""
-    with open(run / "history.csv") as file:
-        return [
-            {name: value for name, value in row.items() if name not in TIMES}
-            for row in csv.DictReader(file)
-        ]
-
-
-def weights(file):
-    """Returns the bytes of all arrays in a .keras file, by name."""
-    import h5py
-
-    found = {}
-
-    def add(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[()].tobytes()
-
-    with zipfile.ZipFile(file) as archive:
-        data = io.BytesIO(archive.read("model.weights.h5"))
-    with h5py.File(data) as held:
-        held.visititems(add)
-    return found
 
 
 def assert_same(run, other):
