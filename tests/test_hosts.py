@@ -1,19 +1,19 @@
-"""A training on several hosts (JAX): what the environment says, what is refused, what the README shows.
+"""A training on several hosts (JAX): what the environment says, what is refused, what the page shows.
 
 tests/test_hosts_training.py trains, with processes of its own.
 """
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from common.basics import agreement, backend, hosts, places
 from common.basics.errors import UsageError
 from common.cli import main
+from tests.conftest import ROOT
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "common/training/README.md").read_text(encoding="utf-8")
 JAX = {
     "JAX_COORDINATOR_ADDRESS": "node1:12345",
     "JAX_NUM_PROCESSES": "2",
@@ -162,13 +162,12 @@ def test_one_process_decides_for_itself():
     assert not backend.on_hosts()
 
 
-# The examples of the README
+# The examples of the page
 
 
 def blocks(language):
-    """Returns the fenced blocks of a language in the section on several hosts."""
-    section = README.partition("\n## Several hosts\n")[2].partition("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    """Returns the fenced blocks of a language in the page on several hosts."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_scripts_for_slurm_are_scripts():

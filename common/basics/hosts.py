@@ -100,8 +100,7 @@ def start() -> None:
     import jax
 
     # JAX would catch SIGTERM, and a training that a scheduler ends would go on until it is killed.
-    with contextlib.suppress(AttributeError):  # Older ones cannot be told not to.
-        jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_enable_preemption_service", False)
     # JAX would abort with a trace of C++.
     late = threading.Timer(MEETING_SECONDS, _end_late, [place])
     late.daemon = True
@@ -115,8 +114,6 @@ def start() -> None:
             initialization_timeout=MEETING_SECONDS + 10,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         )
-    except TypeError as error:
-        raise RecipeError("a training on several hosts needs JAX 0.7 or later") from error
     except (RuntimeError, ValueError) as error:
         raise RecipeError(_not_met(place, _short(error))) from error
     finally:
