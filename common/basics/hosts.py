@@ -100,7 +100,8 @@ def start() -> None:
     import jax
 
     # JAX would catch SIGTERM, and a training that a scheduler ends would go on until it is killed.
-    jax.config.update("jax_enable_preemption_service", False)
+    with contextlib.suppress(AttributeError):  # Older ones cannot be told not to.
+        jax.config.update("jax_enable_preemption_service", False)
     # JAX would abort with a trace of C++.
     late = threading.Timer(MEETING_SECONDS, _end_late, [place])
     late.daemon = True
