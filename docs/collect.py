@@ -224,6 +224,7 @@ def navigation(names: list[str]) -> list:
             ]
         },
         {"Tuning": "common/tuning/README.md"},
+        {"Several hosts": "common/training/README.md"},
         {"Speed": "tests/benchmarks/README.md"},
         {"Contributing": [{"How to": "CONTRIBUTING.md"}, {"Changelog": "CHANGELOG.md"}]},
     ]

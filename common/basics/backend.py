@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 
-from common.basics import startup, streams
+from common.basics import hosts, startup, streams
 from common.basics.errors import RecipeError, UsageError, near_match
 
 GARBAGE_SECONDS = 10.0
@@ -33,14 +33,24 @@ def check(words: Collection[str] = ()) -> None:
         )
 
 
+def on_hosts() -> bool:
+    """Returns whether this process shares a training with those on other hosts; `start` then joins them.
+
+    Raises:
+        UsageError: It does, and the backend is not JAX.
+    """
+    return hosts.take_part(_name())
+
+
 def check_devices(count: int) -> None:
     """Checks that a training can have so many devices; how many there are, once the backend is started.
 
     Args:
-        count: Devices asked for.
+        count: Devices asked for, of all hosts together.
 
     Raises:
-        UsageError: More than one, and the backend is not JAX, or JAX has fewer.
+        UsageError: More than one, and the backend is not JAX, or JAX has fewer, or the hosts cannot have
+            equally many.
     """
     if count == 1:
         return
@@ -52,6 +62,11 @@ def check_devices(count: int) -> None:
     if "jax" in sys.modules:
         import jax
 
+        if count % hosts.count():
+            raise UsageError(
+                f"--devices {count} counts those of all {hosts.count()} hosts, which must have equally "
+                "many; without it all are used"
+            )
         if jax.device_count() < count:
             raise UsageError(
                 f"--devices {count}, but JAX has {jax.device_count()} ({jax.default_backend()}). To try "
@@ -64,9 +79,15 @@ def _name():
 
 
 def announce() -> None:
-    """Says that the backend is being started, which takes seconds; nothing if it has been started."""
-    if "keras" not in sys.modules:
-        streams.say(f"Starting {BACKENDS[_name()]} ...")
+    """Says that the backend is being started, which takes seconds; nothing if it has been started.
+
+    On several hosts the leader says it, and how many it waits for.
+    """
+    place = hosts.asked()
+    if "keras" in sys.modules or (place and place.index):
+        return
+    several = f" on {place.count} hosts" if place else ""
+    streams.say(f"Starting {BACKENDS[_name()]}{several} ...")
 
 
 def start_or_interrupt() -> None:
@@ -82,11 +103,17 @@ def start_or_interrupt() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         start()
         return
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+
+    def end(number, frame):
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, end)
     try:
         start()
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # On several hosts all but the leader ignore interrupts from here on.
+        if signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache
@@ -98,7 +125,8 @@ def start() -> str:
     fails.
 
     Raises:
-        RecipeError: The backend that KERAS_BACKEND names is not installed.
+        RecipeError: The backend that KERAS_BACKEND names is not installed, or the processes of a training
+            on several hosts do not meet.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow has these kernels for every x86 processor, but by default uses them only on those with
@@ -106,6 +134,7 @@ def start() -> str:
     # third faster.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     startup.keep_freed_memory()
+    hosts.start()
     with startup.held_back_stderr(), startup.no_collections():
         try:
             import keras

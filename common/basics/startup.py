@@ -128,3 +128,17 @@ def held_back_stderr() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def silent_stdout() -> Iterator[None]:
+    """Drops what native code writes to standard output during the block: Gloo greets its peers there."""
+    sys.stdout.flush()
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)

@@ -8,10 +8,11 @@ commands that need it, after the command line has been checked.
 import importlib
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from common.basics import streams
+from common.basics import hosts, streams
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.passwords import hide
 
@@ -102,7 +103,15 @@ def tune_script(file: str, argv: Sequence[str] | None = None) -> int:
 def guarded(function: Callable[[list[str]], int | None], words: list[str]) -> int:
     """Runs a command; returns the exit code (0 for None). An error becomes one line, unless --debug."""
     streams.prepare()
-    return streams.finish(_exit_code(function, words))
+    try:
+        code = streams.finish(_exit_code(function, words))
+    except Exception:
+        if hosts.count() > 1:
+            traceback.print_exc()
+            hosts.leave(1)
+        raise
+    hosts.leave(code)
+    return code
 
 
 def _exit_code(function, words):
@@ -111,17 +120,16 @@ def _exit_code(function, words):
         return function(words) or 0
     except SystemExit as stop:  # tyro's --help
         return stop.code or 0
-    except RecipeError as error:
-        if debug:
-            raise
-        print(f"error: {hide(error)}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    except Exception as error:
+    except Exception as raised:
         if debug:
             raise
+        error = hosts.explained(raised)
+        if isinstance(error, RecipeError):
+            print(f"error: {hide(error)}", file=sys.stderr)
+            return error.exit_code
         # Keras writes paragraphs, in colour.
         text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", hide(error)).split())
         hint = "--debug shows the traceback"

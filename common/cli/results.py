@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.basics import child, streams
+from common.basics import child, hosts, streams
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import locked, read_json, write_text_atomic
 from common.runs import command_line, registry
@@ -73,6 +73,7 @@ def results_command(words: list[str]) -> int:
     planned = [(preset, seed) for preset in presets for seed in range(arguments.seeds)]
     for preset in presets:
         configuration.preset(module.PRESETS, preset)
+    hosts.refuse("recipes results")
     start = time.perf_counter()
     for index, (preset, seed) in enumerate(planned):
         directory = arguments.runs_dir / name / "results" / f"{preset}-seed{seed}"

@@ -2,7 +2,7 @@
 
 import importlib
 
-from common.basics import backend, streams
+from common.basics import backend, hosts, streams
 from common.cli.arguments import names_recipe
 from common.runs import registry
 
@@ -21,6 +21,8 @@ def _command(verb, what, module, words):
     if not names_recipe(verb, words):
         return 0
     backend.check(words)
+    if not {"-h", "--help"} & set(words):
+        hosts.refuse(f"recipes {verb}")
     streams.goes_on(what)
     tuner = importlib.import_module(f"common.tuning.{module}")
     return tuner.command(registry.check(words[0]), words[1:])

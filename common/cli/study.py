@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from common.basics import backend, streams
+from common.basics import backend, hosts, streams
 from common.basics.files import write_bytes_atomic, write_json_atomic
 from common.basics.flags import flags
 from common.cli.arguments import names_recipe
@@ -34,6 +34,7 @@ def study_command(words: list[str]) -> int:
     )
     planned = study_plan.plan(name, title, study, options)
     backend.check()
+    hosts.refuse("recipes study")
     streams.goes_on("the study")
     return run(name, title, study, options, planned)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from common.basics import backend, streams
+from common.basics import agreement, backend, hosts, streams
 from common.basics.errors import RecipeError
 from common.cli.arguments import names_recipe
 from common.runs import command_line, headline, recorded, registry, trackers
@@ -42,6 +42,7 @@ def train_command(words: list[str]) -> int:
     trackers.check_installed(options.trackers)
     if options.seeds > 1:
         backend.check()
+        hosts.refuse("--seeds above 1")
         return series.train(name, config, options, preset_name(module, config), words)
     run = Run(name, config, options, preset=preset_name(module, config))
     return train(module, run, command_line.given_fields(module.Config, words))
@@ -71,7 +72,18 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
     backend.check()
     backend.check_devices(run.options.devices)
     streams.goes_on("the training")
-    run.check()
+    if backend.on_hosts():
+        # What is wrong with the command must end all processes, so they meet before all else.
+        backend.start_or_interrupt()
+        backend.check_devices(run.options.devices)
+        from common.training import together
+
+        own = together.begin(run)
+        if own is None:
+            return 0
+        run = own
+    else:
+        run.check()
     if hasattr(module, "check") and not run.finished:
         # What it finds absent must not be told after minutes of reading.
         backend.start_or_interrupt()
@@ -84,6 +96,7 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
         own_callbacks.of(run)
     with streams.doing("Reading the data"):
         splits = run.load(module.load_data)
+    agreement.same("the data", f"{splits.info.label}, fingerprint {splits.info.fingerprint}")
     from common.data import remarks
 
     remarks.show(splits.info)
@@ -109,6 +122,10 @@ def train(module: ModuleType, run: Run, given: Collection[str] = ()) -> int:
             print(f"Training {run.recipe}, preset {run.preset}, in {run.directory}", flush=True)
             print(budget.describe(run, splits), flush=True)
             results = module.train(run.config, run)
+            # The report is the leader's alone.
+            hosts.end()
+            if not hosts.leads():
+                return 0
         if run.options.report:
             write_run_report(run, module, run.load(module.load_data))
         logged = tracking.complete(run)

@@ -31,7 +31,8 @@ class Options:
     deterministic: bool = False
     """Bitwise repeatable on one machine; slower on some backends."""
     devices: PositiveInt = 1
-    """GPUs of this machine that share each batch, with JAX; the batch size stays that of all together."""
+    """GPUs that share each batch, with JAX; the batch size stays that of all together. On several hosts
+    those of all hosts together: all of them, unless a number above 1 is given."""
     tracker: str | None = None
     """Log the run to tensorboard, mlflow or wandb; several are separated by commas. The last two need the
     extra of their name."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from common.basics import agreement
 from common.basics.files import atomic_path
 from common.runs.run import Run
 from common.training import (
@@ -62,14 +63,16 @@ def fit(
     """
     keeper = RunKeeper(run, monitor=monitor, patience=patience)
     keeper.restore(model)
+    # A process that trained more epochs than the others would wait for them for ever.
+    agreement.same("the number of finished epochs", str(keeper.epochs_done))
     averaging.warm_up(model.optimizer)
     build_metrics(model, train)
     if keeper.epochs_done and not run.is_trial:
         print(f"Resuming {run.directory} after epoch {keeper.epochs_done} of {epochs}.", flush=True)
     followed = tracking.follow(run, keeper)
+    count = devices.number(run.options.devices)
     if keeper.epochs_done < epochs and not keeper.exhausted:
         progress = [] if run.is_trial else [Progress(epochs, train.num_batches)]
-        count = run.options.devices
         if whole_epochs.suit(train):
             data = train
             train_epochs = functools.partial(whole_epochs.fit, model, devices=count)
@@ -92,15 +95,18 @@ def fit(
                     cb.Meter(train.count),
                     averaging.EvaluateAverage(train),
                     *callbacks,
+                    devices.Agree(),
                     *own_callbacks.of(run),
                     keeper,
                     *followed,
                     *progress,
+                    devices.Agree(),
                 ],
             )
         finally:
             for bar in progress:
                 bar.close()
+        devices.gather(model, count)
     if run.is_trial:
         return keeper
     averaging.end(model, train, keeper.epochs_done - 1)

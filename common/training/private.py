@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from common.basics import agreement
 from common.basics.errors import RecipeError
 from common.basics.files import could_not_write, write_text_atomic
 from common.runs.run import Run
@@ -34,7 +35,8 @@ def secret_of(run: Run) -> int:
     """Returns the secret of a training: a number of 128 bits, drawn where the folder has none yet.
 
     A training that was interrupted repeats its last epoch with the same batches and noise. So nothing
-    about the data gets out twice, and the weights are those of a training without interruption.
+    about the data gets out twice, and the weights are those of a training without interruption. On
+    several hosts the leader draws and keeps it, and tells it to the others.
 
     Args:
         run: The run, opened.
@@ -42,7 +44,10 @@ def secret_of(run: Run) -> int:
     Raises:
         RecipeError: The file cannot be written or read.
     """
-    path = run.path(SECRET)
+    return int(agreement.agreed(lambda: f"{_secret(run.path(SECRET)):032x}"), 16)
+
+
+def _secret(path):
     with contextlib.suppress(FileNotFoundError, ValueError):
         return int(path.read_text(encoding="ascii"), 16)
     secret = secrets.randbits(128)
