@@ -302,10 +302,9 @@ def test_dates_come_after_the_task_and_fill_an_epoch():
                 assert {int((after != 0).sum(1)[0]) for _, after, _ in parts} == {5}
 
 
-def test_dates_afterwards_need_the_last_epoch():
-    for fields in ({"monitor": "val_loss"}, {"monitor": "epoch", "bucketing": True}):
-        with pytest.raises(UsageError, match="then_dates needs monitor=epoch"):
-            Config(then_dates=1, **fields)
+def test_dates_afterwards_need_batches_of_one_task():
+    with pytest.raises(UsageError, match="then_dates needs batches of one task"):
+        Config(then_dates=1, bucketing=True)
 
 
 def test_a_network_that_learns_dates_afterwards_says_how_many_it_got_right(tmp_path, monkeypatch):
@@ -318,7 +317,6 @@ def test_a_network_that_learns_dates_afterwards_says_how_many_it_got_right(tmp_p
         batch_size=16,
         epochs=1,
         then_dates=2,
-        monitor="epoch",
     )
     run = Run("translation_seq2seq", config, Options(run_dir=tmp_path / "run")).open()
     metrics = train(config, run)

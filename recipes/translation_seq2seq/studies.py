@@ -20,7 +20,6 @@ STUDIES = {
             "then_dates": 1,
             "schedule": "constant",
             "learning_rate": 2e-3,
-            "monitor": "epoch",
         },
         claims=(
             Claim(

@@ -101,13 +101,12 @@ class Config:
     epochs: PositiveInt = 5
     """Passes over the training pairs."""
     then_dates: NonNegativeInt = 0
-    """Epochs of generated dates after those, with the same network; the scores stay those of `task`. It
-    shows what is forgotten."""
-    monitor: Literal["val_loss", "val_accuracy", "epoch"] = "val_loss"
-    """What chooses the epoch: the lowest validation loss, the highest accuracy over tokens, or the last
-    one whatever it scores. Of both figures, each token is predicted from the true ones before it. Of
-    dates and sums all tokens of the validation split are right early, and the loss goes on to tell
-    epochs apart."""
+    """Epochs of generated dates after those, with the same network; the last one is kept, and the scores
+    stay those of `task`. It shows what is forgotten."""
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What chooses the epoch: the lowest validation loss, or the highest accuracy over tokens; of both,
+    each token is predicted from the true ones before it. Of dates and sums all tokens of the validation
+    split are right early, and the loss goes on to tell epochs apart."""
     beam: PositiveInt = 4
     """Answers that the search keeps of each source; 1: greedy."""
     length_penalty: NonNegativeFloat = 0.6
@@ -115,11 +114,8 @@ class Config:
 
     def __post_init__(self):
         check_bounds(self)
-        if self.then_dates and (self.monitor != "epoch" or self.bucketing):
-            raise UsageError(
-                "then_dates needs monitor=epoch (else an epoch before the dates would be chosen) and "
-                "no bucketing"
-            )
+        if self.then_dates and self.bucketing:
+            raise UsageError("then_dates needs batches of one task: leave out bucketing")
 
 
 _PAIRS = Config(
@@ -309,7 +305,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         train_batches,
         validation,
         epochs=epochs,
-        monitor=config.monitor,
+        monitor="epoch" if later else config.monitor,
         callbacks=sampling,
     )
 
