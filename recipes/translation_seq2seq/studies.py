@@ -12,7 +12,7 @@ STUDIES = {
             "no-dates": {"beam": 1, "then_dates": 0},
         },
         seeds=5,
-        # Tokens and lengths for both. As many steps of dates as the preset of that name has.
+        # Tokens and lengths for both. About as many steps of dates as the preset of that name has.
         settings={
             "vocabulary_size": 96,
             "max_source": 60,

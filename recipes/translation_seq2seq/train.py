@@ -263,7 +263,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     splits = run.load(load_data)
     run.record_environment(splits.info)
     # What is learnt later shares the tokens.
-    dates = Config(seed=config.seed)
+    dates = Config(task="dates")
     later = load_data(dates, data.Source("full")) if config.then_dates else None
     learnt = [splits.train, later.train] if later else [splits.train]
     source, target = (
