@@ -11,7 +11,8 @@ from common.basics.errors import RecipeError, StorageError, storage_error
 from common.tuning import searching
 from common.tuning.oracle import MAX_STARTS
 from common.tuning.processes import NO_STORAGE, Worker
-from common.tuning.store import COMPLETED, RUNNING, Store
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, RUNNING
 from tests import toy_sweep
 
 

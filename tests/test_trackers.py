@@ -16,10 +16,11 @@ from common.cli import main
 from common.runs import trackers
 from common.training import tracking
 from common.training.tracked import FAILED, Subject, figures_of, rows_of
-from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial
-from common.tuning.store import FAILED as FAILED_TRIAL
+from common.tuning.store import Store
 from common.tuning.tracking import SweepTracking
 from common.tuning.tracking import rows_of as rows_of_trial
+from common.tuning.trial import COMPLETED, PRUNED, RUNNING, Trial
+from common.tuning.trial import FAILED as FAILED_TRIAL
 
 ROWS = [{"epoch": 1, "loss": 0.5, "val_loss": 0.7}, {"epoch": 2, "loss": 0.4, "val_loss": 0.6}]
 ROWS.append({"epoch": 3, "loss": 0.3, "val_loss": 0.65})

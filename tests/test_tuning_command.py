@@ -15,8 +15,9 @@ from common.basics.errors import RecipeError
 from common.cli import main
 from common.tuning import searching
 from common.tuning.processes import REFUSED
-from common.tuning.store import COMPLETED, FAILED, RUNNING, Store, Trial
+from common.tuning.store import Store
 from common.tuning.sweep import Sweep
+from common.tuning.trial import COMPLETED, FAILED, RUNNING, Trial
 from tests.conftest import NO_NETWORK, ROOT
 from tests.helpers import wait_for
 

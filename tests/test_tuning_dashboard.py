@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from common.tuning import ranges
 from common.tuning.optuna_form import OptunaForm, distribution
 from common.tuning.shared_store import SharedStore
-from common.tuning.store import COMPLETED, RUNNING, Trial
+from common.tuning.trial import COMPLETED, RUNNING, Trial
 from tests import toy_sweep
 
 OLD = Path(__file__).parent / "old_shared_study.sql"

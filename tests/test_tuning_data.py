@@ -9,8 +9,9 @@ from common.basics.files import read_json, write_json_atomic
 from common.cli import main
 from common.tuning import begun
 from common.tuning.begun import OtherDataError
-from common.tuning.store import COMPLETED, Store
+from common.tuning.store import Store
 from common.tuning.sweep import Sweep
+from common.tuning.trial import COMPLETED
 from tests import toy_sweep
 
 WORDS = ["tune", "mnist_cnn", "--preset", "sample", "--method", "random", "--epochs", "1"]

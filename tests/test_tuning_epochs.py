@@ -7,7 +7,7 @@ import pytest
 from common.tuning.choice import METHODS
 from common.tuning.score import at_equal_shares
 from common.tuning.space import multiples
-from common.tuning.store import COMPLETED, FAILED, PRUNED
+from common.tuning.trial import COMPLETED, FAILED, PRUNED
 from tests import toy_sweep
 
 FACTORS = (0.5, 1, 2)

@@ -9,7 +9,8 @@ import pytest
 from common.basics.errors import RecipeError, UsageError
 from common.tuning import folder
 from common.tuning.definition import FILE, Definition
-from common.tuning.store import COMPLETED, FAILED, PRUNED, Store, Trial
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, Trial
 from tests import toy_sweep
 
 

@@ -10,7 +10,7 @@ from common.tuning.choice import METHODS, make_oracle
 from common.tuning.hyperband import brackets
 from common.tuning.methods import stride
 from common.tuning.score import below_median, best_of_curves
-from common.tuning.store import COMPLETED, FAILED, RUNNING, Trial
+from common.tuning.trial import COMPLETED, FAILED, RUNNING, Trial
 from tests import toy_sweep
 
 BY_PROPOSAL = [method for method in METHODS if method != "hyperband"]

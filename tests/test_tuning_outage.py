@@ -18,7 +18,7 @@ from common.basics.errors import RecipeError, StorageError
 from common.basics.passwords import VARIABLE
 from common.tuning import database
 from common.tuning.shared_store import SharedStore
-from common.tuning.store import COMPLETED, RUNNING, Trial
+from common.tuning.trial import COMPLETED, RUNNING, Trial
 from tests import postgres, toy_sweep
 
 

@@ -21,7 +21,7 @@ from common.tuning.options import TuneOptions as SweepOptions
 from common.tuning.point import make_config
 from common.tuning.ranges import domain
 from common.tuning.space import Space
-from common.tuning.store import COMPLETED
+from common.tuning.trial import COMPLETED
 from tests.helpers import data_of, kind_of, plainest, short
 
 pytestmark = pytest.mark.parametrize("name", registry.names())

@@ -11,7 +11,8 @@ from common.basics.files import read_json, write_json_atomic
 from common.tuning import contest, figures, measures, ranges, report
 from common.tuning import space as spaces
 from common.tuning.definition import Definition
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial, history
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, RUNNING, Trial, history
 from tests import toy_sweep
 
 

@@ -16,7 +16,7 @@ from common.cli import main
 from common.tuning import database, turns
 from common.tuning.database import Database
 from common.tuning.shared_store import SharedStore
-from common.tuning.store import COMPLETED, FINISHED, RUNNING, Trial, next_number
+from common.tuning.trial import COMPLETED, FINISHED, RUNNING, Trial, next_number
 from tests import postgres, toy_sweep
 
 KILLS = 8 if os.environ.get("RUN_SLOW") else 3

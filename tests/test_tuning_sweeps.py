@@ -17,7 +17,8 @@ from common.tuning.choice import METHODS
 from common.tuning.failures import reason
 from common.tuning.folds import DataCache, cut
 from common.tuning.oracle import MAX_STARTS
-from common.tuning.store import COMPLETED, FAILED, PRUNED, RUNNING, Store, Trial
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, RUNNING, Trial
 from common.tuning.tuner import KEEP_MODELS
 from tests import toy_sweep
 

@@ -16,7 +16,7 @@ from common.tuning.choice import METHODS
 from common.tuning.definition import Definition
 from common.tuning.folds import cut
 from common.tuning.score import direction, shown
-from common.tuning.store import COMPLETED, FAILED, PRUNED, best_trial
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, best_trial
 from common.tuning.trial_run import read_history
 from tests import toy_sweep
 from tests.test_tuning_report import finished

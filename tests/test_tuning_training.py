@@ -11,7 +11,7 @@ from common.tuning import tuner as tuners
 from common.tuning.choice import METHODS
 from common.tuning.definition import Definition, make_tuner
 from common.tuning.point import make_config
-from common.tuning.store import COMPLETED, PRUNED
+from common.tuning.trial import COMPLETED, PRUNED
 from common.tuning.trial_run import TrialRun, read_history
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 from common.tuning.ranges import Point
-from common.tuning.store import Trial
+from common.tuning.trial import Trial
 
 CANDIDATES = 1000
 NEIGHBOURS = 40

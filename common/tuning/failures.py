@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.basics.errors import RecipeError
-from common.tuning.store import FAILED, Trial
+from common.tuning.trial import FAILED, Trial
 
 # If so many trials all fail for the same reason, the mistake is in the recipe, not in the values.
 HOPELESS_SAME = 5

@@ -23,7 +23,7 @@ from common.report.drawing import (
 )
 from common.tuning import ranges
 from common.tuning.score import shown
-from common.tuning.store import COMPLETED, FAILED, PRUNED, Trial, history
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, Trial, history
 
 if TYPE_CHECKING:
     from keras_tuner.engine.hyperparameters import HyperParameter

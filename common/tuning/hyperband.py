@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from common.basics.errors import UsageError
 from common.tuning.oracle import SweepOracle
 from common.tuning.score import best_of_curves
-from common.tuning.store import FAILED, Trial, next_number
+from common.tuning.trial import FAILED, Trial, next_number
 
 
 class HyperbandOracle(SweepOracle):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 from common.tuning.ranges import Point
-from common.tuning.store import Trial
+from common.tuning.trial import Trial
 
 
 class GridOracle(SweepOracle):

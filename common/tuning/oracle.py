@@ -24,16 +24,8 @@ from common.tuning.failures import check_hope
 from common.tuning.optuna_form import OptunaForm
 from common.tuning.ranges import Point
 from common.tuning.shared_store import make_store
-from common.tuning.store import (
-    COMPLETED,
-    FAILED,
-    PRUNED,
-    RETRY,
-    RUNNING,
-    Store,
-    Trial,
-    next_number,
-)
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, FAILED, PRUNED, RETRY, RUNNING, Trial, next_number
 
 WAIT = "wait"
 POLL_SECONDS = 0.2

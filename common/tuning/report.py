@@ -19,7 +19,7 @@ from common.tuning.failures import reason
 from common.tuning.score import direction, extreme, spread
 from common.tuning.score import shown as score_text
 from common.tuning.shared_store import make_store
-from common.tuning.store import FAILED, PRUNED, Trial, best_trial, history
+from common.tuning.trial import FAILED, PRUNED, Trial, best_trial, history
 from common.tuning.verdict import ROLES, commands, score_digits, sentences, trained_for, values
 
 if TYPE_CHECKING:

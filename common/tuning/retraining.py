@@ -14,7 +14,7 @@ from common.basics.flags import flags
 from common.runs import config as configuration
 from common.runs.types import Config
 from common.tuning import measures
-from common.tuning.store import Trial
+from common.tuning.trial import Trial
 from common.tuning.types import Search
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from common.basics.errors import RecipeError, StorageError
 from common.tuning.processes import NO_STORAGE, REFUSED, Worker
 from common.tuning.status import Status
-from common.tuning.store import FAILED, RUNNING, Store, Trial
+from common.tuning.store import Store
+from common.tuning.trial import FAILED, RUNNING, Trial
 from common.tuning.types import Search
 
 POLL_SECONDS = 0.25

@@ -27,7 +27,8 @@ from common.basics.passwords import keep
 from common.tuning.database import Database
 from common.tuning.live import Live
 from common.tuning.optuna_form import OptunaForm, finite
-from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial, read_trial
+from common.tuning.store import Store
+from common.tuning.trial import COMPLETED, PRUNED, RUNNING, Trial, read_trial
 
 HEARTBEAT_SECONDS = 10
 # Marks a study whose attempts have Optuna's form.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from common.basics.wording import duration
 from common.tuning.failures import reason
 from common.tuning.score import shown
-from common.tuning.store import FAILED, PRUNED, RUNNING, Trial, best_trial
+from common.tuning.trial import FAILED, PRUNED, RUNNING, Trial, best_trial
 
 # Seconds between two checks whether the processes that hold trials answer.
 LOOK_SECONDS = 5

@@ -21,7 +21,7 @@ from common.tuning.options import TuneOptions, parse
 from common.tuning.retraining import retrain, start_config, winner_config, write_config
 from common.tuning.searching import search
 from common.tuning.shared_store import make_store
-from common.tuning.store import best_trial
+from common.tuning.trial import best_trial
 from common.tuning.verdict import judge, summary_text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.basics.files import write_text_atomic
-from common.tuning.store import Trial
+from common.tuning.trial import Trial
 
 COLUMNS = ("status", "score", "best_epoch", "epochs", "seconds", "failures")
 

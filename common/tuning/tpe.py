@@ -10,7 +10,7 @@ from common.tuning import ranges
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 from common.tuning.ranges import Point
-from common.tuning.store import Trial
+from common.tuning.trial import Trial
 
 if TYPE_CHECKING:
     import optuna

@@ -16,8 +16,9 @@ from common.runs.finished import open_finished
 from common.training import tracking
 from common.training.tracked import FAILED, FINISHED, Subject, environment
 from common.tuning import measures
-from common.tuning.store import FAILED as FAILED_TRIAL
-from common.tuning.store import PRUNED, Trial, open_lock
+from common.tuning.store import open_lock
+from common.tuning.trial import FAILED as FAILED_TRIAL
+from common.tuning.trial import PRUNED, Trial
 from common.tuning.types import Search
 
 LOCK = ".tracking"

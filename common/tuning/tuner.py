@@ -26,8 +26,9 @@ from common.tuning.begun import OtherDataError
 from common.tuning.folds import DataCache
 from common.tuning.point import Declared, UndeclaredError, check_declared, make_config
 from common.tuning.score import at_equal_shares, best_of_curves
-from common.tuning.store import COMPLETED, PRUNED, RUNNING, Store, Trial
+from common.tuning.store import Store
 from common.tuning.table import write_csv
+from common.tuning.trial import COMPLETED, PRUNED, RUNNING, Trial
 from common.tuning.trial_run import StoppingRule, TrialRun, epochs_in, read_history
 
 # Number of best trials whose models are kept. The winner is trained again anyway.

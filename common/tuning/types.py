@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from common.tuning.fixed import FixedSpace
     from common.tuning.options import TuneOptions
     from common.tuning.space import Space
-    from common.tuning.store import Store, Trial
+    from common.tuning.store import Store
+    from common.tuning.trial import Trial
     from common.tuning.tuner import RecipeTuner
 
 

@@ -131,7 +131,7 @@ def ours(table, method, seed, trials):
 
     from common.tuning.choice import make_oracle
     from common.tuning.score import below_median
-    from common.tuning.store import COMPLETED, PRUNED
+    from common.tuning.trial import COMPLETED, PRUNED
 
     budget = trials * table.epochs
     oracle = make_oracle(

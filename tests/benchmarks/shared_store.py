@@ -71,7 +71,7 @@ def make_oracle(folder, url, name, trials=None):
 
 def finished(number):
     """Returns a finished trial with a record as long as real ones."""
-    from common.tuning.store import COMPLETED, Trial
+    from common.tuning.trial import COMPLETED, Trial
 
     chance = random.Random(number)
     names = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
@@ -115,7 +115,7 @@ def clock(times, name, function, *arguments):
 
 def costs(url, folder):
     """Returns the median [ms, CPU ms] of each step of a trial, by the number of finished trials."""
-    from common.tuning.store import COMPLETED, RUNNING
+    from common.tuning.trial import COMPLETED, RUNNING
 
     found, filled = {}, 0
     for size in SIZES:
