@@ -290,3 +290,18 @@ def test_the_loss_by_hand():
         found = float(TokenCrossentropy(smoothing)(right, logits, sample_weight=weights))
         by_hand = -(1 - smoothing) * log_p[2] - smoothing * log_p.mean()
         assert found == pytest.approx(by_hand, abs=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_tokens_is_that_of_a_loop(smoothing):
+    logits = np.random.default_rng(0).normal(size=(2, 3, 5)).astype("float32")
+    ids = np.array([[4, 1, 0], [2, 2, 3]], "int32")
+    found = TokenCrossentropy(smoothing).call(*map(ops.convert_to_tensor, (ids, logits)))
+    for row, column in np.ndindex(2, 3):
+        scores = logits[row, column].astype("float64")
+        log_p = scores - np.log(np.exp(scores).sum())
+        target = np.full(5, smoothing / 5)
+        target[ids[row, column]] += 1 - smoothing
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found)[row, column], -(target * log_p).sum(), rtol=1e-5
+        )

@@ -11,6 +11,7 @@ import keras
 from keras import layers, ops
 
 from common.layers.decoding import PADDING
+from common.layers.fast_rnn import LSTM
 
 from .encoder import PACKAGE, States, Tensor, embedding
 
@@ -67,7 +68,7 @@ class Decoder(layers.Layer):
         self.embedding = embedding(vocabulary_size, embedding_units)
         self.dropout = layers.Dropout(dropout, name="dropout")
         self.lstms = [
-            layers.LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}")
+            LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{index}")
             for index in range(stacked)
         ]
         if attention != "none":

@@ -24,8 +24,9 @@ class TokenCrossentropy(keras.losses.Loss):
         loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         if not self.smoothing:
             return loss
-        spread = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)
-        return (1 - self.smoothing) * loss + self.smoothing * spread
+        # The mean over all tokens of -log p is that of the right one, and what its logit is above the mean.
+        right = ops.take_along_axis(y_pred, ops.cast(y_true, "int32")[..., None], axis=-1)[..., 0]
+        return loss + self.smoothing * (right - ops.mean(y_pred, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, as Keras saves them."""

@@ -1,4 +1,4 @@
-"""The four networks of the presets `article` in plain PyTorch, for comparison (extra [torch])."""
+"""Networks of recipes in plain PyTorch, for comparison (extra [torch])."""
 
 import torch
 from torch import nn
@@ -101,6 +101,46 @@ class PackedImdbBiLSTM(ImdbBiLSTM):
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
         return self.head(states.sum(1) / lengths[:, None])
+
+
+class Seq2Seq(nn.Module):
+    """The network of translation_seq2seq: packed sources, attention by products.
+
+    Args:
+        config: Config of the recipe, one layer.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        vectors, units = config.embedding_units, config.units
+        self.words = nn.ModuleList(nn.Embedding(config.vocabulary_size, vectors) for _ in "xy")
+        self.encoder = nn.LSTM(vectors, units // 2, bidirectional=True, batch_first=True)
+        self.bridge = nn.Linear(units, 2 * units)
+        self.decoder = nn.LSTM(vectors, units, batch_first=True)
+        self.query = nn.Linear(units, units, bias=False)
+        self.combine = nn.Linear(2 * units, units)
+        self.logits = nn.Linear(units, config.vocabulary_size)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(self, source, target):
+        words = source != 0
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.dropout(self.words[0](source)),
+            words.sum(1),
+            batch_first=True,
+            enforce_sorted=False,
+        )
+        memory, (last, _) = self.encoder(packed)
+        memory, _ = nn.utils.rnn.pad_packed_sequence(
+            memory, batch_first=True, total_length=source.shape[1]
+        )
+        first = torch.tanh(self.bridge(torch.cat([last[0], last[1]], -1))).chunk(2, -1)
+        state = tuple(each[None].contiguous() for each in first)
+        x, _ = self.decoder(self.dropout(self.words[1](target)), state)
+        scores = self.query(x) @ memory.transpose(1, 2) / memory.shape[-1] ** 0.5
+        looked = scores.masked_fill(~words[:, None], -1e9).softmax(-1)
+        x = torch.tanh(self.combine(torch.cat([x, looked @ memory], -1)))
+        return self.logits(self.dropout(x))
 
 
 NETWORKS = {
