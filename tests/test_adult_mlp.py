@@ -24,6 +24,7 @@ from common.export import package as export_package
 from common.tasks import slices
 from recipes.adult_mlp import baselines, fairness
 from recipes.adult_mlp.model import build_model, in_bins
+from recipes.adult_mlp.pictures import group_accuracies
 from recipes.adult_mlp.train import Config, load_data, weights_of
 from tests.helpers import train_tiny
 
@@ -327,3 +328,16 @@ def test_the_table_of_fairness_is_over_seeds():
         == "| plain | 87.00 ± 1.41 | 10.00 ± 0.00 | 20.00 ± 0.00 | 5.00 ± 0.00 | 0.00 ± 0.00 | 2 |"
     )
     assert found[3].startswith("| other | 86.00 | 10.00 |")
+
+
+def test_the_picture_of_groups_has_a_row_for_each_in_their_order():
+    labels, groups = np.array([0, 1] * 40), np.repeat(["small", "large"], [32, 48])
+    probabilities = np.eye(2)[np.where(groups == "small", 0, labels)]
+    found = slices.by_group(labels, probabilities, groups)
+    axes = group_accuracies(found, "small: 50 % right").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["small (32)", "large (48)"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [(dot.get_xdata()[0], dot.get_ydata()[0]) for dot in dots] == [(50, 0), (100, 1)]
+    low, high = axes.lines[0].get_xdata()
+    assert low < 50 < high
+    assert axes.yaxis_inverted()

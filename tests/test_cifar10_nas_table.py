@@ -165,3 +165,14 @@ def test_supernets_rank_all_networks_and_go_on(tmp_path, monkeypatch):
     assert rank.read(tmp_path / "s.npz")["inherited"].shape == (3, 1024)
     with pytest.raises(UsageError, match="delete it first"):
         rank.main([*words, "--epochs", "3"])
+
+
+def test_pictures_of_networks_alone_and_in_a_supernet():
+    from recipes.cifar10_nas.picture import inherited_and_own, two_seeds
+
+    alone = np.array([[0.5, 0.7], [0.2, 0.3], [0.8, 0.9]])
+    axes = two_seeds(alone, ["middle", "worst", "best"], "Three networks").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["worst", "middle", "best"]
+    np.testing.assert_allclose([line.get_xdata() for line in axes.lines], 100 * alone[[1, 0, 2]])
+    (dots,) = inherited_and_own(alone[:, 0], alone[:, 1], "Three").axes[0].lines
+    np.testing.assert_allclose(dots.get_xydata(), 100 * alone)

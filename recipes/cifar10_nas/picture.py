@@ -1,14 +1,16 @@
-"""The picture of the replayed searches: inherited against own accuracy, and the best found by cost."""
+"""Pictures: the replayed searches, for the README; networks alone and in a supernet, for the notebook."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.report import drawing
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
     from .replay import Table
 
@@ -57,3 +59,41 @@ def draw(found: dict[str, Any], held: Table, inherited: np.ndarray) -> bytes:
     right.axhline(100 * found["hand"], color=drawing.INK, linewidth=0.8, label="hand-made")
     right.legend(frameon=False, fontsize=8)
     return drawing.to_png(figure)
+
+
+def two_seeds(alone: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Draws the accuracy of each network with each seed, one row for each network, the best at the top.
+
+    Args:
+        alone: Accuracies from 0 to 1 `(networks, seeds)`.
+        names: Of the networks.
+        title: The finding, as a sentence.
+    """
+    order = alone.mean(axis=1).argsort()
+    figure, axes = drawing.new_axes(7.0, 3.6, "validation accuracy, %", "", title)
+    for row, place in enumerate(order):
+        accuracies = 100 * alone[place]
+        axes.plot(
+            accuracies,
+            [row] * len(accuracies),
+            "o-",
+            color=drawing.STRONG,
+            markersize=4,
+            linewidth=1,
+        )
+    axes.set_yticks(range(len(order)), [names[place] for place in order], fontsize=7)
+    return figure
+
+
+def inherited_and_own(inherited: np.ndarray, own: np.ndarray, title: str) -> Figure:
+    """Draws a dot for each network: its accuracy with inherited weights, and trained alone.
+
+    Args:
+        inherited: Accuracies from 0 to 1 `(networks,)`.
+        own: Likewise.
+        title: The finding, as a sentence.
+    """
+    labels = "accuracy with inherited weights, %", "accuracy trained alone, %"
+    figure, axes = drawing.new_axes(5.0, 3.6, *labels, title)
+    axes.plot(100 * inherited, 100 * own, "o", color=drawing.STRONG)
+    return figure
