@@ -44,6 +44,7 @@ def recurrent():
     return keras.Model(x, layers.Dense(1, name="y")(y))
 
 
+@pytest.mark.slow
 def test_faster_layers_become_those_of_keras_with_the_same_answers(tmp_path):
     path, tokens = saved(recurrent(), tmp_path), np.arange(1, 13, dtype="int32").reshape(2, 6)
     model = keras.saving.load_model(path, compile=False)

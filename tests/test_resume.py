@@ -125,7 +125,7 @@ def random_moments():
 
 
 def test_killed_run_resumes_to_the_same_weights(tiny_data, tmp_path):
-    check("mnist_cnn", tiny_data, tmp_path, kills=4, words=article("mnist_cnn"))
+    check("mnist_cnn", tiny_data, tmp_path, kills=2, words=article("mnist_cnn"))
 
 
 @pytest.mark.slow

@@ -208,8 +208,17 @@ def test_what_cannot_be_read_is_said(tmp_path):
     assert "not finite" in problem
 
 
-@pytest.mark.parametrize("format", ["savedmodel", "onnx", "litert"])
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("adding", "savedmodel"),
+        ("tagging", "litert"),
+        pytest.param("tagging", "savedmodel", marks=pytest.mark.slow),
+        pytest.param("adding", "litert", marks=pytest.mark.slow),
+        ("adding", "onnx"),
+        ("tagging", "onnx"),
+    ],
+)
 def test_an_export_gives_what_the_model_gives(name, format, trained, tmp_path, capsys):
     """The adding recipe has two inputs and a layer of its own, the other a length that is free."""
     if format == "onnx":

@@ -1,12 +1,15 @@
 """Translations: texts as numbers, their scores, pairs as they are read, batches, answers."""
 
 import gzip
+import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common import data
 from common.basics.errors import RecipeError, UsageError
+from common.cli import main
 from common.data import pairs, sample_pairs
 from common.data.pieces import END, START, UNKNOWN, PieceEncoder
 from common.runs.options import Options
@@ -328,30 +331,28 @@ def test_a_network_that_learns_dates_afterwards_says_how_many_it_got_right(tmp_p
     assert "12 answers are right" in TASK.remarks(metrics)[0]
 
 
-def test_predict_translates_lines_and_keeps_empty_ones(recipes_command, tmp_path):
-    done = recipes_command(
-        *("train", "translation_seq2seq", "--preset", "sample", "--data", "sample"),
-        *("--epochs", "1", "--units", "8", "--embedding-units", "8", "--run-dir", "run"),
-    )
-    assert done.returncode == 0, done.stderr
-    report = (tmp_path / "run" / "report.html").read_text()
+def test_predict_translates_lines_and_keeps_empty_ones(in_tmp, monkeypatch, capsys):
+    words = ["train", "translation_seq2seq", "--preset", "sample", "--data", "sample"]
+    words += ["--epochs", "1", "--units", "8", "--embedding-units", "8", "--run-dir", "run"]
+    assert main(words) == 0
+    report = Path("run/report.html").read_text()
     assert "Ways to search" in report
     assert "where the decoder looked" in report
     lines = "2 May 1999\n\nMay 2, 1999\n"
-    done = recipes_command("predict", "run", "-", input=lines)
-    assert done.returncode == 0, done.stderr
-    first, empty, last = done.stdout.split("\n")[:3]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    capsys.readouterr()
+    assert main(["predict", "run", "-"]) == 0
+    first, empty, last = capsys.readouterr().out.split("\n")[:3]
     assert empty == ""
     assert first
     assert last
-    (tmp_path / "dates.txt").write_text(lines)
-    done = recipes_command("predict", "run", "dates.txt", "--output", "found.csv")
-    assert done.returncode == 0, done.stderr
-    rows = (tmp_path / "found.csv").read_text().splitlines()
+    Path("dates.txt").write_text(lines)
+    assert main(["predict", "run", "dates.txt", "--output", "found.csv"]) == 0
+    rows = Path("found.csv").read_text().splitlines()
     assert rows[0] == "name,translation"
     assert rows[1] == f"dates.txt:1,{first}"
-    done = recipes_command("evaluate", "run")
-    assert "exact match" in done.stdout, done.stderr
+    assert main(["evaluate", "run"]) == 0
+    assert "exact match" in capsys.readouterr().out
 
 
 def test_a_known_set_of_one_file_is_cut_by_its_source_and_its_size_is_checked(

@@ -25,7 +25,14 @@ from tests import toy_sweep
 KILLS = 100 if os.environ.get("RUN_SLOW") else 15
 
 
-@pytest.mark.parametrize("method", METHODS)
+# One that learns from earlier trials, and one that continues them; the others are slow.
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(m, marks=[pytest.mark.slow] * (m not in ("bayesian", "hyperband")))
+        for m in METHODS
+    ],
+)
 def test_kills_lose_and_repeat_nothing(method, tmp_path):
     if method == "tpe":
         pytest.importorskip("optuna", reason="tpe needs the extra [optuna]")

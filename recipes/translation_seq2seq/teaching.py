@@ -24,7 +24,7 @@ class TokenCrossentropy(keras.losses.Loss):
         loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         if not self.smoothing:
             return loss
-        # The mean over all tokens of -log p is that of the right one, and what its logit is above the mean.
+        # Over all tokens, -log p is in the mean that of the right one and its logit above the mean.
         right = ops.take_along_axis(y_pred, ops.cast(y_true, "int32")[..., None], axis=-1)[..., 0]
         return loss + self.smoothing * (right - ops.mean(y_pred, axis=-1))
 
