@@ -101,6 +101,7 @@ bench: $(INSTALLED)  ## measure speed on an otherwise idle machine (long); needs
 	@$(BIN)/python tests/benchmarks/time_to_accuracy.py --output tests/benchmarks/results
 	@$(BIN)/python tests/benchmarks/overheads.py --output tests/benchmarks/results
 	@$(BIN)/python -m tests.benchmarks.readme
+	@$(BIN)/python -m tests.benchmarks.claims
 
 tables: $(INSTALLED)  ## write the result tables of the READMEs again
 	@$(BIN)/python -m common.cli.results

@@ -6,6 +6,7 @@ from common.basics.errors import UsageError
 from common.runs import registry
 from common.studies import claims, study_record
 from common.studies.study import Claim, Study, of_recipe
+from tests.benchmarks import claims as benchmarks
 
 
 def found(*verdicts, sizes=(None,)):
@@ -81,8 +82,42 @@ def test_the_table_has_every_claim_once():
         for title, study in of_recipe(name).items()
         for claim in study.claims
     ]
-    assert len(lines) == len(declared) > 5
-    for line, (name, title, claim) in zip(lines, declared, strict=True):
+    others = claims.elsewhere()
+    assert len(lines) == len(declared) + len(others) > 5
+    for line, row in zip(lines[len(declared) :], others, strict=True):
+        assert row["claim"] in line
+        assert f"**{row['verdict']}**" in line
+    for line, (name, title, claim) in zip(lines, declared, strict=False):
         assert claim.words in line
         assert f"[{name}, {title}]" in line
         assert ("not tested yet" in line) == (title not in study_record.read(name))
+
+
+def test_claims_that_benchmarks_answer_are_those_of_their_results():
+    assert benchmarks.rows() == claims.elsewhere()
+
+
+def replay(random, grid):
+    methods = {"random": {"regrets": random}, "grid": {"regrets": grid}}
+    return {"toy": {"methods": methods}}
+
+
+def test_random_search_beside_grid_search_by_hand():
+    # Means over the budget: 0.2 and 0.4 against 0.1 and 0.2.
+    row = benchmarks.random_or_grid(replay([[0.3, 0.1], [0.5, 0.3]], [[0.1, 0.1], [0.3, 0.1]]))
+    # Student's t of one degree of freedom: 12.706.
+    assert "toy: +15.00 (-48.53 to +78.53)" in row["difference"]
+    assert (row["n"], row["verdict"]) == (2, "not shown")
+    worse = replay([[0.3], [0.41], [0.5]], [[0.1], [0.2], [0.3]])
+    assert benchmarks.random_or_grid(worse)["verdict"] == "holds"
+    better = replay([[0.1], [0.2], [0.3]], [[0.3], [0.41], [0.5]])
+    assert benchmarks.random_or_grid(better)["verdict"] == "does not hold"
+
+
+def test_parameters_are_those_that_keras_counts():
+    from recipes.cifar10_cnn.model import build_model
+    from recipes.cifar10_cnn.train import PRESETS
+
+    config = PRESETS["article"]
+    found = benchmarks.parameters(32, config.filters, config.dense_units)
+    assert sum(found) == build_model(config).count_params()

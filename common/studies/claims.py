@@ -2,9 +2,12 @@
 
 A claim says that one arm of a study is better than the reference, worse, or level with it. The verdict
 follows from the recorded study alone: from differences paired by seed, with p-values corrected for the
-number of comparisons.
+number of comparisons. A few claims need other evidence than a study's; benchmarks answer those.
 """
 
+from typing import Any
+
+from common.basics.files import read_json
 from common.runs import registry
 from common.studies import differences, study_record
 from common.studies.study import Claim, of_recipe
@@ -77,7 +80,16 @@ def table() -> str:
         for title, study in of_recipe(name).items():
             link = f"[{name}, {title}](recipes/{name}/README.md#studies)"
             lines += [_line(claim, link, recorded.get(title)) for claim in study.claims]
+    cells = ("claim", "article", "link", "data", "n", "difference")
+    for row in elsewhere():
+        lines.append(f"| {' | '.join(str(row[cell]) for cell in cells)} | **{row['verdict']}** |")
     return "\n".join(lines)
+
+
+def elsewhere() -> list[dict[str, Any]]:
+    """Returns the claims that no study of a recipe answers: tests/benchmarks/claims.py writes them."""
+    path = registry.recipes_folder().parent / "tests/benchmarks/results/claims.json"
+    return read_json(path, "claims")["claims"] if path.is_file() else []
 
 
 def _line(claim, link, found):
