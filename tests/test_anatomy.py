@@ -69,6 +69,19 @@ def test_the_gates_add_up_to_the_layer(steps):
         assert 0 < gates[name].min() <= gates[name].max() < 1
 
 
+def test_the_gates_of_a_gru_add_up_to_the_layer():
+    keras.utils.set_random_seed(0)
+    # Other biases than 0: there are two rows of them, and one lies behind the reset gate.
+    layer = layers.GRU(5, return_sequences=True, bias_initializer="random_normal")
+    x = np.random.default_rng(0).normal(size=(1, 7, 3)).astype("float32")
+    expected = keras.ops.convert_to_numpy(layer(x))[0]
+    gates = anatomy.gru_gates(layer, x[0])
+    np.testing.assert_allclose(gates["hidden"], expected, rtol=1e-4, atol=1e-5)
+    before = np.concatenate([np.zeros((1, 5)), expected[:-1]])
+    kept = gates["update"] * before + (1 - gates["update"]) * gates["candidate"]
+    np.testing.assert_allclose(kept, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_changes_of_images_by_hand():
     images = np.arange(1, 13, dtype=np.uint8).reshape(1, 3, 4, 1)
     moved = anatomy.shifted(images, 1)[0, :, :, 0]

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from common.basics.errors import UsageError
+from common.tuning import pictures
 from common.tuning import space as spaces
+from common.tuning.bayesian import expected_improvement
 from common.tuning.choice import METHODS, make_oracle
 from common.tuning.hyperband import brackets
 from common.tuning.methods import stride
@@ -250,3 +252,20 @@ def test_nothing_is_stopped_in_its_first_third_or_after_its_last_epoch(epochs, m
 def test_an_unknown_method_names_the_near_match():
     with pytest.raises(UsageError, match="did you mean 'bayesian'"):
         make_oracle("baysian")
+
+
+def test_the_expected_improvement_is_the_mean_of_what_is_below_the_best():
+    mean, deviation = np.array([0.2, 0.5, 0.9]), np.array([0.1, 0.3, 1e-12])
+    found = expected_improvement(mean, deviation, 0.4)
+    draws = mean + deviation * np.random.default_rng(0).standard_normal((200_000, 3))
+    np.testing.assert_allclose(found, np.maximum(0, 0.4 - draws).mean(axis=0), atol=2e-3)
+    assert found[2] == 0
+
+
+def test_a_search_is_drawn_step_by_step():
+    x = np.linspace(0, 1, 11)
+    step = pictures.Belief(x[:3], x[:3] ** 2, x, 0 * x + 0.1, np.exp(-((x - 0.5) ** 2)))
+    figure = pictures.beliefs(x, [step, step], "Two steps")
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["after 3 trials"] * 2
+    # The candidate with the highest expected improvement is marked.
+    assert figure.axes[0].lines[-1].get_xdata()[0] == pytest.approx(0.5)

@@ -180,6 +180,33 @@ def lstm_gates(layer: keras.layers.LSTM, inputs: np.ndarray) -> dict[str, np.nda
     return {name: np.stack(values).astype("float32") for name, values in steps.items()}
 
 
+def gru_gates(layer: keras.layers.GRU, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Runs a Keras GRU layer step by step in NumPy, and keeps the values of its gates.
+
+    Args:
+        layer: Built, with the default activations and `reset_after=True`.
+        inputs: One sequence, float `(steps, features)`.
+
+    Returns:
+        By name, float32 `(steps, units)`: `update` (1 keeps the state) and `reset`, the two gates, 0 to
+        1; `candidate`; and `hidden` (the output).
+    """
+    kernel, recurrent, biases = (np.asarray(weight) for weight in layer.get_weights())
+    hidden = np.zeros(recurrent.shape[0], "float32")
+    steps: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("update", "reset", "candidate", "hidden")
+    }
+    for x in np.asarray(inputs, "float32"):
+        given = np.split(x @ kernel + biases[0], 3)
+        held = np.split(hidden @ recurrent + biases[1], 3)
+        z, r = sigmoid(given[0] + held[0]), sigmoid(given[1] + held[1])
+        candidate = np.tanh(given[2] + r * held[2])
+        hidden = z * hidden + (1 - z) * candidate
+        for name, value in zip(steps, (z, r, candidate, hidden), strict=True):
+            steps[name].append(value)
+    return {name: np.stack(values).astype("float32") for name, values in steps.items()}
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Returns 1 / (1 + exp(-x))."""
     return 1.0 / (1.0 + np.exp(-x))

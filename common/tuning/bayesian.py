@@ -5,9 +5,12 @@ repeats points, and gives categories an order. Its first 3 x dimensions trials a
 suggestion takes 2 seconds.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 from common.tuning.ranges import Point
 from common.tuning.trial import Trial
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
 CANDIDATES = 1000
 NEIGHBOURS = 40
@@ -46,7 +52,7 @@ class BayesianOracle(SweepOracle):
         worst = max(map(self.loss, known))
         points = [trial.values for trial in finished]
         losses = np.array([min(self.loss(trial), worst) for trial in finished])
-        model = _fit(np.array([self.space.vector(point) for point in points]), losses)
+        model = gaussian_process(np.array([self.space.vector(point) for point in points]), losses)
         # The model's prediction stands in for the score of a trial that still runs, so that parallel
         # workers try different points.
         running = [trial.values for trial in trials if not trial.finished]
@@ -54,13 +60,15 @@ class BayesianOracle(SweepOracle):
             vectors = np.array([self.space.vector(point) for point in running])
             losses = np.concatenate([losses, model.predict(vectors)])
             points = points + running
-            model = _fit(np.array([self.space.vector(point) for point in points]), losses)
+            model = gaussian_process(
+                np.array([self.space.vector(point) for point in points]), losses
+            )
         candidates = self._candidates(number, trials, [points[i] for i in np.argsort(losses)[:5]])
         if not candidates:
             return self.draw(number, trials)
         vectors = np.array([self.space.vector(point) for point in candidates])
         mean, deviation = model.predict(vectors, return_std=True)
-        return candidates[int(np.argmax(_improvement(mean, deviation, losses.min())))]
+        return candidates[int(np.argmax(expected_improvement(mean, deviation, losses.min())))]
 
     def _candidates(self, number, trials, best):
         random, taken = self.random(number), self.taken(trials)
@@ -74,7 +82,17 @@ class BayesianOracle(SweepOracle):
         return [point for key, point in different.items() if key not in taken]
 
 
-def _fit(vectors, losses):
+def gaussian_process(vectors: np.ndarray, losses: np.ndarray) -> GaussianProcessRegressor:
+    """Fits a Gaussian process to finished trials; its kernel is fitted too, by maximum likelihood.
+
+    Args:
+        vectors: A point for each trial, float `(n, dimensions)` in [0, 1].
+        losses: Their losses, lower is better, float `(n,)`.
+
+    Returns:
+        Its `predict(vectors, return_std=True)` gives mean and deviation of the loss of further trials,
+        noise included.
+    """
     import threadpoolctl
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -91,7 +109,17 @@ def _fit(vectors, losses):
         return model.fit(vectors, losses)
 
 
-def _improvement(mean, deviation, best):
+def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
+    """Returns by how much trials are expected to be below the best loss; above it they count as 0.
+
+    Args:
+        mean: Predicted loss of each point, float `(n,)`.
+        deviation: Its standard deviation, float `(n,)`.
+        best: The lowest loss so far.
+
+    Returns:
+        float64 `(n,)`, 0 or more.
+    """
     from scipy.stats import norm
 
     deviation = np.maximum(deviation, 1e-9)
