@@ -43,3 +43,10 @@ def test_an_arrow_bends_around_what_lies_between(bend, above):
 def test_an_arrow_to_nowhere_is_refused(arrow):
     with pytest.raises(ValueError, match="no arrow between"):
         drawn(arrow)
+
+
+def test_a_high_box_is_whole():
+    figure = diagram({"one\ntwo\nthree\nfour": (0, 0), "b": (1, 0)}, [], "A high box")
+    low, high = figure.axes[0].get_ylim()
+    box = figure.axes[0].patches[0]
+    assert low < box.get_y() < box.get_y() + box.get_height() < high

@@ -55,7 +55,9 @@ def diagram(
     ends = [_ends(arrow, places) for arrow in arrows]
     middles = [_middle(inches[begin], inches[end], side) for begin, end, side, _ in ends]
     heights = [y for _, y in (*inches.values(), *middles)]
-    low, high = min(heights) - 0.3, max(heights) + 0.3
+    # A box of three lines reaches further than 0.3.
+    low = min(min(heights) - 0.3, *(y - halves[name][1] - 0.05 for name, (_, y) in inches.items()))
+    high = max(max(heights) + 0.3, *(y + halves[name][1] + 0.05 for name, (_, y) in inches.items()))
     figure = Figure(
         figsize=(max(right - left, 4.0), high - low + 0.45),
         dpi=PIXELS_PER_INCH,
