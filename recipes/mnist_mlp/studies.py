@@ -77,6 +77,22 @@ STUDIES = {
         seeds=5,
         settings={**TWO_LAYERS, "epochs": 5, "validation_fraction": 0.2},
     ),
+    # Of "internal covariate shift" accuracies say nothing; of depth "cures" does, and of rates this one.
+    "batch-norm-rates": Study(
+        question="Does batch normalisation let a deep network learn at more rates?",
+        base="plain",
+        arms={"without": {}, "batch-norm": {"batch_norm": True}},
+        sizes=(20000,),
+        tuned={"learning_rate": (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
+        seeds=5,
+        settings={
+            **TWO_LAYERS,
+            "hidden": (256,) * 10,
+            "optimizer": "sgd",
+            "epochs": 5,
+            "validation_fraction": 0.2,
+        },
+    ),
     "activations": Study(
         question="Which activation trains 30 layers without normalisation and shortcuts?",
         base="deep",
