@@ -1,6 +1,5 @@
 """`--help`, `recipes list` and every usage error answer without importing Keras or a backend."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,10 +11,17 @@ from common.basics.files import write_json_atomic
 from common.cli import main
 from common.runs import config as configuration
 from common.runs import registry
+from tests.answering import answer, answers
 from tests.conftest import NO_NETWORK, ROOT
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib", "scipy", "PIL", "pandas")
 FIRST = next(name for name in registry.names() if registry.load(name).TASK.kind == "image")
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with answers() as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -50,8 +56,8 @@ FIRST = next(name for name in registry.names() if registry.load(name).TASK.kind 
         (["compare", "one"], 2),
     ],
 )
-def test_answers_without_keras(words, code, tmp_path):
-    check_without_keras(words, code, tmp_path)
+def test_answers_without_keras(words, code, pool, tmp_path):
+    check_without_keras(pool, words, code, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_answers_without_keras(words, code, tmp_path):
         ),
     ],
 )
-def test_mistakes_about_a_run_are_answered_without_keras(words, code, message, tmp_path):
+def test_mistakes_about_a_run_are_answered_without_keras(words, code, message, pool, tmp_path):
     folder = tmp_path / "RUN"
     (folder / "savedmodel").mkdir(parents=True)
     for file in ("best.keras", "../file.npz"):
@@ -98,35 +104,20 @@ def test_mistakes_about_a_run_are_answered_without_keras(words, code, message, t
     }
     for name, content in contents.items():
         write_json_atomic(folder / f"{name}.json", content)
-    assert message in check_without_keras(words, code, tmp_path)
+    assert message in check_without_keras(pool, words, code, tmp_path)
 
 
-def check_without_keras(words, code, tmp_path, heavy=HEAVY):
+def check_without_keras(pool, words, code, tmp_path, heavy=HEAVY):
     """Runs a command in a process, checks how it ends, and returns what it says of its mistake."""
-    program = (
-        "import json, sys\n"
-        "from common.cli import main\n"
-        f"code = main({words!r})\n"
-        f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
-        "print('\\nRESULT ' + json.dumps([code, loaded]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{NO_NETWORK}{os.pathsep}{ROOT}"},
-    )
-    assert done.returncode == 0, done.stderr
-    found, loaded = json.loads(done.stdout.split("RESULT ")[-1])
+    found, loaded, errors = answer(pool, words, tmp_path, heavy)
     assert found == code
     assert loaded == []
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if line != "Reading the data ..."]
+    assert "Traceback" not in errors
+    lines = [line for line in errors.splitlines() if line != "Reading the data ..."]
     if code:
         assert len(lines) == 1
         assert lines[0].startswith("error: ")
-    return done.stderr
+    return errors
 
 
 @pytest.mark.parametrize(
@@ -139,8 +130,8 @@ def check_without_keras(words, code, tmp_path, heavy=HEAVY):
         *[["train", name, "--help"] for name in registry.names()],
     ],
 )
-def test_reading_and_training_a_recipe_start_without_numpy(words, tmp_path):
-    check_without_keras(words, 0, tmp_path, heavy=("numpy", *HEAVY))
+def test_reading_and_training_a_recipe_start_without_numpy(words, pool, tmp_path):
+    check_without_keras(pool, words, 0, tmp_path, heavy=("numpy", *HEAVY))
 
 
 def test_backend_that_is_being_started_is_announced(monkeypatch, capsys):
@@ -191,3 +182,10 @@ def test_python_without_the_packages_is_told_where_they_are():
     assert done.stderr.startswith("error: ModuleNotFoundError: No module named '")
     assert f"this is {sys.executable}; `make setup` installs" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_package_that_a_command_imports_is_seen(pool, tmp_path):
+    # Otherwise the tests above could not fail.
+    words = ["train", FIRST, "--data", str(tmp_path), "--run-dir", "run"]
+    _, loaded, _ = answer(pool, words, tmp_path, ("numpy",))
+    assert loaded == ["numpy"]
