@@ -111,16 +111,34 @@ def test_one_seed_shows_no_difference_and_can_be_drawn():
     assert study_picture.draw(found).startswith(b"\x89PNG")
 
 
-def test_one_size_is_drawn_by_arm_and_several_as_lines(monkeypatch):
+def test_each_size_has_a_panel_and_arms_with_the_same_verdicts_stand_together(monkeypatch):
     drawn = []
-    for name in ("_by_arm", "_by_size"):
-        monkeypatch.setattr(study_picture, name, lambda found, name=name: drawn.append(name) or b"")
-    for counts in ((None,), (500,), (500, 1000)):
-        study_picture.draw(content([(arm, size, 0, 0.5) for arm in "ab" for size in counts]))
-    assert drawn == ["_by_arm", "_by_arm", "_by_size"]
-    monkeypatch.undo()
-    one = content([("a", 500, 0, 0.5), ("b", 500, 0, 0.6)])
-    assert study_picture.draw(one).startswith(b"\x89PNG")
+    monkeypatch.setattr(study_picture, "to_png", lambda figure: drawn.append(figure) or b"")
+    rows = [("a", size, seed, 0.5 + 0.001 * seed) for size in (500, 1000) for seed in range(3)]
+    gains = {("b", 500): 0.1, ("b", 1000): 0.1, ("c", 500): -0.1, ("c", 1000): 0.0, ("d", 500): 0.0}
+    for arm in "bcd":
+        for size in (500, 1000):
+            noise = (0.0005, -0.0005, 0.0)
+            more = gains.get((arm, size), 0.0)
+            rows += [
+                (arm, size, seed, 0.5 + 0.001 * seed + more + noise[seed]) for seed in range(3)
+            ]
+    study_picture.draw(content(rows))
+    (figure,) = drawn
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "500 examples",
+        "1,000 examples",
+    ]
+    assert [label.get_text() for label in first.get_yticklabels()] == list("abcd")
+    assert not any(label.get_text() for label in second.get_yticklabels())
+    assert "better" in [text.get_text().split("\n")[-1] for text in second.texts]
+    assert figure.get_suptitle().replace("\n", " ") == (
+        "Better than a: b; worse than a with 500 examples: c; no difference from a shown: d."
+    )
+    drawn.clear()
+    study_picture.draw(content([("a", 500, 0, 0.5), ("b", 500, 0, 0.6)]))
+    assert len(drawn[0].axes) == 1
 
 
 def test_the_interval_of_a_mean_by_hand():

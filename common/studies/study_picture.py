@@ -9,9 +9,12 @@ from common.report.drawing import (
     FAINT,
     INK,
     MUTED,
+    PIXELS_PER_INCH,
     STRONG,
     WEAK,
+    dress,
     new_axes,
+    set_title,
     short,
     to_png,
 )
@@ -40,13 +43,30 @@ STYLES = (
 )
 WINDOW = 8
 """Points below the worst of the chosen values that the picture of the tuning shows."""
-SPREAD = 0.02
-"""Distance between the dots of neighbouring arms at one size, in powers of ten."""
 
 
 def draw(found: Found) -> bytes:
-    """Returns the picture of a study, PNG bytes."""
-    return _by_size(found) if len(sizes(found)) > 1 else _by_arm(found)
+    """Returns the picture of a study, PNG bytes: a panel for each number of training examples."""
+    from matplotlib.figure import Figure
+
+    figure, arms, counts = figure_of(found), list(found["arms"]), sizes(found)
+    one = len(counts) == 1
+    picture = Figure(
+        figsize=(8.0 if one else 2.0 + 3.4 * len(counts), 1.9 + 0.42 * len(arms)),
+        dpi=PIXELS_PER_INCH,
+        layout="constrained",
+    )
+    set_title(picture, finding(found, counts[0], intervals=False) if one else _title(found))
+    panels = picture.subplots(1, len(counts), squeeze=False)[0]
+    for axes, size in zip(panels, counts, strict=True):
+        dress(axes, _axis(figure), "")
+        _panel(axes, found, size, one)
+        first = axes is panels[0]
+        axes.set_yticks(range(len(arms)), [short(arm, 30) for arm in arms] if first else [])
+        if not one:
+            axes.set_title(f"{size:,} examples", loc="left", fontsize=9, color=INK)
+    _explain(picture, found, "small dot: one seed; large dot and line: mean and its 95 % interval")
+    return to_png(picture)
 
 
 def mean_interval(held: Sequence[float]) -> tuple[float, float, float]:
@@ -120,13 +140,10 @@ def _axis(figure):
     return f"test {figure.column} (better to the {better})"
 
 
-def _by_arm(found):
-    """Draws a row for each arm, with its difference from the reference at the end."""
+def _panel(axes, found, size, more):
+    """Draws a row for each arm at one size, with its difference from the reference at the end."""
     figure, arms = figure_of(found), list(found["arms"])
-    (size,) = sizes(found)
-    rows = {row["arm"]: row for row in found["comparisons"]}
-    title = finding(found, size, intervals=False)
-    picture, axes = new_axes(8.0, 1.9 + 0.42 * len(arms), _axis(figure), "", title)
+    rows = {row["arm"]: row for row in found["comparisons"] if row["size"] == size}
     reference = figure.scale * statistics.fmean(values(found, found["reference"], size))
     axes.axvline(reference, color=MUTED, linewidth=1, linestyle=":", zorder=1)
     for place, arm in enumerate(arms):
@@ -139,98 +156,64 @@ def _by_arm(found):
         # The dots stand above the line, so that neither hides the other.
         axes.scatter(held, [place - 0.2] * len(held), s=14, color=WEAK, zorder=2)
         axes.scatter([mean], [place], s=34, color=colour, zorder=3)
-        text = "reference" if verdict is None else _row_text(figure, rows[arm])
-        axes.annotate(
-            text,
-            (1.02, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-            color=colour,
-            annotation_clip=False,
-        )
-    axes.annotate(
-        "difference (95 %)",
-        (1.02, -0.6),
-        xycoords=("axes fraction", "data"),
-        va="bottom",
-        fontsize=8,
-        color=MUTED,
-        annotation_clip=False,
-    )
-    axes.set_yticks(range(len(arms)), [short(arm, 30) for arm in arms])
-    axes.tick_params(axis="y", labelsize=9, labelcolor=INK, length=0)
+        text = "reference" if verdict is None else _row_text(figure, rows[arm], more)
+        _beside(axes, text, place, colour, "center")
+    _beside(axes, "difference (95 %)" if more else "difference", -0.6, MUTED, "bottom")
     axes.set_ylim(len(arms) - 0.5, -0.6)
+    axes.tick_params(axis="y", labelsize=9, labelcolor=INK, length=0)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    _explain(picture, found, "small dot: one seed; large dot and line: mean and its 95 % interval")
-    return to_png(picture)
 
 
-def _row_text(figure, row):
+def _beside(axes, text, place, colour, vertical):
+    axes.annotate(
+        text,
+        (1.02, place),
+        xycoords=("axes fraction", "data"),
+        va=vertical,
+        fontsize=8,
+        color=colour,
+        annotation_clip=False,
+    )
+
+
+def _row_text(figure, row, more):
     text = change(figure, row["difference"])
+    if not more:
+        return text if row["verdict"] == differences.NONE_SHOWN else f"{text}\n{row['verdict']}"
     if row["interval"]:
         text += f" ({interval(figure, row)})"
     return f"{text}\n{row['verdict']}"
 
 
-def _by_size(found):
-    """Draws a line for each arm over the numbers of training examples."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    figure, counts = figure_of(found), sizes(found)
-    better = "higher" if figure.higher else "lower"
-    picture, axes = new_axes(
-        8.0,
-        4.2,
-        "training examples (logarithmic)",
-        f"test {figure.column} ({better} is better)",
-        _title(found),
-    )
-    arms = list(found["arms"])
-    for index, arm in enumerate(arms):
-        colour, dashes, mark = STYLES[index % len(STYLES)]
-        # The arms stand side by side, so that dots of similar arms do not cover each other.
-        aside = 10 ** (SPREAD * (index - (len(arms) - 1) / 2))
-        places = [count * aside for count in counts]
-        means, lows, highs = [], [], []
-        for place, count in zip(places, counts, strict=True):
-            held = [figure.scale * value for value in values(found, arm, count)]
-            axes.scatter([place] * len(held), held, s=12, color=colour, alpha=0.45, zorder=2)
-            for ends, end in zip((means, lows, highs), mean_interval(held), strict=True):
-                ends.append(end)
-        axes.plot(
-            places, means, color=colour, ls=dashes, marker=mark, ms=5, lw=1.6, label=short(arm, 30)
-        )
-        axes.fill_between(places, lows, highs, color=colour, alpha=0.12, linewidth=0)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(counts))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.grid(color=FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
-    _explain(picture, found, "dot: one seed; line: mean; band: its 95 % interval")
-    return to_png(picture)
-
-
 def _title(found):
-    """Returns the finding: for each arm the sizes at which it differs from the reference."""
-    parts = []
-    for arm in found["arms"]:
-        if arm == found["reference"]:
-            continue
-        where = {}
-        for row in found["comparisons"]:
-            if row["arm"] == arm:
-                where.setdefault(row["verdict"], []).append(f"{row['size']:,}")
-        shown = [
-            f"{verdict} with {', '.join(where[verdict])} examples"
-            for verdict in (differences.BETTER, differences.WORSE)
-            if verdict in where
-        ]
-        parts.append(f"{arm}: {', '.join(shown) or differences.NONE_SHOWN}")
-    return f"Against {found['reference']}: {'; '.join(parts)}."
+    """Returns the finding: arms with the same verdicts at all sizes stand together."""
+    reference, verdicts, groups = found["reference"], {}, {}
+    words = {
+        differences.BETTER: f"better than {reference}",
+        differences.WORSE: f"worse than {reference}",
+        differences.NONE_SHOWN: f"no difference from {reference} shown",
+    }
+    for row in found["comparisons"]:
+        verdicts.setdefault(row["arm"], {}).setdefault(row["verdict"], []).append(row["size"])
+    for arm, where in verdicts.items():
+        if len(where) == 1:
+            text = words[next(iter(where))]
+        else:
+            text = " and ".join(
+                f"{words[verdict]} with {_listed(where[verdict])} examples"
+                for verdict in (differences.BETTER, differences.WORSE)
+                if verdict in where
+            )
+        groups.setdefault(text, []).append(arm)
+    # What was shown comes first.
+    ordered = sorted(groups, key=lambda text: text == words[differences.NONE_SHOWN])
+    parts = "; ".join(f"{text}: {', '.join(groups[text])}" for text in ordered)
+    return f"{parts[0].upper()}{parts[1:]}."
+
+
+def _listed(counts):
+    return " and ".join(f"{count:,}" for count in counts)
 
 
 def _explain(picture, found, text):
