@@ -351,6 +351,27 @@ def test_only_whole_studies_on_real_data_are_recorded(trained, in_tmp, capsys, m
     assert "The study has changed since it was run." in study_record.section(NAME)
 
 
+def test_a_study_of_few_examples_has_not_changed_because_presets_are_fitted_to_them():
+    toy = study.Study(
+        question="Which?",
+        base="plain",
+        arms={"one": {}, "other": {"epochs": 7}},
+        sizes=(1000, 10000),
+        settings={"hidden": (8,)},
+    )
+    module = registry.load("mnist_mlp")
+    arms = {}
+    for arm in toy.arms:
+        config = study.arm_config("mnist_mlp", toy, arm)
+        config = module.fit_to(config, 1000, {"hidden", *toy.arms[arm]})
+        assert config.batch_size < module.PRESETS["plain"].batch_size
+        arms[arm] = {"config": configuration.to_dict(config), "sets": toy.arms[arm]}
+    found = {"arms": arms, "sizes": [1000, 10000]}
+    assert not study_record._has_changed("mnist_mlp", toy, found)
+    other = dataclasses.replace(toy, settings={"hidden": (9,)})
+    assert study_record._has_changed("mnist_mlp", other, found)
+
+
 def test_studies_are_listed_and_a_wrong_name_is_answered(trained, capsys):
     assert main(["study", NAME]) == 0
     assert "toy  Is it the rate? (3 x 2 trainings)" in capsys.readouterr().out

@@ -169,8 +169,17 @@ def _has_changed(name, study, found):
     return any(
         results.changed(
             held["config"],
-            configuration.to_dict(arm_config(name, study, arm, **chosen.get(arm, {}))),
+            configuration.to_dict(_config(name, study, arm, chosen.get(arm, {}))),
             results.defaults_of(name),
         )
         for arm, held in found["arms"].items()
     )
+
+
+def _config(name, study, arm, fields):
+    """Returns the Config that an arm is trained with; with several sizes, that of the first."""
+    config, module = arm_config(name, study, arm, **fields), registry.load(name)
+    if not study.sizes or not hasattr(module, "fit_to"):
+        return config
+    given = {*study.settings, *study.trained.get(arm, {}), *fields}
+    return module.fit_to(config, study.sizes[0], given)
