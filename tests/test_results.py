@@ -6,7 +6,7 @@ import types
 import pytest
 
 from common.basics import child
-from common.basics.errors import RecipeError
+from common.basics.errors import DIVERGED, RecipeError
 from common.basics.files import write_json_atomic
 from common.basics.wording import DASH, mean_and_deviation
 from common.cli import main
@@ -382,3 +382,48 @@ def test_run_that_was_killed_while_it_wrote_its_report_is_finished(tmp_path, mon
     (tmp_path / "report.html").touch()
     results_command._train("mnist_cnn", module, "best", 0, tmp_path, None)
     assert len(started) == 1
+
+
+def test_runs_that_diverge_are_counted_beside_the_others(tmp_path, monkeypatch):
+    """Without them, a preset that fails half of the time would look as good as its better half."""
+    old = [run for run in results.read("mnist_cnn") if run["preset"] == "best"]
+    monkeypatch.setattr(results, "file", lambda name: tmp_path / "results.json")
+    write_json_atomic(tmp_path / "results.json", {"recipe": "mnist_cnn", "runs": old})
+    presets = registry.load("mnist_cnn").PRESETS
+
+    def diverge(preset, seed):
+        config = configuration.to_dict(dataclasses.replace(presets[preset], seed=seed))
+        write_json_atomic(tmp_path / "config.json", {"preset": preset, "config": config})
+        write_json_atomic(tmp_path / "environment.json", {"accelerators": []})
+        results.record_diverged("mnist_cnn", tmp_path)
+
+    assert "diverged" not in tables.recipe_table("mnist_cnn")
+    seeds = len(old)
+    for seed in (seeds, seeds + 1, seeds):
+        diverge("best", seed)
+    assert [run["seed"] for run in results.diverged("mnist_cnn")] == [seeds, seeds + 1]
+    assert f"| {seeds}, 2 diverged |" in tables.recipe_table("mnist_cnn")
+    assert f"(n = {seeds}, 2 diverged, " in tables.summaries("mnist_cnn")["best"]
+    # A seed that had a score before has none now.
+    diverge("best", 0)
+    assert f"| {seeds - 1}, 3 diverged |" in tables.recipe_table("mnist_cnn")
+    diverge("article", 0)
+    assert "`article`: all runs diverged (1)." in tables.recipe_table("mnist_cnn")
+
+
+def test_a_series_goes_on_after_a_run_that_diverges(tmp_path, monkeypatch, capsys):
+    codes, done = iter([0, DIVERGED, 0]), []
+    monkeypatch.setattr("common.basics.child.run", lambda words: next(codes))
+    monkeypatch.setattr("common.cli.results.write_tables", lambda: None)
+    for name in ("record", "record_diverged"):
+        monkeypatch.setattr(
+            results, name, lambda recipe, run, name=name: done.append((name, run.name))
+        )
+    words = ["--presets", "article", "--seeds", "3", "--runs-dir", str(tmp_path)]
+    assert main(["results", "mnist_cnn", *words]) == 0
+    assert done == [
+        ("record", "article-seed0"),
+        ("record_diverged", "article-seed1"),
+        ("record", "article-seed2"),
+    ]
+    assert "diverged, and recorded as that" in capsys.readouterr().out

@@ -434,6 +434,15 @@ def test_good_values_are_those_next_to_the_best_without_a_gap():
     assert study_tuned.good(tuned, "wide") == (1e-4, 1e-2)
 
 
+def test_a_best_value_at_the_end_of_what_was_tried_is_told():
+    tuned = tuned_toy(
+        {arm: (rate, [0.9] * 4) for arm, rate in zip("abc", (1e-4, 1e-3, 0.1), strict=True)}
+    )
+    assert tuned["values"] == [1e-4, 1e-3, 1e-2, 0.1]
+    edges = [study_tuned.edge(tuned, arm) for arm in "abc"]
+    assert edges == [" (the smallest tried)", "", " (the largest tried)"]
+
+
 def test_a_rate_is_tuned_on_validation_with_a_seed_of_its_own(trained, in_tmp, monkeypatch, capsys):
     commands, codes = trained
     rates = (1e-3, 0.1, 9.0)

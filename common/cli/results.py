@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.basics import child, hosts, streams
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import DIVERGED, RecipeError, UsageError
 from common.basics.files import locked, read_json, write_text_atomic
 from common.runs import command_line, registry
 from common.runs import config as configuration
@@ -78,7 +78,11 @@ def results_command(words: list[str]) -> int:
     for index, (preset, seed) in enumerate(planned):
         directory = arguments.runs_dir / name / "results" / f"{preset}-seed{seed}"
         print(f"[{index + 1} of {len(planned)}] {name} {preset}, seed {seed}", flush=True)
-        _train(name, module, preset, seed, directory, arguments.data_dir)
+        if not _train(name, module, preset, seed, directory, arguments.data_dir):
+            print(f"diverged, and recorded as that: {directory}", flush=True)
+            results.record_diverged(name, directory)
+            write_tables()
+            continue
         if arguments.attack and not (directory / "attack.json").exists():
             _attack(directory, arguments.data_dir)
         results.record(name, directory)
@@ -91,12 +95,13 @@ def results_command(words: list[str]) -> int:
 
 
 def _train(name, module, preset, seed, directory, data_dir):
+    """Trains a preset, unless that was done before; returns False if the loss was not finite."""
     config = dataclasses.replace(module.PRESETS[preset], seed=seed)
     if (directory / "metrics.json").exists() and (directory / "report.html").exists():
         held = read_json(directory / "config.json", "run configuration")["config"]
         if held == configuration.to_dict(config):
             print(f"finished before: {directory}", flush=True)
-            return
+            return True
     words = ["train", name, "--preset", preset, "--seed", str(seed), "--run-dir", str(directory)]
     if data_dir:
         words += ["--data-dir", str(data_dir)]
@@ -106,8 +111,9 @@ def _train(name, module, preset, seed, directory, data_dir):
     ):
         words.append("--overwrite")
     code = child.run(words)
-    if code:
+    if code not in (0, DIVERGED):
         raise RecipeError(f"the run in {directory} failed with exit code {code}")
+    return code == 0
 
 
 def _attack(directory, data_dir):

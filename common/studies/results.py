@@ -64,6 +64,51 @@ def read(name: str) -> list[dict[str, Any]]:
     return runs
 
 
+def diverged(name: str) -> list[dict[str, Any]]:
+    """Returns the runs that ended because their loss was not finite: preset, seed, accelerators, config.
+
+    They have no score. Leaving them out of the table would make a preset look better than it is.
+    """
+    path = file(name)
+    return read_json(path, "results").get("diverged", []) if path.exists() else []
+
+
+def record_diverged(name: str, directory: Path | str) -> None:
+    """Adds a run whose loss was not finite to the recipe's results.json.
+
+    Args:
+        name: Name of the recipe.
+        directory: The run folder.
+
+    Raises:
+        RecipeError: A file of the run is absent or damaged.
+    """
+    held = read_json(Path(directory) / "config.json", "run configuration")
+    environment = read_json(Path(directory) / "environment.json", "environment")
+    run = {
+        "preset": held["preset"],
+        "seed": held["config"]["seed"],
+        "accelerators": environment["accelerators"],
+        "config": held["config"],
+    }
+    with locked(file(name).parent):
+        _write(name, [old for old in read(name) if _key(old) != _key(run)], [run])
+
+
+def _key(run):
+    return run["preset"], tuple(run["accelerators"]), run["seed"]
+
+
+def _write(name, runs, new=()):
+    """Writes results.json. Runs that diverged stay there, but for those that are in `runs` or `new`."""
+    done = {_key(run) for run in (*runs, *new)}
+    kept = [run for run in diverged(name) if _key(run) not in done]
+    held = {"recipe": name, "runs": sorted(runs, key=_key)}
+    if kept or new:
+        held["diverged"] = sorted([*kept, *new], key=_key)
+    write_json_atomic(file(name), held)
+
+
 def record(name: str, directory: Path | str) -> None:
     """Adds a finished run to the recipe's results.json.
 
@@ -117,13 +162,10 @@ def record(name: str, directory: Path | str) -> None:
         "config": read_json(directory / "config.json", "run configuration")["config"],
     }
 
-    def key(run):
-        return run["preset"], run["accelerators"], run["seed"]
-
     defaults = defaults_of(name)
 
     def replaced(old):
-        if key(old)[:2] != key(run)[:2]:
+        if _key(old)[:2] != _key(run)[:2]:
             return False
         other = figures(old).headline.name != shown.name
         differs = changed(old["config"], run["config"], defaults)
@@ -131,8 +173,7 @@ def record(name: str, directory: Path | str) -> None:
 
     # Another process may record a run at the same time.
     with locked(file(name).parent):
-        runs = sorted([*(old for old in read(name) if not replaced(old)), run], key=key)
-        write_json_atomic(file(name), {"recipe": name, "runs": runs})
+        _write(name, [*(old for old in read(name) if not replaced(old)), run])
 
 
 def _attack(path):
@@ -175,15 +216,28 @@ def changed(config: dict[str, Any], now: dict[str, Any], defaults: dict[str, Any
     return any(now.get(key) != value for key, value in config.items() if key != "seed")
 
 
-def by_row(name: str) -> dict[tuple[str, bool, str], list[dict[str, Any]]]:
-    """Returns the runs of each row of a recipe's table, by (preset, earlier, device).
+Row = tuple[str, bool, str]
+"""What the runs of a row of the tables share: the preset, whether it has changed since, the device."""
 
-    The rows are in the order of the recipe's PRESETS. `earlier` is true where the preset has changed
-    since the run; such rows come after the others. The device is "" for the CPU, which comes first.
+
+def by_row(name: str) -> dict[Row, list[dict[str, Any]]]:
+    """Returns the runs of each row of a recipe's table.
+
+    The rows are in the order of the recipe's PRESETS. Those of presets that have changed since the run
+    come after the others. The device is "" for the CPU, which comes first.
     """
+    return _grouped(name, read(name))
+
+
+def diverged_by_row(name: str) -> dict[Row, list[dict[str, Any]]]:
+    """Returns the runs that diverged, grouped and ordered as by `by_row`."""
+    return _grouped(name, diverged(name))
+
+
+def _grouped(name, runs):
     presets, defaults = registry.load(name).PRESETS, defaults_of(name)
-    groups: dict[tuple[str, bool, str], list[dict[str, Any]]] = {}
-    for run in read(name):
+    groups: dict[Row, list[dict[str, Any]]] = {}
+    for run in runs:
         preset = run["preset"]
         earlier = preset not in presets or changed(
             run["config"], configuration.to_dict(presets[preset]), defaults

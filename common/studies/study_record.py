@@ -52,7 +52,7 @@ def table(found: Found) -> str:
                 cells += ["-" if p is None else p_value(p).removeprefix("p = ").removeprefix("p ")]
                 cells += [row["verdict"]]
             if tuned:
-                cells += [f"{tuned['arms'][arm]['value']:g}"]
+                cells += [f"{tuned['arms'][arm]['value']:g}{study_tuned.edge(tuned, arm)}"]
                 cells += [_good(tuned, arm)] if figure.unit == "%" else []
             took = [
                 run["seconds"] for run in found["runs"] if (run["arm"], run["size"]) == (arm, size)

@@ -80,3 +80,16 @@ def good(tuned: Tuned, arm: str) -> tuple[Any, Any]:
     while high < len(order) - 1 and near[high + 1]:
         high += 1
     return values[order[low]], values[order[high]]
+
+
+def edge(tuned: Tuned, arm: str) -> str:
+    """Returns a remark where the best value is the last that was tried: a further one may be better.
+
+    Args:
+        tuned: As `choose` returns it.
+        arm: Name of an arm.
+    """
+    value, tried = tuned["arms"][arm]["value"], tuned["values"]
+    if value in (min(tried), max(tried)):
+        return f" (the {'smallest' if value == min(tried) else 'largest'} tried)"
+    return ""

@@ -73,7 +73,7 @@ STUDIES = {
             "muon": {"optimizer": "muon"},
         },
         sizes=(20000,),
-        tuned={"learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)},
+        tuned={"learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
         seeds=5,
         settings={**TWO_LAYERS, "epochs": 5, "validation_fraction": 0.2},
     ),
@@ -83,7 +83,7 @@ STUDIES = {
         base="plain",
         arms={"without": {}, "batch-norm": {"batch_norm": True}},
         sizes=(20000,),
-        tuned={"learning_rate": (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
+        tuned={"learning_rate": (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
         seeds=5,
         settings={
             **TWO_LAYERS,
