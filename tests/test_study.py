@@ -434,6 +434,17 @@ def test_good_values_are_those_next_to_the_best_without_a_gap():
     assert study_tuned.good(tuned, "wide") == (1e-4, 1e-2)
 
 
+def test_arms_with_equally_wide_ranges_are_named_together():
+    wide, narrow = [0.9, 0.9, 0.9, 0.5], [0.5, 0.9, 0.5, 0.5]
+    tuned = tuned_toy({"a": (1e-3, wide), "b": (1e-3, narrow), "c": (1e-3, wide)})
+    found = {"tuned": tuned, "headline": {"unit": "%"}}
+    assert study_picture._tuned_title(found) == (
+        "Good values of the learning_rate span most for a, c (x 100), least for b (x 1)."
+    )
+    tuned["arms"]["b"]["scores"] = wide
+    assert "the same range for all arms: x 100" in study_picture._tuned_title(found)
+
+
 def test_a_best_value_at_the_end_of_what_was_tried_is_told():
     tuned = tuned_toy(
         {arm: (rate, [0.9] * 4) for arm, rate in zip("abc", (1e-4, 1e-3, 0.1), strict=True)}

@@ -127,12 +127,17 @@ def _tuned_title(found):
     if found["headline"]["unit"] != "%":
         return f"Each arm has the {tuned['field']} that is best on validation."
     ends = {arm: study_tuned.good(tuned, arm) for arm in tuned["arms"]}
-    widest = sorted(ends, key=lambda arm: ends[arm][0] / ends[arm][1])
-    return (
-        f"{widest[0]} forgives most: {tuned['field']} may be off by a factor of "
-        f"{ends[widest[0]][1] / ends[widest[0]][0]:.3g} in all. {widest[-1]} least: "
-        f"{ends[widest[-1]][1] / ends[widest[-1]][0]:.3g}."
+    factors = {arm: f"{high / low:.3g}" for arm, (low, high) in ends.items()}
+    order = sorted(set(factors.values()), key=float)
+    most, least = (
+        f"{', '.join(arm for arm in factors if factors[arm] == factor)} (x {factor})"
+        for factor in (order[-1], order[0])
     )
+    if len(order) == 1:
+        return (
+            f"Good values of the {tuned['field']} span the same range for all arms: x {order[0]}."
+        )
+    return f"Good values of the {tuned['field']} span most for {most}, least for {least}."
 
 
 def _axis(figure):
