@@ -26,6 +26,24 @@ once = pytest.mark.skipif(
 """Marks tests of the contract that the other backends need not repeat: JAX compiles for minutes."""
 
 
+SLOWEST = (
+    "cifar10_adversarial",
+    "cifar10_nas",
+    "cifar10_resnet",
+    "fashion_mnist_cnn",
+    "omniglot_fewshot",
+    "spoken_digit_rnn",
+    "translation_seq2seq",
+)
+"""Recipes that take longest to train; what tests ask of them others of their kind show as well."""
+
+
+def leave_slowest_to_slow_tests(name):
+    """Skips a test of one of the SLOWEST recipes, unless the slow tests run."""
+    if name in SLOWEST and not os.environ.get("RUN_SLOW"):
+        pytest.skip("slow: run with make test-all")
+
+
 def plainest(name):
     """Returns the name of the preset to try a recipe with.
 

@@ -112,6 +112,8 @@ def test_random_search_beside_grid_search_by_hand():
     assert benchmarks.random_or_grid(worse)["verdict"] == "holds"
     better = replay([[0.1], [0.2], [0.3]], [[0.3], [0.41], [0.5]])
     assert benchmarks.random_or_grid(better)["verdict"] == "does not hold"
+    both = {"one": worse["toy"], "other": better["toy"]}
+    assert benchmarks.random_or_grid(both)["verdict"] == "holds on one; does not hold on other"
 
 
 def test_parameters_are_those_that_keras_counts():

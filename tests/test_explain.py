@@ -1,7 +1,5 @@
 """Explanations against hand results, on whichever backend the tests run."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from common.explain import methods, pictures
 from common.explain.gradients import class_gradient
 from common.runs import registry
 from common.training.logits import logit_model
-from tests.helpers import data_of, train_tiny
+from tests.helpers import data_of, leave_slowest_to_slow_tests, train_tiny
 
 
 def linear(channels=2):
@@ -162,17 +160,14 @@ def trained(tiny_data, tmp_path_factory):
 
 
 # How a gradient is taken depends on the backend, not on the network: elsewhere one of each kind will do.
-# With TensorFlow, the slowest wait for the slow tests.
 EXPLAINED = (
     registry.names() if keras.backend.backend() == "tensorflow" else ["cifar10_cnn", "imdb_bilstm"]
 )
-LONG = ("cifar10_adversarial", "cifar10_nas", "cifar10_resnet", "fashion_mnist_cnn")
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_every_recipe_can_be_explained_and_the_weights_matter(name, trained, tiny_data):
-    if name in LONG and not os.environ.get("RUN_SLOW"):
-        pytest.skip("slow: run with make test-all")
+    leave_slowest_to_slow_tests(name)
     if not registry.load(name).TASK.explains:
         pytest.skip("answers of this task are not explained")
     run = trained(name)

@@ -189,18 +189,3 @@ def test_shorten_makes_one_line():
 
 def test_readable_can_be_written_as_utf_8():
     assert readable("a\tb\nc\0\x1b\udce9é好") == "a\tb\nc\ufffd\ufffd\ufffdé好"
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_rows_of_images_have_their_words_above_them(channels):
-    images = np.linspace(0, 1, 2 * 4 * 4 * channels).reshape(2, 4, 4, channels)
-    rows = [(images, ["cat", "dog"]), (1 - images, np.array([3, 5]))]
-    figure = pictures.rows_of_images(rows, "Two rows")
-    assert figure.get_suptitle() == "Two rows"
-    assert [axes.get_title() for axes in figure.axes] == ["cat", "dog", "3", "5"]
-    shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
-    np.testing.assert_array_equal(
-        shown[2], 1 - images[0, ..., 0] if channels == 1 else 1 - images[0]
-    )
-    with pytest.raises(ValueError, match="zip"):
-        pictures.rows_of_images([(images, ["one word"])], "Too few words")

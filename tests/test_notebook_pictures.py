@@ -1,10 +1,13 @@
 """Pictures that notebooks share: every value is where its name says, and all of them can be rendered."""
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
 
 from common.cli import notebook_pictures as pictures
-from common.cli.notebook import lines
+from common.cli.notebook import lines, show
 from common.report.drawing import to_png
 
 
@@ -77,3 +80,22 @@ def test_clouds_have_a_colour_for_each_class():
     for axes in figure.axes:
         assert [len(points.get_offsets()) for points in axes.collections] == [1, 2]
     assert to_png(figure)
+
+
+def test_what_is_drawn_is_stored_small_and_photographs_as_they_are(monkeypatch):
+    pytest.importorskip("IPython", reason="the extra [notebooks]")
+    stored = []
+    monkeypatch.setattr("IPython.display.display", lambda image: stored.append(image.data))
+    drawing = to_png(lines({"a": [1, 2]}, "x", "y", "A line"))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    photograph = io.BytesIO()
+    PIL.Image.fromarray(noise).save(photograph, "png")
+    show(drawing)
+    show(photograph.getvalue())
+    assert len(stored[0]) < len(drawing) / 2
+    shown, drawn = (
+        np.asarray(PIL.Image.open(io.BytesIO(each)).convert("RGB"), int)
+        for each in (stored[0], drawing)
+    )
+    assert np.abs(shown - drawn).max() <= 8
+    assert stored[1] == photograph.getvalue()

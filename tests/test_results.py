@@ -391,8 +391,8 @@ def test_runs_that_diverge_are_counted_beside_the_others(tmp_path, monkeypatch):
     write_json_atomic(tmp_path / "results.json", {"recipe": "mnist_cnn", "runs": old})
     presets = registry.load("mnist_cnn").PRESETS
 
-    def diverge(preset, seed):
-        config = configuration.to_dict(dataclasses.replace(presets[preset], seed=seed))
+    def diverge(preset, seed, **changes):
+        config = configuration.to_dict(dataclasses.replace(presets[preset], seed=seed, **changes))
         write_json_atomic(tmp_path / "config.json", {"preset": preset, "config": config})
         write_json_atomic(tmp_path / "environment.json", {"accelerators": []})
         results.record_diverged("mnist_cnn", tmp_path)
@@ -407,7 +407,11 @@ def test_runs_that_diverge_are_counted_beside_the_others(tmp_path, monkeypatch):
     # A seed that had a score before has none now.
     diverge("best", 0)
     assert f"| {seeds - 1}, 3 diverged |" in tables.recipe_table("mnist_cnn")
+    # One of before the preset changed goes when a newer one comes.
+    diverge("article", 3, epochs=1)
+    assert "`article` before it changed: all runs diverged (1)." in tables.recipe_table("mnist_cnn")
     diverge("article", 0)
+    assert "before it changed: all" not in tables.recipe_table("mnist_cnn")
     assert "`article`: all runs diverged (1)." in tables.recipe_table("mnist_cnn")
 
 

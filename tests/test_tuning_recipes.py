@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 
 import keras
@@ -23,18 +22,9 @@ from common.tuning.point import make_config
 from common.tuning.ranges import domain
 from common.tuning.space import Space
 from common.tuning.trial import COMPLETED
-from tests.helpers import data_of, kind_of, plainest, short
+from tests.helpers import data_of, kind_of, leave_slowest_to_slow_tests, plainest, short
 
 pytestmark = pytest.mark.parametrize("name", registry.names())
-# Their trials take longest; what is asked of a trial here others of their kind show as well.
-LONG = (
-    "cifar10_adversarial",
-    "cifar10_resnet",
-    "fashion_mnist_cnn",
-    "omniglot_fewshot",
-    "spoken_digit_rnn",
-    "translation_seq2seq",
-)
 
 
 def base_of(name, **changes):
@@ -187,8 +177,7 @@ def test_no_flag_of_the_search_hides_a_hyperparameter(name):
 
 
 def test_trials_train_without_the_test_split(name, tiny_data, tmp_path, capsys):
-    if name in LONG and not os.environ.get("RUN_SLOW"):
-        pytest.skip("slow: run with make test-all")
+    leave_slowest_to_slow_tests(name)
     data, folds = data_of(name, tiny_data), 2
     if kind_of(name) == "task":
         folds = 1  # Validation has whole tasks, which cannot be put together with drawings.

@@ -29,7 +29,7 @@ def gallery(
 
     Args:
         images: Row by row, each `(height, width)` or `(height, width, channels)` with 1 or 3 channels;
-            values 0 to 255.
+            values 0 to 255, or floats in [0, 1].
         columns: Images in a row.
         title: The finding, as a sentence.
         names: What stands above images: a name for each, or for those of the first row only.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from common.report.drawing import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from common.explain.methods import Curve  # It imports Keras, and pictures need none.
 
 CLEARLY = 0.02
@@ -177,36 +175,6 @@ def word_explanation(
     )  # fmt: skip
     _deletion(deletion, curves, "words")
     return to_png(figure)
-
-
-def rows_of_images(
-    rows: Sequence[tuple[np.ndarray, Sequence[Any] | np.ndarray]], title: str, size: float = 1.3
-) -> Figure:
-    """Draws rows of images with a word above each, say the answer to it, for a notebook.
-
-    Grey images are drawn dark on white.
-
-    Args:
-        rows: For each row the images, float in [0, 1] `(n, height, width, 1 or 3)`, and their words,
-            `(n,)`. The rows are of one length.
-        title: The finding, as a sentence.
-        size: Side of an image, in inches.
-    """
-    from matplotlib.figure import Figure
-
-    columns = len(rows[0][0])
-    figure = Figure(
-        figsize=(max(size * columns, 4.0), size * len(rows) + 0.6), dpi=150, layout="constrained"
-    )
-    set_title(figure, title)
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for cells, (images, words) in zip(axes, rows, strict=True):
-        for cell, image, word in zip(cells, images, words, strict=True):
-            cell.set_axis_off()
-            grey = image.shape[-1] == 1
-            cell.imshow(image[..., 0] if grey else image, cmap="gray_r", vmin=0, vmax=1)
-            cell.set_title(short(str(word)), fontsize=8, color=INK)
-    return figure
 
 
 def shaded_words(words: Sequence[str], scores: np.ndarray) -> str:

@@ -91,22 +91,29 @@ def record_diverged(name: str, directory: Path | str) -> None:
         "accelerators": environment["accelerators"],
         "config": held["config"],
     }
+    defaults = defaults_of(name)
     with locked(file(name).parent):
-        _write(name, [old for old in read(name) if _key(old) != _key(run)], [run])
+        runs = [old for old in read(name) if not _replaced(old, run, defaults)]
+        lost = [old for old in diverged(name) if not _replaced(old, run, defaults)]
+        _write(name, runs, [*lost, run])
 
 
 def _key(run):
     return run["preset"], tuple(run["accelerators"]), run["seed"]
 
 
-def _write(name, runs, new=()):
-    """Writes results.json. Runs that diverged stay there, but for those that are in `runs` or `new`."""
-    done = {_key(run) for run in (*runs, *new)}
-    kept = [run for run in diverged(name) if _key(run) not in done]
+def _write(name, runs, lost):
     held = {"recipe": name, "runs": sorted(runs, key=_key)}
-    if kept or new:
-        held["diverged"] = sorted([*kept, *new], key=_key)
+    if lost:
+        held["diverged"] = sorted(lost, key=_key)
     write_json_atomic(file(name), held)
+
+
+def _replaced(old, run, defaults):
+    """Returns whether a run takes the place of an older one: equal seed, or a preset changed since."""
+    if _key(old)[:2] != _key(run)[:2]:
+        return False
+    return old["seed"] == run["seed"] or changed(old["config"], run["config"], defaults)
 
 
 def record(name: str, directory: Path | str) -> None:
@@ -164,16 +171,16 @@ def record(name: str, directory: Path | str) -> None:
 
     defaults = defaults_of(name)
 
-    def replaced(old):
-        if _key(old)[:2] != _key(run)[:2]:
+    def kept(old):
+        if _replaced(old, run, defaults):
             return False
-        other = figures(old).headline.name != shown.name
-        differs = changed(old["config"], run["config"], defaults)
-        return old["seed"] == run["seed"] or differs or other
+        # Rows are of one figure: of a task that is judged by another by now, older runs go.
+        return _key(old)[:2] != _key(run)[:2] or figures(old).headline.name == shown.name
 
     # Another process may record a run at the same time.
     with locked(file(name).parent):
-        _write(name, [*(old for old in read(name) if not replaced(old)), run])
+        lost = [old for old in diverged(name) if not _replaced(old, run, defaults)]
+        _write(name, [*filter(kept, read(name)), run], lost)
 
 
 def _attack(path):

@@ -26,7 +26,8 @@ def random_or_grid(replays):
         replays: What search_replay.py found, by the name of the table: regrets of each search after each
             unit of its budget.
     """
-    parts, verdicts, count = [], set(), 0
+    words = {differences.WORSE: "holds", differences.BETTER: "does not hold"}
+    parts, verdicts, count = [], {}, 0
     for name, replay in replays.items():
         # Over the whole budget: a method that finds good points late has more of it.
         regrets = {
@@ -36,10 +37,13 @@ def random_or_grid(replays):
         found = differences.paired(regrets["random"], regrets["grid"])
         low, high = found.interval
         parts.append(f"{name}: {100 * found.mean:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})")
-        verdicts.add(found.verdict(larger_is_better=False))
+        verdict = words.get(found.verdict(larger_is_better=False), "not shown")
+        verdicts.setdefault(verdict, []).append(name)
         count = found.counts[0]
-    words = {differences.WORSE: "holds", differences.BETTER: "does not hold"}
-    (verdict,) = {words.get(each, "not shown") for each in verdicts}
+    if len(verdicts) == 1:
+        (verdict,) = verdicts
+    else:
+        verdict = "; ".join(f"{each} on {', '.join(names)}" for each, names in verdicts.items())
     return {
         "claim": "random search is generally slower than grid search",
         "article": "Architectures and tuning",
