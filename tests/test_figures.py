@@ -35,6 +35,8 @@ def no_warnings():
     """Fails where matplotlib warns, as it does of characters that it cannot draw."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # What it says of a library that it uses is none of our business.
+        warnings.simplefilter("ignore", DeprecationWarning)
         yield
 
 

@@ -68,7 +68,7 @@ class Config:
     """Probability mass spread evenly over all classes (fine_tune, scratch)."""
     flip: bool = True
     """Augmentation: mirror each image left to right with probability 1/2."""
-    crop: Rate = 0.3
+    crop: Rate = 0.6
     """Augmentation: a square part of each image, smaller by up to this share in height and width, is
     enlarged to the whole size."""
     learning_rate: PositiveFloat = 3e-4
@@ -79,7 +79,7 @@ class Config:
     """balanced: rare classes count more in the loss, so that every class counts the same."""
     batch_size: PositiveInt = 32
     """Examples per step."""
-    epochs: PositiveInt = 12
+    epochs: PositiveInt = 24
     """Passes over the training split (fine_tune, scratch)."""
     monitor: Literal["val_loss", "val_accuracy", "epoch"] = "val_accuracy"
     """What chooses the epoch: the lowest validation loss, the highest validation accuracy, or epoch: the
@@ -94,7 +94,7 @@ PRESETS = {
     "best": BEST,
     # The head takes a second, the features take longer.
     "features": replace(BEST, transfer="features", epochs=1),
-    "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2, epochs=24),
+    "scratch": replace(BEST, transfer="scratch", learning_rate=4e-3, weight_decay=5e-2),
     # For the 896 built-in digits 5 to 9, with a backbone that learned the digits 0 to 4.
     "sample": replace(
         BEST,
