@@ -15,8 +15,8 @@ ARMS = {
 }
 # With all 47,500 images the long study would take ten hours of a core.
 SIZES = (2000, 10_000)
-# A small network, for eighty trainings a study. Labels are smoothed in no arm: mixing softens them, too. The
-# last epoch counts, where the learning rate is 0.
+# A small network, for eighty trainings a study. Labels are smoothed in no arm: mixing softens them, too.
+# The last epoch counts, where the learning rate is 0.
 SMALL = {
     "stem_filters": 16,
     "filters": (16, 48, 96),
