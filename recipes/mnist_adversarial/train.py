@@ -68,7 +68,7 @@ class Config:
     """Decoupled decay of kernels per step, as a share of the learning rate."""
     batch_size: PositiveInt = 128
     """Examples per step."""
-    epochs: PositiveInt = 28
+    epochs: PositiveInt = 42
     """Passes over the training split."""
     monitor: Literal["val_robust_accuracy", "val_accuracy", "val_loss", "epoch"] = (
         "val_robust_accuracy"
