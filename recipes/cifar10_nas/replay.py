@@ -255,9 +255,9 @@ def section(found: dict[str, Any], held: Table) -> str:
         f"{budget / held.seconds.mean():.0f} trainings alone; a supernet costs "
         f"{sum(found['cost']) / count:.1f} of them, scoring all networks included. Kendall's tau of "
         f"inherited and own validation accuracy, all {space.NETWORKS:,} networks: {tau:.3f} ± "
-        f"{half:.3f}, {verdict} the 0.5 hoped for. Data: {held.settings['data']}, "
+        f"{half:.3f}, {verdict} the 0.5 hoped for. Data: CIFAR-10, re-encoded as JPEG; "
         f"{held.settings['examples']:,} images, {held.settings['epochs']} epochs, "
-        f"{held.value.shape[1]} seeds; CIFAR-10 re-encoded as JPEG.",
+        f"{held.value.shape[1]} seeds.",
         "",
         "![Inherited against own accuracy of all networks; best found by cost](replay.png)",
     ]
