@@ -238,7 +238,8 @@ def section(found: dict[tuple[int, int], dict[str, float]], settings: Settings, 
     }
     lines = ["| validation accuracy | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
     shared = f"{settings.examples:,} images, {settings.epochs} epochs, {SMALL.width} filters"
-    again = f"{COMMAND} --networks {len(indices)} --seeds {seeds}"
+    part = "" if len(indices) == len(forms()) else f" --networks {len(indices)}"
+    again = f"{COMMAND}{part} --seeds {seeds}"
     return "\n".join([*lines, "", f"{label}; {shared}. Again: `{again}`."])
 
 
