@@ -37,11 +37,11 @@ def draw(found: dict[str, Any], held: Table, inherited: np.ndarray) -> bytes:
     left, right = figure.subplots(1, 2)
     # Not a number until all searches of a method have trained a network.
     means = {name: 100 * curves.mean(axis=0) for name, curves in found["curves"].items()}
-    ahead = max(means, key=lambda name: np.nan_to_num(means[name][-1]))
+    last = [mean[-1] for mean in means.values()]
     drawing.set_title(
         figure,
-        f"Kendall's tau of the first supernet: {found['taus'][0]:.2f}. The best search, {ahead}, ends at "
-        f"{means[ahead][-1]:.1f} %; by hand {100 * found['hand']:.1f} %",
+        f"Kendall's tau of the first supernet: {found['taus'][0]:.2f}. Searches end at "
+        f"{np.nanmin(last):.1f} to {np.nanmax(last):.1f} %; by hand {100 * found['hand']:.1f} %",
     )
     drawing.dress(left, "accuracy with inherited weights, %", "accuracy trained alone, %")
     own = 100 * held.value.mean(axis=1)
