@@ -81,7 +81,7 @@ def held():
     good = {"conv3": 3.0, "conv1": 2.0, "pool": 1.0, "skip": 0.0}
     sums = np.array([sum(good[w] for w in space.network(i)) for i in range(1024)])
     value = 0.3 + sums[:, None] / 75 + random.normal(0, 0.005, (1024, 2))
-    return replay.Table(value, value - 0.01, np.full((1024, 2), 2.0), {**SETTINGS})
+    return replay.Table(value, value - 0.01, np.full((1024, 2), 2.0), {**SETTINGS}, "digits")
 
 
 SETTINGS = {"examples": 10, "epochs": 1, "data": "noise"}
@@ -128,6 +128,8 @@ def test_a_replay_is_one_table_and_one_picture(held):
     found = replay.replay(held, supernets, seeds=3, trials=22)
     assert found["cost"] == [6.0, 6.0, 6.0]
     text = replay.section(found, held)
+    # What the data is called is the table's to say.
+    assert "2 seeds; digits." in text
     for word in ("random", "evolution", "bayesian", "supernet", "hand-made", "Kendall"):
         assert word in text
     assert draw(found, held, supernets["inherited"][0]).startswith(b"\x89PNG")
@@ -141,9 +143,15 @@ def test_a_table_with_holes_is_refused(held, tmp_path):
     path = tmp_path / "table.npz"
     with pytest.raises(RecipeError, match=r"missing: run `python -m recipes.cifar10_nas.table`"):
         replay.read_table(path)
-    parts = {"value": held.value, "test": held.test, "seconds": held.seconds}
+    parts = {
+        "value": held.value,
+        "test": held.test,
+        "seconds": held.seconds,
+        "label": held.label,
+    }
     np.savez(path, settings=json.dumps(SETTINGS), **parts)
-    assert replay.read_table(path).settings == SETTINGS
+    read = replay.read_table(path)
+    assert (read.settings, read.label) == (SETTINGS, "digits")
     held.value[3:5, 1] = np.nan
     np.savez(path, settings=json.dumps(SETTINGS), **parts)
     with pytest.raises(RecipeError, match=r"2 of 1,024 lack a training: run `python -m"):

@@ -50,6 +50,8 @@ class Table:
     test: np.ndarray
     seconds: np.ndarray
     settings: dict[str, Any]
+    label: str
+    """What the data is called."""
 
     def train(self, index: int, random: np.random.Generator) -> tuple[float, float]:
         """Returns accuracy and CPU seconds of one training, with a seed drawn at random."""
@@ -75,8 +77,8 @@ def read_table(path: Path = table.TABLE) -> Table:
             f"{path.name} must have {space.NETWORKS:,} networks, {missing:,} of "
             f"{len(found['value']):,} lack a training: run `{table.COMMAND}`"
         )
-    settings = json.loads(str(found.pop("settings")))
-    return Table(**found, settings=settings)
+    settings, label = json.loads(str(found.pop("settings"))), str(found.pop("label"))
+    return Table(**found, settings=settings, label=label)
 
 
 class _Memory:
@@ -255,9 +257,9 @@ def section(found: dict[str, Any], held: Table) -> str:
         f"{budget / held.seconds.mean():.0f} trainings alone; a supernet costs "
         f"{sum(found['cost']) / count:.1f} of them, scoring all networks included. Kendall's tau of "
         f"inherited and own validation accuracy, all {space.NETWORKS:,} networks: {tau:.3f} ± "
-        f"{half:.3f}, {verdict} the 0.5 hoped for. Data: CIFAR-10, re-encoded as JPEG; "
+        f"{half:.3f}, {verdict} the 0.5 hoped for. "
         f"{held.settings['examples']:,} images, {held.settings['epochs']} epochs, "
-        f"{held.value.shape[1]} seeds.",
+        f"{held.value.shape[1]} seeds; {held.label}.",
         "",
         "![Inherited against own accuracy of all networks; best found by cost](replay.png)",
     ]

@@ -9,6 +9,7 @@ table.npz beside this file is written:
     value     float32 (1024, seeds)   validation accuracy, 0 to 1, of the last epoch; what a search sees
     test      float32 (1024, seeds)   test accuracy: what is judged, never searched by
     seconds   float32 (1024, seeds)   CPU seconds of the training
+    label     str                     what the data is called, with what is to be known of it
 
 Rows are in the order of space.network. Networks of one plain form are one training.
 """
@@ -240,7 +241,7 @@ def section(found: dict[tuple[int, int], dict[str, float]], settings: Settings, 
     shared = f"{settings.examples:,} images, {settings.epochs} epochs, {SMALL.width} filters"
     part = "" if len(indices) == len(forms()) else f" --networks {len(indices)}"
     again = f"{COMMAND}{part} --seeds {seeds}"
-    return "\n".join([*lines, "", f"{label}; {shared}. Again: `{again}`."])
+    return "\n".join([*lines, "", f"{shared}; {label}. Again: `{again}`."])
 
 
 def write_arrays(path: Path, settings: Settings, parts: Mapping[str, Any]) -> None:
@@ -270,7 +271,8 @@ def main(words: Sequence[str] | None = None) -> None:
     settings = Settings(chosen.examples, chosen.epochs, chosen.data)
     found = collect(chosen.folder, settings, chosen.seeds, chosen.networks)
     info = load_data(settings.config(space.network(0), 0), Source(chosen.data)).info
-    text = section(found, settings, f"{info.label}. {info.note}".rstrip(". "))
+    label = f"{info.label}. {info.note}".rstrip(". ")
+    text = section(found, settings, label)
     print(text)
     if chosen.data != "full":
         return  # Figures of sample data never stand in a README.
@@ -278,7 +280,7 @@ def main(words: Sequence[str] | None = None) -> None:
     whole = replace_section(readme.read_text(encoding="utf-8"), text, BEGIN, END)
     write_text_atomic(readme, whole)
     if chosen.networks is None:
-        write_arrays(TABLE, settings, arrays(found))
+        write_arrays(TABLE, settings, {**arrays(found), "label": label})
 
 
 if __name__ == "__main__":
