@@ -17,8 +17,6 @@ KERNEL = 5
 """Height and width of the kernels, in pixels."""
 REACH = 0.7
 """Largest movement of the window, as a share of half the image."""
-SLOWER = 0.3
-"""Factor of changes of the window's form: with 1 it goes astray before the classifier has learnt."""
 
 
 def build_model(config: Config, num_classes: int = 10) -> keras.Model:
@@ -69,9 +67,10 @@ def _transform(x, config):
     places = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     place = ops.matmul(shares, places)[:, 0]
     seen = ops.matmul(shares, ops.reshape(x, (-1, size * size, count)))[:, 0]
-    seen = layers.Dense(config.localisation_units, activation="relu")(seen)
+    # With ReLU all units may die early: the window then has the same form in every image.
+    seen = layers.Dense(config.localisation_units, activation="tanh")(seen)
     form = layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))(seen)
-    parts = ops.concatenate([SLOWER * form, place], axis=-1)
+    parts = ops.concatenate([form, place], axis=-1)
     start = DIGIT / CANVAS[config.distortion]
     return layers.Rescaling(1.0, offset=[start, 0.0, 0.0, 0.0, start, 0.0], name="transform")(
         ops.take(parts, np.array([0, 1, 4, 2, 3, 5]), axis=-1)
