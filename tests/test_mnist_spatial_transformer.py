@@ -238,7 +238,7 @@ def test_a_film_goes_on_where_a_killed_run_was(tmp_path):
     resumed.on_epoch_end(1)
     assert resumed.content["rows"] == [1, 3, 0]
     sizes = np.array(resumed.content["transforms"])[:, :, 0]
-    expected = 28 / 42 + 0.3 * np.array([[1.0], [1.0], [3.0]])
+    expected = 28 / 42 + np.array([[1.0], [1.0], [3.0]])
     np.testing.assert_allclose(sizes, np.repeat(expected, 3, axis=1), atol=1e-3)
     assert read_json(tmp_path / "run" / "film.json") == resumed.content
 

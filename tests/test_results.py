@@ -177,6 +177,9 @@ def test_what_attacks_leave_stands_in_the_results_and_in_a_table(tmp_path, monke
     assert "| PGD-100 x 5 | minimum per image |" in table
     assert "\n| `best` | 0.3 | 1 | 90.00 | 80.00 | 70.00 | 1 of 2 |" in table
     assert "(300 of 10,000)" in table
+    # In a row of few words only where all runs were attacked in one way.
+    assert tables._attacked(runs) == tables._attacked([runs[0], {}]) == ""
+    assert tables._attacked(runs[:2]) == ", 89.00 ± 1.41 % under all attacks"
     for each in runs:
         del each["attack"]
     assert attack_table.section("mnist_adversarial").startswith("Not attacked yet")

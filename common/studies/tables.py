@@ -1,9 +1,10 @@
 """The tables of the READMEs, generated from results.json. A test compares them with the READMEs."""
 
 import statistics
+from typing import Any
 
 from common.basics.errors import RecipeError
-from common.basics.wording import DASH
+from common.basics.wording import DASH, mean_and_deviation
 from common.runs import headline, registry
 from common.studies.results import by_row, diverged_by_row, figures
 
@@ -56,7 +57,30 @@ def _row(runs, lost):
         "cpu": minutes(mean("train_cpu_seconds")),
         "ece": " / ".join(f"{statistics.fmean(part):.3f}" for part in zip(*ece, strict=True)),
         "label": runs[0]["data"]["label"],
+        "attacked": _attacked(runs),
     }
+
+
+def attack_terms(attack: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns what must be equal for attacks on several runs to be one row of a table.
+
+    Args:
+        attack: As results.json has it: norm, epsilon, images attacked and of how many, rungs.
+    """
+    rungs = tuple(rung["name"] for rung in attack["rungs"])
+    return attack["norm"], attack["epsilon"], attack["examples"], attack["of"], rungs
+
+
+def _attacked(runs):
+    """Returns what all attacks together leave of a row, in words; "" unless all its runs were attacked.
+
+    An accuracy on clean images alone would misjudge a network that is trained against attacks.
+    """
+    attacks = [run["attack"] for run in runs if "attack" in run]
+    if len(attacks) < len(runs) or len({attack_terms(attack) for attack in attacks}) > 1:
+        return ""
+    left = mean_and_deviation([attack["minimum"]["accuracy"] for attack in attacks])
+    return f", {left} % under all attacks"
 
 
 def _shared(rows):
@@ -82,7 +106,8 @@ def summaries(name: str) -> dict[str, str]:
         where = f" on {device}" if device else ""
         where += ", before the preset changed" if earlier else ""
         what = "% test" if shown.column == "accuracy, %" else f"{shown.words} on test"
-        text = f"{row['test']} {what} (n = {row['n']}, {row['label']}), {row['wall']} a run{where}"
+        text = f"{row['test']} {what}{row['attacked']} (n = {row['n']}, {row['label']}), "
+        text += f"{row['wall']} a run{where}"
         lines.setdefault(preset, text)
     return lines
 
@@ -224,7 +249,7 @@ def overview_table() -> str:
             lines.append(f"| {link} | {what} | | not measured yet | | |")
         for index, (key, row) in enumerate(found.items()):
             cells = [link, what] if index == 0 else ["", ""]
-            cells += [row_label(*key), f"{_test(row, shared)} ({row['n']})"]
+            cells += [row_label(*key), f"{_test(row, shared)}{row['attacked']} ({row['n']})"]
             cells += [f"{row['wall']} / {row['cpu']}", row["label"]]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
