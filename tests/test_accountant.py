@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from common.runs import registry
 from common.training.accountant import epsilon_of, noise_for
+from recipes.mnist_private.guarantee import guarantee, noise_of
+from recipes.mnist_private.train import Config
 
 pytest.importorskip("dp_accounting", reason="needs the extra [privacy]")
 
@@ -42,10 +43,9 @@ def test_no_noise_has_no_epsilon():
 
 
 def test_epsilon_counts_the_epochs_that_ran():
-    module = registry.load("mnist_private")
-    config = module.Config()
-    noise = module.noise_of(config, 5000)
-    full, half = (module.guarantee(config, 5000, epochs, noise) for epochs in (40, 20))
+    config = Config()
+    noise = noise_of(config, 5000)
+    full, half = (guarantee(config, 5000, epochs, noise) for epochs in (40, 20))
     assert full["steps"] == 80  # batches of 4,096
     assert full["epsilon"] == pytest.approx(3, abs=0.01)
     assert full["epsilon"] <= 3

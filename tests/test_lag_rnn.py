@@ -17,9 +17,10 @@ from common.studies.study import arm_config
 from common.training.generated import GeneratedBatches
 from recipes.lag_rnn import baselines, picture, problems
 from recipes.lag_rnn.model import Chrono, build_model, recurrent_layer, sequences_solved
+from recipes.lag_rnn.solved import SOLVED, solved_at
 from recipes.lag_rnn.studies import STUDIES
 from recipes.lag_rnn.task import Lag
-from recipes.lag_rnn.train import SOLVED, Config, load_data, solved_at
+from recipes.lag_rnn.train import Config, load_data
 
 
 def random(seed=0):

@@ -13,6 +13,7 @@ from common.runs import registry
 from common.tasks import membership
 from common.training import accountant, private
 from common.training.gradients import values
+from recipes.mnist_private.guarantee import noise_of
 from tests.helpers import assert_equal_weights, train_tiny
 
 CLIP = 0.8
@@ -245,7 +246,7 @@ def test_settings_that_guarantee_nothing_are_refused():
     with pytest.raises(UsageError, match="with clip_norm None, noise_multiplier must be 0"):
         module.Config(clip_norm=None)
     with pytest.raises(UsageError, match="delta must be below 1 / examples"):
-        module.noise_of(module.Config(delta=0.01, noise_multiplier=1.0), 100)
+        noise_of(module.Config(delta=0.01, noise_multiplier=1.0), 100)
     with pytest.raises(UsageError, match="filters must be two values"):
         module.Config(filters=(4,))
 

@@ -14,7 +14,8 @@ from common.data.inputs import Given
 from common.training.finish import parameter_count
 from recipes.spoken_digit_rnn import studies
 from recipes.spoken_digit_rnn.model import LogMel, build_model, normalised
-from recipes.spoken_digit_rnn.train import BEST, Config, hold_out, load_data
+from recipes.spoken_digit_rnn.speakers import hold_out
+from recipes.spoken_digit_rnn.train import BEST, Config, load_data
 from tests.helpers import train_tiny
 
 NAMES = [

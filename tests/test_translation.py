@@ -312,7 +312,7 @@ def test_dates_afterwards_need_batches_of_one_task():
 
 def test_a_network_that_learns_dates_afterwards_says_how_many_it_got_right(tmp_path, monkeypatch):
     few = {"dates": (64, 8, 12), "addition": (48, 8, 10)}
-    monkeypatch.setattr("recipes.translation_seq2seq.train.COUNTS", few)
+    monkeypatch.setattr("recipes.translation_seq2seq.sets.COUNTS", few)
     config = Config(
         task="addition",
         units=4,

@@ -10,7 +10,6 @@ batch. The network is one recurrent and one dense layer. Every run measures how 
 reaches, before and after training. Times, with the spread over seeds: README.md beside this file.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -153,6 +152,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from . import baselines
     from .model import build_model, loss_of, sequences_solved
     from .problems import PROBLEMS
+    from .solved import SOLVED, solved_at
 
     splits = run.load(load_data)
     run.record_environment(splits.info)
@@ -206,41 +206,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         baselines=lambda model, outputs: baselines.rows(splits, outputs),
         more=more,
     )
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A problem counts as solved after the first epoch in which a column of the history passes a bar."""
-
-    column: str
-    bar: float
-    higher: bool
-    """Whether values above the bar count, not those below."""
-    words: str
-    """The rule in words, for the report."""
-
-
-SOLVED = {
-    "adding": Solved("val_loss", 0.01, False, "mean squared error on validation below 0.01"),
-    "order": Solved("val_sequences_solved", 0.99, True, "99 % of the validation sequences right"),
-    "copy": Solved("val_sequences_solved", 0.99, True, "99 % of the validation sequences right"),
-}
-
-
-def solved_at(history: Sequence[Mapping[str, Any]], task: str, steps: int) -> int | None:
-    """Returns the training step after which a problem was solved, or None.
-
-    Args:
-        history: A row for each epoch.
-        task: Name of the problem.
-        steps: Training steps per epoch.
-    """
-    rule = SOLVED[task]
-    for epoch, row in enumerate(history, start=1):
-        value = row[rule.column]
-        if value >= rule.bar if rule.higher else value < rule.bar:
-            return epoch * steps
-    return None
 
 
 if __name__ == "__main__":

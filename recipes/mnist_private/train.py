@@ -174,6 +174,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.training.gradients import train_by
     from common.training.outputs import halves_of
 
+    from .guarantee import guarantee, noise_of
     from .model import build_model, fixed_part, learned_from
 
     splits = run.load(load_data)
@@ -229,54 +230,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         baselines=lambda model, outputs: linear_on_pixels(splits, outputs),
         more=more,
     )
-
-
-def sampling(config: Config, examples: int, epochs: int) -> dict[str, Any]:
-    """Returns the probability of an image to be in a batch, and the number of steps of some epochs."""
-    batch_size = min(config.batch_size, examples)
-    return {"rate": batch_size / examples, "steps": epochs * -(-examples // batch_size)}
-
-
-def noise_of(config: Config, examples: int) -> float:
-    """Returns the noise multiplier of a training on so many images.
-
-    Raises:
-        UsageError: dp-accounting is needed and not installed, or delta is too large.
-    """
-    from common.training import accountant
-
-    if config.delta * examples >= 1:
-        raise UsageError(
-            f"delta must be below 1 / examples, got {config.delta:g} with {examples:,} examples: that "
-            "allows publishing one of them"
-        )
-    if config.noise_multiplier is not None:
-        return config.noise_multiplier
-    return accountant.noise_for(
-        config.target_epsilon, delta=config.delta, **sampling(config, examples, config.epochs)
-    )
-
-
-def guarantee(config: Config, examples: int, epochs: int, noise: float) -> dict[str, Any]:
-    """Returns the "privacy" of metrics.json: what the epochs that ran guarantee, plain numbers."""
-    from common.training import accountant
-
-    drawn = sampling(config, examples, epochs)
-    known = accountant.installed() and noise > 0
-    epsilon = accountant.epsilon_of(noise, delta=config.delta, **drawn) if known else None
-    return {
-        "epsilon": None if epsilon is None else round(epsilon, 6),
-        "delta": config.delta,
-        "noise_multiplier": round(noise, 6),
-        "clip_norm": config.clip_norm,
-        "sampling_rate": round(drawn["rate"], 6),
-        "steps": drawn["steps"],
-        "epochs": epochs,
-        "examples": examples,
-        "secret": config.secret,
-        "chosen": config.monitor != "epoch",
-        "accountant": f"dp-accounting {accountant.version()}, PLD" if known else None,
-    }
 
 
 if __name__ == "__main__":

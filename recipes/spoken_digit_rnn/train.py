@@ -10,12 +10,11 @@ recorded the set. Each seed leaves another person out, so five seeds test on all
 accuracy and time: README.md beside this file.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from common import data
-from common.basics.errors import RecipeError
 from common.runs.bounds import (
     Above,
     AtMost,
@@ -32,14 +31,7 @@ from common.runs.run import Run
 from common.tasks.classification import Classification
 from common.training.budget import Budget
 
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
 TASK = Classification("audio")
-
-TEST_TAKES = 5
-"""With `split` take, takes 0 to 4 of every word are the test split, as the set's authors propose."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +136,8 @@ DATA = data.AudioSet(
 
 def load_data(config: Config, source: data.Source) -> data.Splits:
     """Returns float32 waveforms `(n, 8000)` and integer labels."""
+    from .speakers import hold_out
+
     return data.load_audio(
         DATA,
         source,
@@ -151,46 +145,6 @@ def load_data(config: Config, source: data.Source) -> data.Splits:
         config.train_examples,
         hold_out=lambda names: hold_out(config, names),
     )
-
-
-def hold_out(config: Config, names: list[str]) -> "tuple[np.ndarray, np.ndarray | None]":
-    """Chooses the test split, and the groups of the validation cut.
-
-    Args:
-        config: Hyperparameters.
-        names: Names of the files, `WORD_PERSON_TAKE.wav`.
-
-    Returns:
-        Which clips are tested on, bool `(n,)`; and each clip's person as a number, `(n,)`, if validation
-        takes whole people, else None.
-
-    Raises:
-        RecipeError: A name has another form, or no person has the number `held_out`.
-    """
-    import re
-
-    import numpy as np
-
-    speakers, takes = [], []
-    for name in names:
-        found = re.fullmatch(r"\d+_(.+)_(\d+)\.wav", name)
-        if found is None:
-            raise RecipeError(
-                "expected names of files such as 3_george_7.wav (word, person, take), got " + name
-            )
-        speakers.append(found[1])
-        takes.append(int(found[2]))
-    people, person = np.unique(speakers, return_inverse=True)
-    if config.held_out is not None and config.held_out >= len(people):
-        raise RecipeError(
-            f"held_out must be 0 to {len(people) - 1} ({', '.join(people)}), got {config.held_out}"
-        )
-    if config.split == "take":
-        held = np.array(takes) < TEST_TAKES
-    else:
-        chosen = config.seed if config.held_out is None else config.held_out
-        held = person == chosen % len(people)
-    return held, person if config.validate_on == "speaker" else None
 
 
 def train(config: Config, run: Run) -> dict[str, Any]:
@@ -212,6 +166,7 @@ def train(config: Config, run: Run) -> dict[str, Any]:
     from common.training.finish import finish
     from common.training.fit import fit
 
+    from .linear import linear_baseline
     from .model import build_model
 
     splits = run.load(load_data)
@@ -256,42 +211,6 @@ def train(config: Config, run: Run) -> dict[str, Any]:
         keeper,
         baselines=lambda model, outputs: [linear_baseline(model, splits, outputs)],
     )
-
-
-def linear_baseline(
-    model: "keras.Model", splits: data.Splits, outputs: Mapping[str, "np.ndarray"]
-) -> dict[str, Any]:
-    """Fits logistic regression to the mean and deviation of each band, and compares it with the network.
-
-    Args:
-        model: The network, whose layer `log_mel` computes the frames.
-        splits: The data.
-        outputs: The network's probabilities and labels, as in predictions.npz.
-
-    Returns:
-        A row for metrics.json.
-    """
-    import keras
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from common.tasks.baselines import beside
-    from common.training.outputs import inference_batches, outputs_of
-
-    frames = keras.Model(model.input, model.get_layer("log_mel").output)
-
-    def features(waves):
-        held = outputs_of(frames, inference_batches(waves))
-        return np.concatenate([held.mean(axis=1), held.std(axis=1)], axis=1)
-
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    linear.fit(features(splits.train.x), splits.train.y)
-    answers = np.zeros(outputs["test_probabilities"].shape)
-    answers[:, linear.classes_] = linear.predict_proba(features(splits.test.x))
-    name = "logistic regression on mean and deviation of the log-mel bands"
-    return beside(name, outputs["test_labels"], answers, outputs["test_probabilities"])
 
 
 if __name__ == "__main__":

@@ -174,57 +174,11 @@ def fit_to(config: Config, examples: int, given: Collection[str]) -> Config:
     return replace(fitted, learning_rate=config.learning_rate * scale)
 
 
-SETS = {
-    "pairs": data.PairSet(
-        "multi30k_en_de",
-        "Multi30k, English to German",
-        counts=(29_000, 1_014, 1_000),
-        variable="MULTI30K_DIR",
-        where="Multi30k comes from https://github.com/multi30k/dataset (data/task1/raw: train, val, "
-        "test_2016_flickr); put them into one folder as train.tsv, val.tsv and test.tsv, English, tab, "
-        "German (`paste train.en train.de > train.tsv`)",
-    ),
-    "tatoeba": data.PairSet(
-        "tatoeba_en_es",
-        "Tatoeba, English to Spanish",
-        counts=(118_964,),
-        variable="TATOEBA_DIR",
-        where="the pairs of the tutorials of TensorFlow and Keras come from "
-        "https://storage.googleapis.com/download.tensorflow.org/data/spa-eng.zip; put its spa.txt into "
-        "a folder as train.tsv",
-        test_fraction=0.05,
-    ),
-}
-"""Captions of photographs (Elliott et al. 2016, test_2016_flickr), and sentences of all kinds."""
-COUNTS = {"dates": (20_000, 2_000, 10_000), "addition": (100_000, 2_000, 10_000)}
-SAMPLE_COUNTS = (1_000, 120, 200)
-
-
 def load_data(config: Config, source: data.Source) -> data.Splits:
-    """Returns sources and targets, object arrays of str `(n,)`."""
-    from common.data import pairs, sample_pairs
+    """Returns sources and targets, object arrays of str `(n,)`; sets.py says of what."""
+    from .sets import load
 
-    kept = config.train_examples
-    if source.data == "sample":
-        names: dict[str, Any] = {
-            "name": "sample-dates",
-            "label": "sample of generated dates",
-            "source": "sample",
-        }
-        return pairs.generated(sample_pairs.dates, SAMPLE_COUNTS, **names, train_examples=kept)
-    known = SETS.get(config.task) if source.data == "full" else None
-    if source.data == "full" and known is None:
-        make = {"dates": sample_pairs.dates, "addition": sample_pairs.addition}[config.task]
-        label = {"dates": "generated dates", "addition": "sums of numbers up to 999"}[config.task]
-        names = {"name": config.task, "label": label}
-        return pairs.generated(make, COUNTS[config.task], **names, train_examples=kept)
-    return pairs.load(
-        source.data_dir if known else source.data,
-        validation_fraction=config.validation_fraction,
-        reading=source.reading,
-        known=known,
-        train_examples=kept,
-    )
+    return load(config, source)
 
 
 def encode(run: Run, texts: "np.ndarray") -> "np.ndarray":
