@@ -205,20 +205,48 @@ def test_masks_and_other_gates_are_left_to_keras():
     assert not ours.fused(x)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's kernels only")
+TORCH = pytest.mark.skipif(keras.backend.backend() != "torch", reason="with PyTorch only")
+
+
+@TORCH
 @EACH
-def test_the_kernel_is_at_work(case, monkeypatch):
+def test_the_fast_way_is_taken(case, monkeypatch):
     import torch
+
+    from common.layers import rnn_steps
 
     ours, _ = pair(case)
     called = []
-    for name in ("rnn_tanh", "rnn_relu", "gru", "lstm"):
-        true = getattr(torch._VF, name)
+    for module, name in ((rnn_steps, "simple_rnn"), (rnn_steps, "gru"), (torch._VF, "lstm")):
+        true = getattr(module, name)
 
         def record(*arguments, name=name, true=true):
             called.append(name)
             return true(*arguments)
 
-        monkeypatch.setattr(torch._VF, name, record)
+        monkeypatch.setattr(module, name, record)
     ours(keras.ops.array(sequences()))
-    assert called == [{"SimpleRNN": "rnn_tanh", "relu": "rnn_relu"}.get(case, case.lower())]
+    assert called == [{"SimpleRNN": "simple_rnn", "relu": "simple_rnn"}.get(case, case.lower())]
+
+
+@TORCH
+@EACH
+def test_gradients_are_those_of_keras_over_several_chunks_of_steps(case, monkeypatch):
+    from common.layers import rnn_steps
+
+    # Five steps: two chunks and a rest.
+    monkeypatch.setattr(rnn_steps, "CHUNK", 2)
+    test_gradients_by_inputs_and_states_are_those_of_keras(case)
+    test_gradients_by_weights_are_those_of_keras(case)
+
+
+@TORCH
+@pytest.mark.parametrize("case", ["SimpleRNN", "GRU"])
+def test_gradients_of_gradients_are_refused(case):
+    import torch
+
+    ours, _ = pair(case)
+    x = torch.from_numpy(sequences()).requires_grad_()
+    (first,) = torch.autograd.grad((ours(x) ** 2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()

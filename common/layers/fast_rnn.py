@@ -1,9 +1,10 @@
 """SimpleRNN, GRU and LSTM, faster than Keras' own with PyTorch on a CPU: same weights, same values.
 
 There Keras runs a recurrent layer as a Python loop of small operations: it calls PyTorch's kernels on a
-GPU only. Here they are called on a CPU as well. With TensorFlow and JAX these layers are Keras' own, and
-so they are wherever the kernels compute something else: masks, dropout, other activations,
-`go_backwards`, `stateful`, `unroll`, a GRU with `reset_after=False`, layers without a bias.
+GPU only. Here LSTM calls its kernel on a CPU as well. SimpleRNN and GRU have slow kernels there, and run by
+rnn_steps.py. With TensorFlow and JAX these layers are Keras' own, and so they are wherever something else
+is to be computed: masks, dropout, other activations, `go_backwards`, `stateful`, `unroll`, a GRU with
+`reset_after=False`, layers without a bias.
 
 Files name Keras' layers: a saved model needs nothing of this project.
 """
@@ -16,9 +17,6 @@ from keras.src import api_export
 class _Fused:
     """The part that the three layers share; it stands before Keras' layer among their bases."""
 
-    kernel = ""
-    """Name of PyTorch's function; of SimpleRNN without the activation."""
-
     def call(self, sequences, initial_state=None, mask=None, training=False):
         """Returns what Keras' layer returns: the states `(batch, units)`, or all, or several of these."""
         if not self.fused(sequences, mask):
@@ -27,35 +25,20 @@ class _Fused:
             )
         import torch
 
-        cell = self.cell
-        weights = [
-            self._gates(v.value).T.contiguous() for v in (cell.kernel, cell.recurrent_kernel)
-        ]
-        bias = cell.bias.value
-        # PyTorch has two biases that it adds up, and so has Keras' GRU.
-        biases = [self._gates(each) for each in bias] if bias.ndim == 2 else [bias, 0 * bias]
         if initial_state is None:
             zeros = sequences.new_zeros(sequences.shape[0], self.units)
-            initial_state = [zeros] * (2 if self.kernel == "lstm" else 1)
+            initial_state = [zeros] * len(keras.tree.flatten(self.state_size))
         elif not isinstance(initial_state, list | tuple):
             initial_state = [initial_state]
-        given = tuple(torch.as_tensor(state)[None] for state in initial_state)
-        outputs, *states = getattr(torch._VF, self._function())(
-            sequences,
-            given if self.kernel == "lstm" else given[0],
-            [*weights, *biases],
-            True,  # There are biases;
-            1,  # one layer,
-            0.0,  # no dropout;
-            torch.is_grad_enabled(),
-            False,  # one direction;
-            True,  # the batch comes first.
-        )
+        given = [torch.as_tensor(state) for state in initial_state]
+        cell = self.cell
+        weights = [v.value for v in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+        outputs, states = self._run(sequences, given, *weights)
         found = outputs if self.return_sequences else outputs[:, -1]
-        return (found, *(state[0] for state in states)) if self.return_state else found
+        return (found, *states) if self.return_state else found
 
     def fused(self, sequences, mask=None):
-        """Returns whether PyTorch's kernel computes what this layer is to compute."""
+        """Returns whether the fast way computes what this layer is to compute."""
         return (
             keras.backend.backend() == "torch"
             and sequences.device.type == "cpu"
@@ -64,49 +47,70 @@ class _Fused:
             and self.use_bias
             and not (self.dropout or self.recurrent_dropout)
             and not (self.go_backwards or self.stateful or self.unroll)
-            and self._function() is not None
+            and self._known()
         )
 
-    def _function(self):
-        """Returns the name of PyTorch's function, or None where there is none."""
+    def _known(self):
+        """Returns whether the layer's activations are those of the fast way."""
         raise NotImplementedError
 
-    def _gates(self, weights):
-        """Returns weights with their last axis in PyTorch's order of gates."""
-        return weights
+    def _run(self, sequences, states, kernel, recurrent, bias):
+        """Returns all outputs, and the last states as a list."""
+        raise NotImplementedError
+
+
+ACTIVATIONS = {keras.activations.tanh: "tanh", keras.activations.relu: "relu"}
 
 
 class SimpleRNN(_Fused, layers.SimpleRNN):
     """`keras.layers.SimpleRNN` with the same arguments, weights and values; tanh or ReLU are fast."""
 
-    def _function(self):
-        known = {keras.activations.tanh: "rnn_tanh", keras.activations.relu: "rnn_relu"}
-        return known.get(self.activation)
+    def _known(self):
+        return self.activation in ACTIVATIONS
+
+    def _run(self, sequences, states, kernel, recurrent, bias):
+        from common.layers.rnn_steps import simple_rnn
+
+        activation = ACTIVATIONS[self.activation]
+        outputs = simple_rnn(sequences, *states, kernel, recurrent, bias, activation)
+        return outputs, [outputs[:, -1]]
 
 
 class GRU(_Fused, layers.GRU):
     """`keras.layers.GRU` with the same arguments, weights and values."""
 
-    kernel = "gru"
+    def _known(self):
+        return self.reset_after and _standard(self)
 
-    def _function(self):
-        return "gru" if self.reset_after and _standard(self) else None
+    def _run(self, sequences, states, kernel, recurrent, bias):
+        from common.layers.rnn_steps import gru
 
-    def _gates(self, weights):
-        import torch
-
-        # Keras has update, reset, candidate; in both 1 of the update gate keeps the state.
-        update, reset, candidate = torch.chunk(weights, 3, -1)
-        return torch.cat([reset, update, candidate], -1)
+        outputs = gru(sequences, *states, kernel, recurrent, bias)
+        return outputs, [outputs[:, -1]]
 
 
 class LSTM(_Fused, layers.LSTM):
     """`keras.layers.LSTM` with the same arguments, weights and values."""
 
-    kernel = "lstm"
+    def _known(self):
+        return _standard(self)
 
-    def _function(self):
-        return "lstm" if _standard(self) else None
+    def _run(self, sequences, states, kernel, recurrent, bias):
+        import torch
+
+        outputs, *last = torch._VF.lstm(
+            sequences,
+            tuple(state[None] for state in states),
+            # PyTorch has two biases that it adds up.
+            [kernel.T.contiguous(), recurrent.T.contiguous(), bias, 0 * bias],
+            True,  # There are biases;
+            1,  # one layer,
+            0.0,  # no dropout;
+            torch.is_grad_enabled(),
+            False,  # one direction;
+            True,  # the batch comes first.
+        )
+        return outputs, [state[0] for state in last]
 
 
 def _standard(layer):

@@ -21,12 +21,14 @@ class TokenCrossentropy(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Returns the loss of each token, `(n, target)`, from ids and logits."""
-        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
-        if not self.smoothing:
-            return loss
-        # Over all tokens, -log p is in the mean that of the right one and its logit above the mean.
-        right = ops.take_along_axis(y_pred, ops.cast(y_true, "int32")[..., None], axis=-1)[..., 0]
-        return loss + self.smoothing * (right - ops.mean(y_pred, axis=-1))
+        # In rows of logits: PyTorch would move the axis of a longer array first, a tenth of the step.
+        logits, ids = ops.reshape(y_pred, (-1, y_pred.shape[-1])), ops.reshape(y_true, (-1,))
+        loss = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
+        if self.smoothing:
+            # Over all tokens, -log p is in the mean that of the right one and its logit above the mean.
+            right = ops.take_along_axis(logits, ops.cast(ids, "int32")[:, None], axis=-1)[:, 0]
+            loss = loss + self.smoothing * (right - ops.mean(logits, axis=-1))
+        return ops.reshape(loss, ops.shape(y_true))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, as Keras saves them."""

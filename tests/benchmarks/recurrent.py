@@ -28,6 +28,12 @@ WAYS = ("Keras", "recipe", "plain PyTorch")
 TINY = 1e-6
 
 
+def trainer_of(model, *data):
+    """Returns a function that trains one step as `fit` does; train_on_batch builds anew each time."""
+    model.train_on_batch(*data)
+    return lambda: model.train_function([data])
+
+
 def lag_trainer(name, way):
     """Returns a function that trains one step of lag_rnn's network, made in one of WAYS."""
     import keras
@@ -60,7 +66,7 @@ def lag_trainer(name, way):
     outputs = keras.layers.Dense(1)(getattr(module, name)(UNITS)(inputs))
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(TINY), "mse")
-    return lambda: model.train_on_batch(x, y)
+    return trainer_of(model, x, y)
 
 
 def translation_batch(preset, config):
@@ -123,14 +129,15 @@ def translation_trainer(preset, way):
         (FusedAdam if own else keras.optimizers.Adam)(TINY, global_clipnorm=config.clip_norm),
         TokenCrossentropy(config.label_smoothing),
     )
-    weights = (following != 0).astype("float32")
+    fast_lstm.PLAIN = not own
+    train = trainer_of(model, (source, target), following, (following != 0).astype("float32"))
 
-    def train():
+    def step():
         # The encoder asks for it at every step.
         fast_lstm.PLAIN = not own
-        return model.train_on_batch([source, target], following, sample_weight=weights)
+        return train()
 
-    return train
+    return step
 
 
 CELLS = {
