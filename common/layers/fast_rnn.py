@@ -1,7 +1,7 @@
 """SimpleRNN, GRU and LSTM, faster than Keras' own with PyTorch on a CPU: same weights, same values.
 
 There Keras runs a recurrent layer as a Python loop of small operations: it calls PyTorch's kernels on a
-GPU only. Here LSTM calls its kernel on a CPU as well. SimpleRNN and GRU have slow kernels there, and run by
+GPU only. Here LSTM calls its kernel on a CPU as well. SimpleRNN and GRU, slow there, run by
 rnn_steps.py. With TensorFlow and JAX these layers are Keras' own, and so they are wherever something else
 is to be computed: masks, dropout, other activations, `go_backwards`, `stateful`, `unroll`, a GRU with
 `reset_after=False`, layers without a bias.
