@@ -127,6 +127,36 @@ def test_gradients_by_inputs_and_states_are_those_of_keras(case):
 
 
 @EACH
+def test_backwards_is_as_keras_reads_backwards(case):
+    ours, theirs = pair(case, return_sequences=True, return_state=True, go_backwards=True)
+    x = keras.ops.array(sequences())
+    assert ours.fused(x) == (keras.backend.backend() == "torch")
+    with backend.no_gradients():
+        for one, other in zip(numpy_of(ours(x)), numpy_of(theirs(x)), strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+@EACH
+def test_both_directions_are_fast_and_in_a_file_those_of_keras(case, tmp_path):
+    layer, _ = pair(case, return_sequences=True)
+    inputs = keras.Input((STEPS, FEATURES))
+    ours = keras.Model(inputs, fast_rnn.Bidirectional(layer)(inputs))
+    both = ours.layers[-1]
+    assert {type(both.forward_layer), type(both.backward_layer)} == {type(layer)}
+    ours.save(tmp_path / "model.keras")
+    theirs = load_model(tmp_path / "model.keras")
+    assert type(theirs.layers[-1]) is layers.Bidirectional
+    assert type(theirs.layers[-1].backward_layer) is type(layer).__mro__[2]
+    x, y = sequences(), np.zeros((BATCH, STEPS, 2 * UNITS), "float32")
+    y[:, 2, 3] = 1
+    found = [weight_gradients(model, x, y, model.trainable_variables) for model in (ours, theirs)]
+    assert len(found[0]) == 6
+    for one, other in zip(*found, strict=True):
+        assert np.abs(other).max() > 0
+        np.testing.assert_allclose(one, other, atol=1e-6, rtol=1e-5)
+
+
+@EACH
 def test_gradients_by_weights_are_those_of_keras(case):
     y, found = np.eye(UNITS, dtype="float32")[[0, 3, 6]], []
     for layer in pair(case):
@@ -165,7 +195,6 @@ def test_a_file_names_keras_own_layer(name, tmp_path):
 SLOW = {
     "dropout": {"dropout": 0.5},
     "recurrent dropout": {"recurrent_dropout": 0.5},
-    "backwards": {"go_backwards": True},
     "stateful": {"stateful": True},
     "unrolled": {"unroll": True},
     "no bias": {"use_bias": False},

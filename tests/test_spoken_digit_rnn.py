@@ -92,7 +92,7 @@ def test_frames_depend_neither_on_the_gain_nor_on_other_clips():
 def test_the_mean_of_the_voiced_frames_is_taken_off():
     frames = np.array([[[1.0, 9.0], [3.0, 11.0], [0.0, 0.5]]], "float32")
     # The last frame lies more than six nats below the loudest.
-    found = keras.ops.convert_to_numpy(normalised(frames))
+    found = keras.ops.convert_to_numpy(normalised(keras.ops.array(frames)))
     np.testing.assert_allclose(found, [[[-1, -1], [1, 1], [-2, -9.5]]])
 
 

@@ -3,8 +3,8 @@
 There Keras runs a recurrent layer as a Python loop of small operations: it calls PyTorch's kernels on a
 GPU only. Here LSTM calls its kernel on a CPU as well. SimpleRNN and GRU, slow there, run by
 rnn_steps.py. With TensorFlow and JAX these layers are Keras' own, and so they are wherever something else
-is to be computed: masks, dropout, other activations, `go_backwards`, `stateful`, `unroll`, a GRU with
-`reset_after=False`, layers without a bias.
+is to be computed: masks, dropout, other activations, `stateful`, `unroll`, a GRU with `reset_after=False`,
+layers without a bias.
 
 Files name Keras' layers: a saved model needs nothing of this project.
 """
@@ -25,6 +25,9 @@ class _Fused:
             )
         import torch
 
+        if self.go_backwards:
+            # The outputs stay in the order in which they are computed.
+            sequences = sequences.flip(1)
         if initial_state is None:
             zeros = sequences.new_zeros(sequences.shape[0], self.units)
             initial_state = [zeros] * len(keras.tree.flatten(self.state_size))
@@ -46,7 +49,7 @@ class _Fused:
             and mask is None
             and self.use_bias
             and not (self.dropout or self.recurrent_dropout)
-            and not (self.go_backwards or self.stateful or self.unroll)
+            and not (self.stateful or self.unroll)
             and self._known()
         )
 
@@ -113,6 +116,16 @@ class LSTM(_Fused, layers.LSTM):
         return outputs, [state[0] for state in last]
 
 
+class Bidirectional(layers.Bidirectional):
+    """`keras.layers.Bidirectional` around one of these layers."""
+
+    def __init__(self, layer, **kwargs):
+        super().__init__(layer, **kwargs)
+        # Keras has made both directions from what a file says, which names its own class.
+        for direction in (self.forward_layer, self.backward_layer):
+            direction.__class__ = type(layer)
+
+
 def _standard(layer):
     return (
         layer.activation is keras.activations.tanh
@@ -120,6 +133,6 @@ def _standard(layer):
     )
 
 
-for _layer in (SimpleRNN, GRU, LSTM):
+for _layer in (SimpleRNN, GRU, LSTM, Bidirectional):
     # What Keras writes into a file for a class.
     api_export.REGISTERED_OBJS_TO_NAMES[_layer] = f"keras.layers.{_layer.__name__}"

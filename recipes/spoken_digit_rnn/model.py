@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import layers, ops
 
+from common.layers import fast_rnn
+
 if TYPE_CHECKING:
     from .train import Config
 
@@ -23,7 +25,7 @@ FLOOR = 1e-2
 VOICED = 6.0
 """Frames that are more than this below the loudest do not count in the mean over time, in nats."""
 
-CELLS = {"rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
+CELLS = {"rnn": fast_rnn.SimpleRNN, "gru": fast_rnn.GRU, "lstm": fast_rnn.LSTM}
 
 
 @keras.saving.register_keras_serializable(package="spoken_digit_rnn")
@@ -112,7 +114,7 @@ def build_model(config: Config, num_classes: int = 10) -> keras.Model:
         cell = CELLS[config.cell](
             config.units, return_sequences=True, name=f"{config.cell}_{depth + 1}"
         )
-        x = layers.Bidirectional(cell)(x) if config.bidirectional else cell(x)
+        x = fast_rnn.Bidirectional(cell)(x) if config.bidirectional else cell(x)
     x = _pooled(x, config)
     x = layers.Dropout(config.dropout_rate)(x)
     outputs = layers.Dense(num_classes, activation="softmax", name="probabilities")(x)
