@@ -2,9 +2,9 @@
 
 There Keras runs a recurrent layer as a Python loop of small operations: it calls PyTorch's kernels on a
 GPU only. Here LSTM calls its kernel on a CPU as well. SimpleRNN and GRU, slow there, run by
-rnn_steps.py. With TensorFlow and JAX these layers are Keras' own, and so they are wherever something else
-is to be computed: masks, dropout, other activations, `stateful`, `unroll`, a GRU with `reset_after=False`,
-layers without a bias.
+rnn_steps.py. With TensorFlow and JAX these layers are Keras' own, and so they are wherever something
+else is to be computed: masks, dropout, other activations, `stateful`, `unroll`, a GRU with
+`reset_after=False`, layers without a bias.
 
 Files name Keras' layers: a saved model needs nothing of this project.
 """
