@@ -25,7 +25,11 @@ FLOOR = 1e-2
 VOICED = 6.0
 """Frames that are more than this below the loudest do not count in the mean over time, in nats."""
 
-CELLS = {"rnn": fast_rnn.SimpleRNN, "gru": fast_rnn.GRU, "lstm": fast_rnn.LSTM}
+CELLS: dict[str, type[Any]] = {
+    "rnn": fast_rnn.SimpleRNN,
+    "gru": fast_rnn.GRU,
+    "lstm": fast_rnn.LSTM,
+}
 
 
 @keras.saving.register_keras_serializable(package="spoken_digit_rnn")
