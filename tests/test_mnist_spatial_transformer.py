@@ -22,7 +22,7 @@ from recipes.mnist_spatial_transformer import distortion, picture
 from recipes.mnist_spatial_transformer.film import Film
 from recipes.mnist_spatial_transformer.model import Sampler, build_model
 from recipes.mnist_spatial_transformer.studies import STUDIES
-from recipes.mnist_spatial_transformer.train import PRESETS, TASK, Config, load_data
+from recipes.mnist_spatial_transformer.train import PRESETS, TASK, Config, load_data, train
 
 NAME = "mnist_spatial_transformer"
 IDENTITY = [1, 0, 0, 0, 1, 0]
@@ -53,6 +53,15 @@ def test_it_is_exported(tmp_path, format):
     done = export(tmp_path / "model.keras", format, tmp_path / f"model.{format}", digits(5))
     assert done.count == 5
     assert done.max_difference < 1e-5
+
+
+@pytest.mark.slow
+def test_it_learns_to_turn_digits(tmp_path):
+    """With dead units before the window's form, all windows had one, and 1 degree in the median."""
+    options = Options(data="sample", run_dir=tmp_path / "run", report=False)
+    run = Run(NAME, PRESETS["sample"], options).open()
+    film = train(PRESETS["sample"], run)["film"]
+    assert picture.windows(film["transforms"][-1])["turned"] > 5
 
 
 def test_a_picture_shows_what_the_layer_makes():
