@@ -29,7 +29,7 @@ STUDIES = {
             },
         },
         # 54,000: all that the validation share leaves.
-        sizes=(1000, 10_000, 54_000),
+        sizes=(1_000, 10_000, 54_000),
         seeds=5,
         settings=TWO_LAYERS,
         claims=(
