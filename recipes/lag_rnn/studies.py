@@ -3,11 +3,12 @@
 from common.studies.study import Claim, Study
 
 CELLS = {
-    "rnn": {"cell": "rnn"},
     "gru": {"cell": "gru"},
-    "lstm": {"cell": "lstm"},
     "chrono": {"cell": "lstm", "forget_bias": "chrono"},
+    "lstm": {"cell": "lstm"},
+    "rnn": {"cell": "rnn"},
 }
+NOT_CLIPPED = {f"{name}-not-clipped": {**cell, "clip_norm": None} for name, cell in CELLS.items()}
 # Minutes each on two cores.
 SHORT = {"length": 100, "epochs": 8}
 
@@ -68,18 +69,15 @@ STUDIES = {
             ),
         ),
     ),
-    "cells-50": Study(
-        question="Which cell adds numbers over 50 steps?",
-        base="best",
-        arms=CELLS,
-        seeds=3,
-        settings={"length": 50, "epochs": 8},
-    ),
-    "cells-400": Study(
-        question="Which cell adds numbers over 400 steps?",
-        base="best",
-        arms=CELLS,
-        seeds=3,
-        settings={"length": 400},
-    ),
+    # lengths.py draws the time to a solution against the length from the runs of these.
+    **{
+        f"cells-{length}": Study(
+            question=f"Which cell adds numbers over {length} steps, clipped or not?",
+            base="best",
+            arms={**CELLS, **NOT_CLIPPED},
+            seeds=3,
+            settings={"length": length},
+        )
+        for length in (50, 200, 400)
+    },
 }
