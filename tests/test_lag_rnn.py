@@ -15,7 +15,7 @@ from common.layers import fast_rnn
 from common.runs import registry
 from common.studies.study import arm_config
 from common.training.generated import GeneratedBatches
-from recipes.lag_rnn import baselines, picture, problems
+from recipes.lag_rnn import baselines, lengths, picture, problems
 from recipes.lag_rnn.model import Chrono, build_model, recurrent_layer, sequences_solved
 from recipes.lag_rnn.solved import SOLVED, solved_at
 from recipes.lag_rnn.studies import STUDIES
@@ -331,6 +331,40 @@ def test_lags_are_collected_from_finished_runs_of_one_problem(tmp_path):
     (tmp_path / "article-seed1" / "history.csv").unlink()
     with pytest.raises(RecipeError, match=r"article-seed1: .* no history.csv. Train it again"):
         picture.collect(tmp_path)
+
+
+def test_times_to_a_solution_are_collected_from_the_studies_of_cells(tmp_path):
+    def run(length, name, solved):
+        folder = tmp_path / f"cells-{length}" / name
+        folder.mkdir(parents=True)
+        write_json_atomic(folder / "config.json", {"config": {"length": length}})
+        write_json_atomic(folder / "timing.json", {"train_cpu_seconds": 60.0})
+        metrics = {"seed": int(name[-1]), "steps": 400, "solved_at_step": solved}
+        write_json_atomic(folder / "metrics.json", metrics)
+
+    with pytest.raises(RecipeError, match="it holds 0 runs"):
+        lengths.collect(tmp_path)
+    run(400, "gru-seed0", None)
+    run(50, "rnn-seed0", None)
+    run(50, "gru-seed0", 100)
+    run(50, "gru-seed1", 300)
+    run(50, "gru-not-clipped-seed0", 200)
+    held = lengths.collect(tmp_path)
+    assert lengths.section(held).splitlines()[2:6] == [
+        "| 50 | GRU | clipped at 1 | 2 of 2 | 200 (100 to 300) | 30 |",
+        "| 50 | GRU | as it is | 1 of 1 | 200 (200 to 200) | 30 |",
+        "| 50 | tanh RNN | clipped at 1 | 0 of 1 | – | – |",
+        "| 400 | GRU | clipped at 1 | 0 of 1 | – | – |",
+    ]
+    assert [lengths.seconds_to_solve(each) for each in held["runs"]] == [15, 45, 30, None, None]
+    assert lengths.draw(held)[:4] == b"\x89PNG"
+
+
+def test_the_readme_shows_what_lengths_json_holds():
+    held = read_json(lengths.FOLDER / "lengths.json")
+    text = (lengths.FOLDER / "README.md").read_text(encoding="utf-8")
+    shown = text.split(lengths.BEGIN)[1].split(lengths.END)[0]
+    assert shown.strip() == lengths.section(held)
 
 
 @pytest.mark.parametrize("title", STUDIES)
