@@ -9,6 +9,7 @@ import pytest
 from common.basics.backend import no_gradients
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
+from common.basics.wording import DASH
 from common.data import Source
 from common.explain.lags import gradient_by_lag
 from common.layers import fast_rnn
@@ -353,8 +354,8 @@ def test_times_to_a_solution_are_collected_from_the_studies_of_cells(tmp_path):
     assert lengths.section(held).splitlines()[2:6] == [
         "| 50 | GRU | clipped at 1 | 2 of 2 | 200 (100 to 300) | 30 |",
         "| 50 | GRU | as it is | 1 of 1 | 200 (200 to 200) | 30 |",
-        "| 50 | tanh RNN | clipped at 1 | 0 of 1 | – | – |",
-        "| 400 | GRU | clipped at 1 | 0 of 1 | – | – |",
+        f"| 50 | tanh RNN | clipped at 1 | 0 of 1 | {DASH} | {DASH} |",
+        f"| 400 | GRU | clipped at 1 | 0 of 1 | {DASH} | {DASH} |",
     ]
     assert [lengths.seconds_to_solve(each) for each in held["runs"]] == [15, 45, 30, None, None]
     assert lengths.draw(held)[:4] == b"\x89PNG"

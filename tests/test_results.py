@@ -216,7 +216,8 @@ def test_runs_with_different_baselines_share_a_preset():
     linear = {"name": "linear", "accuracy": 0.9}
     shown = {"headline": {"name": "accuracy", "unit": "%", "value": 0.9}, "training": None}
     runs = [shown | {"baselines": rows} for rows in ([linear], [], [mirror, linear])]
-    assert tables._baseline_lines({("best", False, ""): runs}) == [
+    shared = results.figures(runs[0]).headline
+    assert tables._baseline_lines({("best", False, ""): runs}, shared) == [
         "- beside `best`: linear 90.00 ± 0.00 % (n = 2)",
         "- beside `best`: mirror 50.00 % (n = 1) (against the network, McNemar p 0.0100)",
     ]
@@ -278,7 +279,8 @@ def test_tables_of_a_recipe_that_is_judged_by_another_figure(monkeypatch):
         "- beside `best`: always the mean 0.375 ± 0.18 (n = 2) (against the network, paired p "
         in ("\n".join(lines))
     )
-    assert "tested once, 1,234 test examples. Machine" in lines[-1]
+    assert "; 1,234 test examples)." in lines[-2]
+    assert "tested once. Machine" in lines[-1]
     assert tables.summaries("mnist_cnn")["best"].startswith(
         "0.025 ± 0.005 mean squared error on test (n = 3"
     )
@@ -292,7 +294,10 @@ def test_tables_of_a_recipe_that_is_judged_by_another_figure(monkeypatch):
 
 
 def test_one_recipe_whose_rows_are_judged_by_two_figures(monkeypatch):
-    rows = [*results.read("mnist_cnn"), regression_row(0, 0.02, {"gone": 1})]
+    mean = {"name": "always the mean", "value": 0.5, "count": 1234, "p": None}
+    other = regression_row(0, 0.02, {"gone": 1}, baselines=[mean])
+    other["data"] = {**other["data"], "label": "Another", "fingerprint": "a" * 64, "note": ""}
+    rows = [*results.read("mnist_cnn"), other]
     monkeypatch.setattr(results, "read", lambda name: rows)
     lines = tables.recipe_table("mnist_cnn").splitlines()
     assert lines[0].startswith("| preset | test | n | validation | training | ECE")
@@ -301,6 +306,16 @@ def test_one_recipe_whose_rows_are_judged_by_two_figures(monkeypatch):
         f"| `best` before it changed | 0.02 mean squared error | 1 | 0.01 | {DASH} | {DASH} |"
     )
     assert any(line.startswith("| `best` |") and " % accuracy | " in line for line in lines)
+    assert "- beside `best` before it changed: always the mean 0.5 mean squared error" in lines
+    # Each data set is named with the rows that are on it.
+    first, second = (line for line in lines if line.startswith("Data"))
+    assert first.startswith(
+        "Data of `best`, `article`: MNIST (`mnist` 3.0.1, fingerprint `74589322c1e4`"
+    )
+    assert second == (
+        "Data of `best` before it changed: Another (`mnist` 3.0.1, fingerprint `aaaaaaaaaaaa`; 1,234 "
+        "test examples)."
+    )
 
 
 def test_a_run_of_another_task_is_recorded_beside_rows_of_before(tmp_path, monkeypatch):

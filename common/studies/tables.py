@@ -139,28 +139,23 @@ def recipe_table(name: str) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for key in lost.keys() - rows.keys():
         lines += ["", f"{row_label(*key)}: all runs diverged ({len(lost[key])})."]
-    baselines = _baseline_lines(groups)
+    baselines = _baseline_lines(groups, shared)
     if baselines:
         lines += ["", "On the same splits:", "", *baselines]
     also = _figure_lines(groups)
     if also:
         lines += ["", "Further figures of these runs:", "", *also]
+    lines += ["", *_data_lines(groups)]
     runs = [run for group in groups.values() for run in group]
-    data = runs[0]["data"]
-    named = f"`{data['name']}` {data['version']}".rstrip()
-    lines += ["", f"Data: {data['label']} ({named}, fingerprint "]
-    lines[-1] += f"`{data['fingerprint'][:12]}`). {data['note']}".rstrip()
-    shown = figures(runs[0]).headline
-    tested = f", {shown.count:,} test examples" if shown.count is not None else ""
     training = ""
     if any(row["training"] for row in rows.values()):
         training = (
-            f"training {shared.name if shared else 'figure'} is the last epoch's, on augmented "
+            f"; training {shared.name if shared else 'figure'} is the last epoch's, on augmented "
             "examples and with dropout where the preset has them"
         )
     lines.append(
         "n runs, seeds 0 to n - 1; mean ± sample standard deviation; chosen on validation, tested "
-        f"once{tested}{'; ' * bool(training)}{training}. Machine: {_machines(runs)}. "
+        f"once{training}. Machine: {_machines(runs)}. "
         f"Commit {', '.join(_distinct(runs, 'commit'))}. Again: `make results-{name} "
         f"SEEDS={max(len(group) for group in groups.values())} "
         f"PRESETS={','.join(dict.fromkeys(preset for preset, *_ in groups))}`."
@@ -168,7 +163,26 @@ def recipe_table(name: str) -> str:
     return "\n".join(lines)
 
 
-def _baseline_lines(groups):
+def _data_lines(groups):
+    """Returns a line for each data set; where there are several, it names the rows that are on it."""
+    on = {}
+    for key, runs in groups.items():
+        on.setdefault(runs[0]["data"]["fingerprint"], []).append((row_label(*key), runs[0]))
+    lines = []
+    for fingerprint, rows in on.items():
+        run = rows[0][1]
+        data, count = run["data"], figures(run).headline.count
+        whose = f" of {', '.join(label for label, _ in rows)}" if len(on) > 1 else ""
+        named = f"`{data['name']}` {data['version']}".rstrip()
+        tested = f"; {count:,} test examples" if count is not None else ""
+        lines.append(
+            f"Data{whose}: {data['label']} ({named}, fingerprint `{fingerprint[:12]}`{tested}). "
+            f"{data['note']}".rstrip()
+        )
+    return lines
+
+
+def _baseline_lines(groups, shared):
     lines = []
     for key, runs in groups.items():
         shown = figures(runs[0]).headline
@@ -177,8 +191,9 @@ def _baseline_lines(groups):
         # An older run may lack a baseline that a newer one has.
         for name in dict.fromkeys(each.name for each in found):
             rows = [each for each in found if each.name == name]
-            unit = f" {shown.unit}" if shown.unit else ""
-            line = f"- beside {row_label(*key)}: {name} {shown.spread([row.value for row in rows])}{unit}"
+            unit = shown.unit if shared else shown.words
+            value = f"{shown.spread([row.value for row in rows])} {unit}".rstrip()
+            line = f"- beside {row_label(*key)}: {name} {value}"
             if len(rows) < len(runs):
                 line += f" (n = {len(rows)})"
             values = [row.p for row in rows if row.p is not None]

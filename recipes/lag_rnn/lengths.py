@@ -54,7 +54,9 @@ def collect(folder: str | Path) -> dict[str, Any]:
             f"{folder} must hold the runs of the studies cells-50, cells-200 and cells-400, all of one "
             f"number of steps; it holds {len(runs)} runs: `make study-lag_rnn STUDY=cells-50`"
         )
-    runs.sort(key=lambda run: (run["length"], list(PRESETS).index(_cell(run)), run["arm"], run["seed"]))
+    runs.sort(
+        key=lambda run: (run["length"], list(PRESETS).index(_cell(run)), run["arm"], run["seed"])
+    )
     return {"runs": runs}
 
 
@@ -64,7 +66,7 @@ def _cell(run):
 
 def _groups(held):
     """Returns the runs by length and arm."""
-    groups: dict[tuple[int, str], list] = {}
+    groups = {}
     for run in held["runs"]:
         groups.setdefault((run["length"], run["arm"]), []).append(run)
     return groups
@@ -87,7 +89,14 @@ def section(held: dict[str, Any]) -> str:
     Args:
         held: The result of `collect`.
     """
-    heads = ["length", "cell", "gradient", "solved", "at step, median (range)", "CPU seconds, median"]
+    heads = [
+        "length",
+        "cell",
+        "gradient",
+        "solved",
+        "at step, median (range)",
+        "CPU seconds, median",
+    ]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (length, arm), runs in _groups(held).items():
         steps = [run["solved_at_step"] for run in runs if run["solved_at_step"]]
