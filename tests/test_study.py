@@ -111,6 +111,29 @@ def test_one_seed_shows_no_difference_and_can_be_drawn():
     assert study_picture.draw(found).startswith(b"\x89PNG")
 
 
+def test_a_study_with_many_sizes_is_a_curve_for_each_arm(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(study_picture, "to_png", lambda figure: drawn.append(figure) or b"")
+    counts = (10, 30, 100, 500)
+    rows = [
+        (arm, size, seed, start + 0.0001 * size + 0.001 * seed)
+        for arm, start in (("a", 0.5), ("b", 0.6))
+        for size in counts
+        for seed in range(3)
+    ]
+    study_picture.draw(content(rows))
+    (axes,) = drawn[0].axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["10", "30", "100", "500"]
+    first, second = axes.get_lines()
+    assert list(first.get_xdata()) == list(counts)
+    assert list(first.get_ydata()) == pytest.approx([50.2, 50.4, 51.1, 55.1])
+    assert second.get_label() == "b"
+    # Student's t with two degrees of freedom: 4.303 standard errors of 0.1 / sqrt(3).
+    band = axes.collections[0].get_paths()[0].vertices
+    low, high = sorted(band[band[:, 0] == 10, 1])[0], sorted(band[band[:, 0] == 10, 1])[-1]
+    assert (low, high) == pytest.approx((50.2 - 0.2484, 50.2 + 0.2484), abs=1e-3)
+
+
 def test_each_size_has_a_panel_and_arms_with_the_same_verdicts_stand_together(monkeypatch):
     drawn = []
     monkeypatch.setattr(study_picture, "to_png", lambda figure: drawn.append(figure) or b"")

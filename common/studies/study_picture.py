@@ -41,15 +41,22 @@ STYLES = (
     (WEAK, "--", "X"),
     (MUTED, "-", "*"),
 )
+MANY = 4
+"""From so many numbers of training examples on, a curve over them is drawn in place of panels."""
 WINDOW = 8
 """Points below the worst of the chosen values that the picture of the tuning shows."""
 
 
 def draw(found: Found) -> bytes:
-    """Returns the picture of a study, PNG bytes: a panel for each number of training examples."""
+    """Returns the picture of a study, PNG bytes.
+
+    A panel for each number of training examples; where there are many, a curve over them for each arm.
+    """
     from matplotlib.figure import Figure
 
     figure, arms, counts = figure_of(found), list(found["arms"]), sizes(found)
+    if len(counts) >= MANY:
+        return _curves(found)
     one = len(counts) == 1
     picture = Figure(
         figsize=(8.0 if one else 2.0 + 3.4 * len(counts), 1.9 + 0.42 * len(arms)),
@@ -180,6 +187,30 @@ def _beside(axes, text, place, colour, vertical):
         color=colour,
         annotation_clip=False,
     )
+
+
+def _curves(found):
+    """Returns a picture with a line for each arm over the numbers of examples, its interval as a band."""
+    from matplotlib.ticker import NullLocator
+
+    figure, counts = figure_of(found), sizes(found)
+    picture, axes = new_axes(
+        8.0, 4.2, "training examples (logarithmic)", f"test {figure.column}", _title(found)
+    )
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.xaxis.set_minor_locator(NullLocator())
+    for index, arm in enumerate(found["arms"]):
+        colour, dashes, mark = STYLES[index % len(STYLES)]
+        held = [[figure.scale * value for value in values(found, arm, size)] for size in counts]
+        means, lows, highs = zip(*map(mean_interval, held), strict=True)
+        axes.fill_between(counts, lows, highs, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(counts, means, color=colour, ls=dashes, marker=mark, ms=5, label=short(arm, 30))
+    axes.grid(color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    _explain(picture, found, "mark: mean over seeds; band: its 95 % interval")
+    return to_png(picture)
 
 
 def _row_text(figure, row, more):
