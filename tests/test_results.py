@@ -38,6 +38,18 @@ def test_tables_are_what_the_json_files_say(path, section, begin, end):
     )
 
 
+def test_a_section_is_written_between_its_markers_and_only_if_it_changes(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<b>\nold\n<e>\nafter\n")
+    tables.write_section(readme, "new", "<b>", "<e>")
+    assert readme.read_text() == "before\n<b>\nnew\n<e>\nafter\n"
+    written = readme.stat().st_ino
+    tables.write_section(readme, "new", "<b>", "<e>")
+    assert readme.stat().st_ino == written
+    with pytest.raises(RecipeError, match="lacks the lines <b> and <x>"):
+        tables.write_section(readme, "new", "<b>", "<x>")
+
+
 def test_every_recorded_run_is_complete():
     recorded = {name: results.read(name) for name in registry.names()}
     assert any(recorded.values()), "no recipe has a measured result"

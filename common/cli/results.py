@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.basics import child, hosts, streams
 from common.basics.errors import DIVERGED, RecipeError, UsageError
-from common.basics.files import locked, read_json, write_text_atomic
+from common.basics.files import locked, read_json
 from common.runs import command_line, registry
 from common.runs import config as configuration
 from common.runs.bounds import PositiveInt, check_bounds
@@ -147,11 +147,8 @@ def write_tables() -> None:
     """Writes the generated sections of all READMEs."""
     # Else this process could write old tables over those with new results of another process.
     with locked(registry.recipes_folder()):
-        for path, section, begin, end in readmes():
-            text = path.read_text(encoding="utf-8")
-            updated = tables.replace_section(text, section, begin, end)
-            if updated != text:
-                write_text_atomic(path, updated)
+        for readme in readmes():
+            tables.write_section(*readme)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The tables of the READMEs, generated from results.json. A test compares them with the READMEs."""
 
 import statistics
+from pathlib import Path
 from typing import Any
 
 from common.basics.errors import RecipeError
+from common.basics.files import write_text_atomic
 from common.basics.wording import DASH, mean_and_deviation
 from common.runs import headline, registry
 from common.studies.results import by_row, diverged_by_row, figures
@@ -286,3 +288,15 @@ def replace_section(text: str, section: str, begin: str = BEGIN, end: str = END)
         raise RecipeError(f"the README lacks the lines {begin} and {end}")
     before, rest = text.split(begin, 1)
     return f"{before}{begin}\n{section}\n{end}{rest.split(end, 1)[1]}"
+
+
+def write_section(readme: Path, section: str, begin: str, end: str) -> None:
+    """Replaces the lines between two markers of a README, as `replace_section` does, in the file.
+
+    Raises:
+        RecipeError: A marker is missing; the file stays as it is.
+    """
+    text = readme.read_text(encoding="utf-8")
+    updated = replace_section(text, section, begin, end)
+    if updated != text:
+        write_text_atomic(readme, updated)

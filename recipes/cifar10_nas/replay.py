@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
-from common.basics.files import write_bytes_atomic, write_text_atomic
+from common.basics.files import write_bytes_atomic
 from common.basics.wording import DASH
 
 from . import rank, space, table
@@ -279,7 +279,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=TRIALS)
     chosen: Any = parser.parse_args(words)
     from common.basics import backend
-    from common.studies.tables import replace_section
+    from common.studies.tables import write_section
 
     held = read_table()
     supernets = rank.read(rank.SUPERNETS)
@@ -290,9 +290,7 @@ def main(words: Sequence[str] | None = None) -> None:
     text = section(found, held)
     print(text)
     write_bytes_atomic(table.HERE / "replay.png", draw(found, held, supernets["inherited"][0]))
-    readme = table.HERE / "README.md"
-    whole = replace_section(readme.read_text(encoding="utf-8"), text, BEGIN, END)
-    write_text_atomic(readme, whole)
+    write_section(table.HERE / "README.md", text, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
-from common.basics.files import atomic_path, read_json, write_json_atomic, write_text_atomic
+from common.basics.files import atomic_path, read_json, write_json_atomic
 from common.basics.wording import duration
 
 from . import space
@@ -266,7 +266,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if chosen.seeds < 2 or (chosen.networks is not None and chosen.networks < 2):
         raise UsageError("a spread needs at least 2 seeds and 2 networks")
     from common.data import Source
-    from common.studies.tables import replace_section
+    from common.studies.tables import write_section
 
     settings = Settings(chosen.examples, chosen.epochs, chosen.data)
     found = collect(chosen.folder, settings, chosen.seeds, chosen.networks)
@@ -276,9 +276,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(text)
     if chosen.data != "full":
         return  # Figures of sample data never stand in a README.
-    readme = HERE / "README.md"
-    whole = replace_section(readme.read_text(encoding="utf-8"), text, BEGIN, END)
-    write_text_atomic(readme, whole)
+    write_section(HERE / "README.md", text, BEGIN, END)
     if chosen.networks is None:
         write_arrays(TABLE, settings, {**arrays(found), "label": label})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.basics.errors import RecipeError
-from common.basics.files import read_json, write_bytes_atomic, write_json_atomic, write_text_atomic
+from common.basics.files import read_json, write_bytes_atomic, write_json_atomic
 from common.basics.wording import DASH
 from recipes.lag_rnn.picture import FOLDER, STYLES
 
@@ -188,14 +188,12 @@ def _finding(held):
 
 def write(folder: str | Path) -> None:
     """Writes lengths.json, lengths.png and the README's section from the runs in a folder."""
-    from common.studies.tables import replace_section
+    from common.studies.tables import write_section
 
     held = collect(folder)
     write_json_atomic(FOLDER / "lengths.json", held)
     write_bytes_atomic(FOLDER / "lengths.png", draw(held))
-    readme = FOLDER / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    write_text_atomic(readme, replace_section(text, section(held), BEGIN, END))
+    write_section(FOLDER / "README.md", section(held), BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError
-from common.basics.files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from common.basics.files import write_bytes_atomic, write_json_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ def write(runs: Sequence[str | Path]) -> None:
 
     from common.runs import config as configuration
     from common.runs.finished import open_finished, read_metrics
-    from common.studies.tables import replace_section
+    from common.studies.tables import write_section
 
     held = {}
     for path in runs:
@@ -195,9 +195,7 @@ def write(runs: Sequence[str | Path]) -> None:
         }
         write_bytes_atomic(FOLDER / f"film-{distortion}.png", draw(film, images, finding(film)))
     write_json_atomic(FOLDER / "films.json", held)
-    readme = FOLDER / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    write_text_atomic(readme, replace_section(text, section(held), BEGIN, END))
+    write_section(FOLDER / "README.md", section(held), BEGIN, END)
 
 
 def section(held: dict[str, Any]) -> str:
