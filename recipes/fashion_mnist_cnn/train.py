@@ -118,7 +118,7 @@ BEST = Config(
     dropout_rate=0.0,
     label_smoothing=0.1,
     flip=True,
-    shift=2,
+    shift=1,
     optimizer="muon",
     weight_decay=0.05,
     ema_momentum=0.95,
@@ -126,7 +126,7 @@ BEST = Config(
     learning_rate=0.04,
     batch_size=64,
     precision="auto",
-    epochs=12,
+    epochs=18,
     monitor="val_accuracy",
 )
 PRESETS = {

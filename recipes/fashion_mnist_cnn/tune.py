@@ -55,7 +55,7 @@ def search_space(hp: HyperParameters, base: Config) -> Config:
         epochs=hp.Choice("epochs", multiples(base.epochs), default=base.epochs),
         dropout_rate=hp.Float("dropout_rate", 0.0, 0.5, step=0.25),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1]),
-        shift=hp.Int("shift", 0, 4, step=2),
+        shift=hp.Choice("shift", [0, 1, 2, 4]),
     )
 
 
