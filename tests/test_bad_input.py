@@ -1,6 +1,6 @@
 """Bad input: an exit code, one clear message, nothing lost, no traceback without --debug.
 
-Data files that cannot be read are in test_data.py, models that carry code in test_loading.py.
+Data files that cannot be read are in test_own_data.py, models that carry code in test_loading.py.
 """
 
 import dataclasses
