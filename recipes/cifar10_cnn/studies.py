@@ -16,7 +16,7 @@ ARMS = {
 # With all 47,500 images the long study would take about ten hours of a core.
 SIZES = (2000, 10_000)
 # A small network, for eighty trainings a study. Labels are smoothed in no arm: mixing softens them, too.
-# The last epoch counts, where the learning rate is 0: validation chooses nothing, 500 images show its course.
+# The last epoch counts, where the learning rate is 0: validation chooses nothing, 500 images will do.
 SMALL = {
     "validation_fraction": 0.01,
     "stem_filters": 16,
