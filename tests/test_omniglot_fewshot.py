@@ -133,6 +133,17 @@ def test_the_normalisation_has_a_right_second_derivative():
     assert np.abs(numpy(found) - expected).max() < 0.02 * np.abs(expected).max()
 
 
+def test_the_normalisation_keeps_how_strongly_a_channel_answers():
+    """By hand: both channels share a mean and a variance, images do not."""
+    layer = ImageNormalisation(epsilon=0.0)
+    images = np.array([[[[0.0, 4.0]], [[2.0, 6.0]]], [[[1.0, 1.0]], [[1.0, 3.0]]]])
+    expected = [
+        (images[0] - 3) / np.sqrt((9 + 1 + 1 + 9) / 4),
+        (images[1] - 1.5) / np.sqrt((3 * 0.25 + 2.25) / 4),
+    ]
+    np.testing.assert_allclose(numpy(layer(tensor(images))), expected, rtol=1e-5)
+
+
 def smooth():
     """Returns a network without kinks: finite differences on ReLU and noise hit many."""
     inputs = keras.Input(FLAT)
@@ -208,12 +219,19 @@ def test_maml_without_a_step_is_plain_training_on_the_queries():
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_reptile_of_one_step_is_plain_training_on_all_drawings():
+def test_each_step_of_reptile_is_plain_training_on_the_next_drawings():
+    """Three drawings of each character: the fourth step is on the first drawings again."""
     config, model, images, _, call, gradients = small("reptile")
-    weights = values(model.trainable_variables)
-    found = gradients(weights, dataclasses.replace(config, inner_steps=1))[2]
-    expected = plain(call, weights, images, np.repeat(np.arange(5), 3))
-    for one, other in zip(found, expected, strict=True):
+    first = values(model.trainable_variables)
+    weights, moved = first, [0.0] * len(first)
+    for drawing in (0, 1, 2, 0):
+        step = plain(call, weights, images[:, drawing], np.arange(5))
+        weights = [
+            tensor(numpy(w) - config.inner_rate * g) for w, g in zip(weights, step, strict=True)
+        ]
+        moved = [m + g / 4 for m, g in zip(moved, step, strict=True)]
+    found = gradients(first, dataclasses.replace(config, inner_steps=4))[2]
+    for one, other in zip(found, moved, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 

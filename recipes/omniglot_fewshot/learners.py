@@ -143,24 +143,32 @@ def task_gradients(
         config: Its `learner` is "maml" or "reptile".
     """
     support, known, queries = parts(images, config.shot)
-    settings: dict[str, Any] = {"steps": config.inner_steps, "rate": config.inner_rate}
+    steps, rate = config.inner_steps, config.inner_rate
 
     def loss(weights):
-        found = adapted(call, weights, support, known, first_order=config.first_order, **settings)
+        found = adapted(
+            call,
+            weights,
+            support,
+            known,
+            steps=steps,
+            rate=rate,
+            first_order=config.first_order,
+        )
         logits = call(found, queries)
         return cross_entropy(logits, labels), logits
 
     if config.learner == "maml":
         (value, logits), gradients = value_and_gradients(loss, list(weights))
         return value, logits, gradients
-    # Reptile learns from all drawings, and moves towards where that leads.
-    shape = (-1, *images.shape[2:])
-    way, drawings = images.shape[:2]
-    everything = ops.reshape(images, shape)
-    every = ops.repeat(ops.arange(way), drawings)
-    found = adapted(call, weights, everything, every, first_order=True, **settings)
+    # Reptile moves towards where steps on a task lead. Each step is on other drawings of the characters:
+    # steps that help with those of the others, too, lead furthest (Nichol et al. 2018, section 5.1).
+    found, way, drawings = list(weights), *images.shape[:2]
+    for step in range(steps):
+        some, each = images[:, step % drawings], ops.arange(way)
+        found = adapted(call, found, some, each, steps=1, rate=rate, first_order=True)
     logits = call(found, queries)
-    scale = 1.0 / (config.inner_rate * max(config.inner_steps, 1))
+    scale = 1.0 / (rate * max(steps, 1))
     moves = [scale * (before - after) for before, after in zip(weights, found, strict=True)]
     return cross_entropy(logits, labels), logits, moves
 

@@ -48,10 +48,11 @@ def _normalisation(config):
 
 @keras.saving.register_keras_serializable(package="omniglot_fewshot")
 class ImageNormalisation(layers.Layer):
-    """Gives each channel of each image mean 0 and variance 1, then a learnt scale and shift.
+    """Gives each image mean 0 and variance 1, then each channel a learnt scale and shift.
 
-    It depends on no other image of the batch. It is built from means alone: the layers of Keras use
-    moments, whose second derivative is wrong on TensorFlow.
+    It depends on no other image of the batch. Channels are not normalised by themselves: that would lose
+    how strongly each answers, nearly all there is to know in the last maps, of 2 x 2 places. It is built
+    from means alone: the layers of Keras use moments, whose second derivative is wrong on TensorFlow.
 
     Args:
         epsilon: Added to the variance.
@@ -68,8 +69,8 @@ class ImageNormalisation(layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Returns images `(n, height, width, channels)`, normalised."""
-        centred = images - ops.mean(images, axis=(1, 2), keepdims=True)
-        variance = ops.mean(centred * centred, axis=(1, 2), keepdims=True)
+        centred = images - ops.mean(images, axis=(1, 2, 3), keepdims=True)
+        variance = ops.mean(centred * centred, axis=(1, 2, 3), keepdims=True)
         return self.scale * centred / ops.sqrt(variance + self.epsilon) + self.shift
 
     def get_config(self) -> dict[str, Any]:

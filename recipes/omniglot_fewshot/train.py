@@ -43,7 +43,7 @@ class Config:
     pooled: NonNegativeInt = 2
     """How many of them, from the first, halve it by max pooling; the others by strides: faster."""
     normalisation: Literal["batch", "image"] = "batch"
-    """Of prototypes: batch normalisation, or each channel of each image by itself, as the others have."""
+    """Of prototypes: batch normalisation, or each image by itself, as the others have."""
     way: Annotated[int, AtLeast(2)] = 60
     """Characters of a training task of prototypes; maml and reptile have 5, as the test."""
     shot: PositiveInt = 1
@@ -92,7 +92,7 @@ MAML = replace(
     pooled=0,
     inner_steps=4,
     inner_rate=0.1,
-    learning_rate=5e-3,
+    learning_rate=1e-2,
     batch_size=4,
     epoch_examples=800,
     epochs=10,
@@ -101,7 +101,7 @@ PRESETS = {
     "best": BEST,
     "maml": MAML,
     "maml-first-order": replace(MAML, first_order=True),
-    "reptile": replace(MAML, learner="reptile", test_steps=20),
+    "reptile": replace(MAML, learner="reptile", inner_steps=6, learning_rate=5e-3, test_steps=20),
     # Of the 60 made-up characters to learn from; small tasks, a few at a time.
     "sample": replace(
         BEST,
