@@ -163,7 +163,8 @@ def task_gradients(
         return value, logits, gradients
     # Reptile moves towards where steps on a task lead. Each step is on other drawings of the characters:
     # steps that help with those of the others, too, lead furthest (Nichol et al. 2018, section 5.1).
-    found, way, drawings = list(weights), *images.shape[:2]
+    way, drawings = images.shape[:2]
+    found = list(weights)
     for step in range(steps):
         some, each = images[:, step % drawings], ops.arange(way)
         found = adapted(call, found, some, each, steps=1, rate=rate, first_order=True)

@@ -101,7 +101,7 @@ PRESETS = {
     "best": BEST,
     "maml": MAML,
     "maml-first-order": replace(MAML, first_order=True),
-    "reptile": replace(MAML, learner="reptile", inner_steps=6, learning_rate=5e-3, test_steps=20),
+    "reptile": replace(MAML, learner="reptile", inner_steps=6, test_steps=20),
     # Of the 60 made-up characters to learn from; small tasks, a few at a time.
     "sample": replace(
         BEST,
