@@ -162,7 +162,7 @@ def task_gradients(
         (value, logits), gradients = value_and_gradients(loss, list(weights))
         return value, logits, gradients
     # Reptile moves towards where steps on a task lead. Each step is on other drawings of the characters:
-    # steps that help with those of the others, too, lead furthest (Nichol et al. 2018, section 5.1).
+    # a step that also helps with the drawings of the next ones leads furthest (Nichol et al. 2018).
     way, drawings = images.shape[:2]
     found = list(weights)
     for step in range(steps):

@@ -59,7 +59,8 @@ class Config:
     shift: NonNegativeFloat = 2.0
     """Largest shift of it in either direction, pixels."""
     inner_steps: NonNegativeInt = 1
-    """maml, reptile: steps on the support of a training task; of maml 0 is plain training."""
+    """maml: steps on the support of a training task, 0: plain training; reptile: steps on a training
+    task, each on another drawing of every character."""
     test_steps: NonNegativeInt = 5
     """maml, reptile: steps on the support of a task of validation, test or `recipes predict`."""
     inner_rate: PositiveFloat = 0.4
