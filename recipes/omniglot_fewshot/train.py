@@ -96,7 +96,7 @@ MAML = replace(
     learning_rate=1e-2,
     batch_size=4,
     epoch_examples=800,
-    epochs=10,
+    epochs=30,
 )
 PRESETS = {
     "best": BEST,
