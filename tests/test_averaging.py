@@ -109,6 +109,22 @@ def test_statistics_are_those_of_the_weights_at_hand(count):
     assert layer.momentum == 0.9
 
 
+def test_a_program_compiled_once_sees_new_weights_and_leaves_chance_and_momentum_alone():
+    model = built(sgd(0.5), normalised=True)
+    batches, layer = examples(22), model.get_layer("normalised")
+    seeds = [v for v in model.non_trainable_variables if "seed" in v.path]
+    states = arrays(seeds)
+    assert states
+    of_batch = averaging.statistics_of_batch(model)
+    for kernel in (np.eye(3, 4), 2 * np.eye(3, 4)):
+        model.layers[1].set_weights([kernel, np.arange(4.0)])
+        averaging.fit_statistics(model, batches, 0, of_batch)
+        expected = batches.x.mean(axis=0) @ kernel + np.arange(4.0)
+        np.testing.assert_allclose(arrays([layer.moving_mean])[0], expected, rtol=1e-4)
+    np.testing.assert_array_equal(arrays(seeds), states)
+    assert layer.momentum == 0.9
+
+
 def test_statistics_of_a_network_with_two_inputs():
     inputs = {"one": keras.Input((3,), name="one"), "two": keras.Input((2,), name="two")}
     layer = keras.layers.BatchNormalization()
