@@ -11,7 +11,7 @@ from typing import Any
 
 from common.basics.errors import UsageError, near_match
 from common.basics.flags import flag
-from common.runs import recorded
+from common.runs import recorded, wrong_value
 from common.runs.bounds import bounds_text, declared_bounds, field_types
 from common.runs.config import Chosen, field_names, preset, read_config_file
 from common.runs.types import Config
@@ -126,7 +126,9 @@ def parse(
             if not line and message:
                 break
             message.append(line)
-        text = re.sub(r"\s+", " ", " ".join(message)).strip()
+        text = wrong_value.explain(
+            re.sub(r"\s+", " ", " ".join(message)).strip(), args, leaves(cls)
+        )
         raise UsageError(f"{text} (see {prog} --help)") from None
 
 
