@@ -219,6 +219,19 @@ def test_the_time_left_by_hand():
     assert study_runs.remaining(planned, {}, 1) is None
 
 
+def test_the_time_left_of_trainings_on_more_examples_by_hand():
+    study = dataclasses.replace(TOY, sizes=(60, 120), seeds=2)
+    planned = study_plan.plan(NAME, "toy", study, study_plan.StudyOptions())
+    arms = list(dict.fromkeys(one.arm for one in planned))
+    seconds = {(arms[0], 60): [10.0], (arms[1], 60): [20.0, 40.0]}
+    by_hand = 0.0
+    for one in planned:
+        # Of 60 as measured; of 120 twice as long as the mean of 60, which is 70 / 3.
+        of_60 = {arms[0]: 10.0, arms[1]: 30.0}.get(one.arm, 70 / 3)
+        by_hand += of_60 if one.size == 60 else 140 / 3
+    assert study_runs.remaining(planned, seconds, 1) == pytest.approx(by_hand)
+
+
 # By the folder of a training that tunes.
 TUNING = {"usual-0.001": 0.8, "usual-0.1": 0.9, "small-0.001": 0.8, "small-0.1": 0.7}
 

@@ -142,15 +142,26 @@ def remaining(
 
     Args:
         left: One training or more.
-        seconds: Of the trainings done, by arm and size. For an arm and size of which none is done,
-            the mean of all is taken.
+        seconds: Of the trainings done, by arm and size. An arm of which none of its size is done takes as
+            long as the others of that size; or as those of another size, in proportion.
         workers: Trainings at a time.
     """
     if not seconds:
         return None
-    every = statistics.fmean(each for took in seconds.values() for each in took)
-    each = [statistics.fmean(seconds.get((one.arm, one.size), [every])) for one in left]
+    of_size: dict[int | None, list[float]] = {}
+    for (_, size), took in seconds.items():
+        of_size.setdefault(size, []).extend(took)
+    each = [_expected(one.arm, one.size, seconds, of_size) for one in left]
     return sum(each) / min(workers, len(each))
+
+
+def _expected(arm, size, seconds, of_size):
+    if (arm, size) in seconds:
+        return statistics.fmean(seconds[arm, size])
+    if size in of_size:
+        return statistics.fmean(of_size[size])
+    nearest = min(of_size, key=lambda other: abs(other - size))
+    return statistics.fmean(of_size[nearest]) * size / nearest
 
 
 def _left(seconds):
