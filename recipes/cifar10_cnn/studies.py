@@ -13,7 +13,7 @@ ARMS = {
     "randaugment": {**PLAIN, "randaugment": 9},
     "randaugment+cutmix": {**PLAIN, "randaugment": 9, "cutmix": 1.0},
 }
-# With all 47,500 images the long study would take about ten hours of a core.
+# With all 49,500 images the long study would take some thirteen hours of a core.
 SIZES = (2000, 10_000)
 # A small network, for eighty trainings a study. Labels are smoothed in no arm: mixing softens them, too.
 # The last epoch counts, where the learning rate is 0: validation chooses nothing, 500 images will do.
