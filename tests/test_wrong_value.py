@@ -34,6 +34,9 @@ class Options:
         ),
         ("--devices two", "--devices takes a whole number, got 'two'"),
         ("--flip yes", "--flip takes no value, got 'yes': write --flip or --no-flip"),
+        ("--flip no --epochs 3", "--flip takes no value, got 'no': write --flip or --no-flip"),
+        ("--flip=no", "--flip takes no value, got 'no': write --flip or --no-flip"),
+        ("--epochs 3 30", "'30' is the value of no flag"),
         ("--epochs 3 4", "'4' is the value of no flag"),
         ("--epochs", "Missing value for argument '--epochs'"),
     ],
@@ -43,3 +46,10 @@ def test_says_what_the_flag_takes_and_what_came(words, expected):
         parse(Options, words.split(), prog="recipes train", description=None)
     assert str(caught.value).startswith(expected)
     assert str(caught.value).endswith("(see recipes train --help)")
+
+
+@pytest.mark.parametrize("word", ["my photos", "x" * 200, "a b " * 60])
+def test_a_stray_word_is_said_whole(word):
+    with pytest.raises(UsageError) as caught:
+        parse(Options, ["--epochs", "3", word], prog="recipes train", description=None)
+    assert str(caught.value) == f"'{word}' is the value of no flag (see recipes train --help)"

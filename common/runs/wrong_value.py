@@ -10,6 +10,8 @@ from common.basics.flags import flag
 
 KINDS = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers")}
 """What a flag takes: one, and several."""
+UNKNOWN = "Unrecognized options: "
+"""How tyro begins what it says of words that it has no use for."""
 
 
 def explain(message: str, args: Sequence[str], hints: Mapping[str, Any]) -> str:
@@ -20,17 +22,21 @@ def explain(message: str, args: Sequence[str], hints: Mapping[str, Any]) -> str:
         args: The words that it read.
         hints: Types of the fields, by name.
     """
+    # `--epochs=ten` is read as `--epochs ten`.
+    args = [part for each in args for part in each.split("=", 1 if each.startswith("--") else 0)]
     of_flag = {flag(name): hint for name, hint in hints.items()}
     if found := re.match(r"Error parsing (--[\w-]+): ", message):
         wanted = _wanted(of_flag.get(found[1]))
         if wanted:
             return f"{found[1]} takes {wanted}, got '{' '.join(_values(args, found[1]))}'"
-    if found := re.match(r"Unrecognized options: (\S+)", message):
-        before = _flag_before(args, found[1])
-        if of_flag.get(before) is bool:
-            no = flag("no_" + before.removeprefix("--"))
-            return f"{before} takes no value, got '{found[1]}': write {before} or {no}"
-        return f"'{found[1]}' is the value of no flag"
+    if message.startswith(UNKNOWN):
+        # The message may be broken within a word, and a word may hold spaces.
+        rest, letters = _letters(message.removeprefix(UNKNOWN)), list(map(_letters, args))
+        fitting = [at for at, each in enumerate(letters) if each and rest.startswith(each)]
+        if fitting:
+            # Of "3" and "30" the longer one; of two that are the same the last.
+            at = max(fitting, key=lambda at: (len(letters[at]), at))
+            return _stray(args[at], args[:at], of_flag)
     return message
 
 
@@ -54,13 +60,19 @@ def _bare(hint):
 
 def _values(args, name):
     """Returns the words after a flag, up to the next one."""
-    words = [part for word in args for part in (word.split("=", 1) if "=" in word else [word])]
-    after = words[[word.replace("_", "-") for word in words].index(name) + 1 :]
+    after = args[[word.replace("_", "-") for word in args].index(name) + 1 :]
     ends = [i for i, word in enumerate(after) if word.startswith("--")]
     return after[: ends[0]] if ends else after
 
 
-def _flag_before(args, word):
-    """Returns the last flag before a word; "" if there is none."""
-    flags = [each for each in args[: args.index(word)] if each.startswith("--")]
-    return flags[-1].replace("_", "-") if flags else ""
+def _letters(text):
+    return "".join(text.split())
+
+
+def _stray(word, before, of_flag):
+    """Returns what is said of a word that no flag takes; `before`: the words before it."""
+    flags = [each.replace("_", "-") for each in before if each.startswith("--")]
+    if flags and of_flag.get(flags[-1]) is bool:
+        no = flag("no_" + flags[-1].removeprefix("--"))
+        return f"{flags[-1]} takes no value, got '{word}': write {flags[-1]} or {no}"
+    return f"'{word}' is the value of no flag"

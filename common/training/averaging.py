@@ -90,26 +90,17 @@ def fit_statistics(
         epoch: 0-based; determines the order and the augmentation of the batches.
         of_batch: What `statistics_of_batch` returned for this model, which need not be compiled again.
     """
-    layers = _normalisations(model)
-    if not layers:
+    if not _normalisations(model):
         return
     of_batch = of_batch or statistics_of_batch(model)
     batches = batches.at_epoch(epoch)
-    momenta = [layer.momentum for layer in layers]
-    # With momentum 0, the moving averages are the statistics of the last batch.
-    for layer in layers:
-        layer.momentum = 0.0
     found, counts = [], []
-    try:
-        for index in range(batches.num_batches):
-            x, *_ = batches[index]
-            found.append(of_batch(x))
-            counts.append(len(keras.tree.flatten(x)[0]))
-            if sum(counts) >= STATISTICS_EXAMPLES:
-                break
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+    for index in range(batches.num_batches):
+        x, *_ = batches[index]
+        found.append(of_batch(x))
+        counts.append(len(keras.tree.flatten(x)[0]))
+        if sum(counts) >= STATISTICS_EXAMPLES:
+            break
     for variable, arrays in zip(_statistics(model), zip(*found, strict=True), strict=True):
         variable.assign(np.average(arrays, axis=0, weights=counts).astype(variable.dtype))
 
@@ -118,10 +109,9 @@ def statistics_of_batch(model: keras.Model) -> Callable[[Any], list[np.ndarray]]
     """Returns a compiled function of the inputs of a batch: its mean and variance at each normalisation.
 
     Uncompiled, a small network takes longer for the statistics of 2,048 images than for an epoch of them.
-
-    Args:
-        model: Its batch normalisations must have the momentum 0 when the function is called.
+    The function changes nothing of the model, and follows its weights.
     """
+    layers = _normalisations(model)
     trainable, others = model.trainable_variables, model.non_trainable_variables
     places = [next(i for i, v in enumerate(others) if v is each) for each in _statistics(model)]
 
@@ -132,7 +122,15 @@ def statistics_of_batch(model: keras.Model) -> Callable[[Any], list[np.ndarray]]
             for part, one in zip(keras.tree.flatten(x), model.inputs, strict=True)
         ]
         x = keras.tree.pack_sequence_as(x, parts)
-        _, after = model.stateless_call(values(trainable), values(others), x, training=True)
+        momenta = [layer.momentum for layer in layers]
+        # With momentum 0, the moving averages are the statistics of the last batch.
+        for layer in layers:
+            layer.momentum = 0.0
+        try:
+            _, after = model.stateless_call(values(trainable), values(others), x, training=True)
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
         return [after[place] for place in places]
 
     return compiled(of_batch, model.variables)
