@@ -126,7 +126,7 @@ BEST = Config(
     learning_rate=0.04,
     batch_size=64,
     precision="auto",
-    epochs=18,
+    epochs=10,
     monitor="val_accuracy",
 )
 PRESETS = {
