@@ -60,7 +60,7 @@ def linear_model() -> tuple[str, Any]:
 def pixel_model(
     name: str, model: Any, splits: Splits, classes: int
 ) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """Fits a model of scikit-learn to pixels. Deterministic.
+    """Fits a model of scikit-learn to pixels. Deterministic for one machine and number of threads.
 
     It learns from at most PIXEL_EXAMPLES training images; if the split has more, its name says so.
 
