@@ -117,5 +117,19 @@ def tiny_data(tmp_path_factory):
             f"r{index},{size},{colour},{random.choice(['a', 'b', 'c'])},{['no', 'yes'][label]}"
         )
     (folder / "table.csv").write_text("\n".join(rows) + "\n")
-    paths = {"image": "images.npz", "text": "texts.csv", "audio": "sounds", "table": "table.csv"}
+    rows = ["id,size,colour,note,label"]
+    for index in range(120):
+        # The number follows from size and colour; some of both are missing.
+        size, red = random.normal(), random.random() < 0.5
+        number = 50 + 10 * size + 8 * red + random.normal()
+        cells = ["" if index % 11 == 0 else f"{size:.2f}", "?" if index % 13 == 0 else f"c{red:d}"]
+        rows.append(f"r{index},{','.join(cells)},{random.choice(['a', 'b', 'c'])},{number:.1f}")
+    (folder / "numbers.csv").write_text("\n".join(rows) + "\n")
+    paths = {
+        "image": "images.npz",
+        "text": "texts.csv",
+        "audio": "sounds",
+        "table": "table.csv",
+        "numbers": "numbers.csv",
+    }
     return {kind: folder / name for kind, name in paths.items()}

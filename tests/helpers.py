@@ -76,8 +76,12 @@ def short(config, **more):
 
 
 def kind_of(name):
-    """Returns the kind of data a recipe reads: "image", "text", or one of its own."""
-    return registry.load(name).load_data(tiny_config(name), Source("sample")).info.kind
+    """Returns the kind of data a recipe reads: "image", "text", or one of its own.
+
+    A table with a number to predict is of the kind "numbers".
+    """
+    info = registry.load(name).load_data(tiny_config(name), Source("sample")).info
+    return "numbers" if info.kind == "table" and not info.class_names else info.kind
 
 
 def data_of(name, tiny_data):

@@ -104,3 +104,24 @@ def calls(folder, count=240, seed=0):
         place.mkdir(parents=True, exist_ok=True)
         wavfile.write(place / f"{index}.wav", rate, (wave * 2**15).astype(np.int16))
     return folder
+
+
+def houses(path, count=600, seed=0):
+    """Writes houses with their prices as a CSV of a spreadsheet, and returns the path.
+
+    Semicolons stand between the columns, and numbers have decimal commas.
+    """
+    random = np.random.default_rng(seed)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["area", "town", "year", "label"])
+        for _ in range(count):
+            area, year, town = (
+                random.uniform(40, 200),
+                int(random.integers(1900, 2025)),
+                random.choice(4),
+            )
+            price = area * (2 + town) * (0.8 + ((year - 1960) / 120) ** 2) * random.normal(1, 0.08)
+            cells = [f"{area:.1f}", "ABCD"[town], str(year), f"{price:.2f}"]
+            writer.writerow([cell.replace(".", ",") for cell in cells])
+    return path

@@ -16,13 +16,13 @@ from common.basics.statistics import wilson_interval
 from common.cli import main
 from common.data import Source
 from common.data.columns import Column, infer
-from common.data.table_encoder import Layout, TableEncoder
+from common.data.table_encoder import Layout, TableEncoder, one_hot
 from common.data.table_rows import read as read_rows
 from common.data.table_rows import read_cells
 from common.export import conversion as exporting
 from common.export import package as export_package
 from common.tasks import slices
-from recipes.adult_mlp import baselines, fairness
+from recipes.adult_mlp import fairness
 from recipes.adult_mlp.model import build_model, in_bins
 from recipes.adult_mlp.pictures import group_accuracies
 from recipes.adult_mlp.train import Config, load_data, weights_of
@@ -148,7 +148,7 @@ def test_weights_reach_the_loss():
 def test_baselines_see_what_the_network_sees():
     layout = Layout(numbers=1, missing=1, categories=(3,))
     x = np.array([[0.5, 1, 0], [-1, 0, 2]], "float32")
-    assert baselines.one_hot(x, layout).tolist() == [[0.5, 1, 1, 0, 0], [-1, 0, 0, 0, 1]]
+    assert one_hot(x, layout).tolist() == [[0.5, 1, 1, 0, 0], [-1, 0, 0, 0, 1]]
 
 
 @pytest.fixture(scope="module")

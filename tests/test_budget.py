@@ -46,6 +46,10 @@ def test_what_the_user_chose_stays():
     assert BUDGET.fit(Config(epochs=100), 20).epochs == 100
 
 
+# Recipes whose real set is small: their presets are fitted to more examples, too.
+OF_FEW = {"diabetes_mlp"}
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_every_recipe_fits_every_preset_to_few_examples_and_leaves_the_real_set_alone(name):
     module = registry.load(name)
@@ -58,7 +62,7 @@ def test_every_recipe_fits_every_preset_to_few_examples_and_leaves_the_real_set_
         few = module.fit_to(config, 255, ())
         steps = few.epochs * -(-255 // few.batch_size)
         assert steps >= min(module.BUDGET.steps, 16 * module.BUDGET.most_epochs), preset
-        if preset != "sample":
+        if preset != "sample" and name not in OF_FEW:
             assert module.fit_to(config, 21_000, ()) == config, preset
         everything = set(configuration.field_names(module.Config))
         assert module.fit_to(config, 255, everything) == config, preset

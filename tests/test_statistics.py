@@ -133,3 +133,9 @@ def test_scores_that_do_not_belong_together_are_refused(first, second, message):
 def test_importing_it_pulls_in_nothing_heavy():
     code = "import sys, common.basics.statistics; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_difference_shows_nothing():
+    """Both signs of a single difference are equally far from 0."""
+    found = paired_test([0.5, 2.0, 1.5], [0.5, 4.0, 1.5], higher_is_better=False)
+    assert (found.p, found.first_better, found.second_better) == (1.0, 1, 0)

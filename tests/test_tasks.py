@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.cli import main
+from common.data.types import Split, Splits
 from common.runs import headline, scores
 from common.runs.options import Options
 from common.runs.run import Run
@@ -31,30 +32,56 @@ def test_regression_by_hand():
     outputs = numbers([0.0, 1.0, 5.0], [[1.0], [1.0], [3.0]])
     task = Regression(unit="m")
     found = task.score(outputs)
-    np.testing.assert_array_equal(task.example_scores(outputs), [1, 0, 4])
+    np.testing.assert_array_equal(task.example_scores(outputs), [1, 0, 2])
     assert found["validation"] == {
-        **{"count": 2, "mse": 5.0, "rmse": 5**0.5, "mae": 2.0},
+        **{"count": 2, "rmse": 5**0.5, "mae": 2.0},
         "r2": 1 - 10 / 0.5,
     }
     test = found["test"]
-    assert test["mse"] == pytest.approx(5 / 3)
+    assert test["rmse"] == pytest.approx((5 / 3) ** 0.5)
     assert test["mae"] == 1.0
-    # Squared errors 1, 0, 4: deviation 2.0817, t of 2 degrees of freedom 4.3027.
-    half = 4.302653 * 2.081666 / 3**0.5
-    np.testing.assert_allclose(test["mse_interval"], [5 / 3 - half, 5 / 3 + half], rtol=1e-6)
+    # Errors 1, 0, 2: deviation 1, t of 2 degrees of freedom 4.3027.
+    half = 4.302653 / 3**0.5
+    np.testing.assert_allclose(test["mae_interval"], [1 - half, 1 + half], rtol=1e-6)
     assert mean_interval([3.0]) is None
     assert mean_interval([3.0, 3.0]) is None
     headline_ = task.headline_of(found)
-    assert (headline_.name, headline_.better, headline_.count) == ("mean squared error", "lower", 3)
-    assert headline_.validation == 5.0
+    assert (headline_.name, headline_.unit, headline_.better) == (
+        "mean absolute error",
+        "m",
+        "lower",
+    )
+    assert (headline_.value, headline_.validation, headline_.count) == (1.0, 2.0, 3)
+    assert task.tiles({"test": test})[0] == ("root mean squared error, m", "1.291")
     assert task.line(np.array([2.5]), {}, 3) == "2.5 m"
+    assert task.line(np.array([1234567.0]), {}, 3) == "1,234,570 m"
+    assert task.record(np.array([2.5]), {}) == {"answer": 2.5}
+    assert (task.columns({}), task.cells(np.array([2.5]), {})) == (["answer"], ["2.5"])
+    assert task.columns({"reading": {"label_column": "price"}}) == ["price"]
+
+
+def test_of_equal_targets_there_is_no_r_squared():
+    task, outputs = Regression(), numbers([2.0, 2.0], [[1.0], [3.0]])
+    test = task.score(outputs)["test"]
+    assert test["r2"] is None
+    assert ("R²", "–") in task.tiles({"test": test})  # noqa: RUF001
+
+
+def test_the_median_stands_beside_a_regression():
+    """The constant with the least absolute error on train: of 0, 1, 8 it is 1."""
+    outputs = numbers([0.0, 1.0, 5.0], [[1.0], [1.0], [3.0]])
+    train = Split(np.zeros((3, 1)), np.array([8.0, 0.0, 1.0]))
+    splits = Splits(train, train, train, None)
+    (row,) = Regression().baselines(splits, outputs)
+    assert row["name"] == "always answering the median of the training targets"
+    assert row["value"] == pytest.approx((1 + 0 + 4) / 3, abs=1e-6)
 
 
 def test_regression_of_several_numbers_is_scored_by_their_mean():
     outputs = numbers([[0.0, 0.0], [1.0, 1.0]], [[1.0, 3.0], [1.0, 1.0]])
     outputs |= {"val_truth": outputs["test_truth"], "val_outputs": outputs["test_outputs"]}
-    np.testing.assert_array_equal(Regression().example_scores(outputs), [5, 0])
-    assert Regression().score(outputs)["test"]["mse"] == 2.5
+    np.testing.assert_array_equal(Regression().example_scores(outputs), [2, 0])
+    assert Regression().score(outputs)["test"]["mae"] == 1.0
 
 
 def test_regression_refuses_answers_of_another_shape():
@@ -157,7 +184,7 @@ def test_every_command_takes_it(name, trained, tmp_path, capsys):
     assert main(["report", directory]) == 0
     assert main(["compare", directory, str(trained(name, 1))]) == 0
     text = capsys.readouterr().out
-    assert ("mean squared error" if name == "adding" else "token accuracy") in text
+    assert ("mean absolute error" if name == "adding" else "token accuracy") in text
     assert main(["explain", directory, "x.npy"]) == 1
     assert "has no explanation" in capsys.readouterr().err
 
@@ -241,7 +268,7 @@ def test_a_class_of_a_recipe_is_registered_when_a_model_needs_it(
     directory = trained("adding")
     done = recipes_command("evaluate", directory)
     assert done.returncode == 0, done.stderr
-    assert "mean squared error" in done.stdout
+    assert "mean absolute error" in done.stdout
 
 
 def test_a_search_goes_by_the_figure_of_the_task(tmp_path, capsys):
@@ -249,9 +276,9 @@ def test_a_search_goes_by_the_figure_of_the_task(tmp_path, capsys):
     words += ["--data", "sample", "--sweep-dir", str(tmp_path / "sweep"), "--retrain", "1"]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "mean squared error" in text
+    assert "mean absolute error" in text
     best = json.loads((tmp_path / "sweep/best.json").read_text())
     assert best["recipe"] == "adding"
-    assert "mean squared error" in (tmp_path / "sweep/sweep.html").read_text()
+    assert "mean absolute error" in (tmp_path / "sweep/sweep.html").read_text()
     assert main([*words, "--objective", "val_accuracy"]) == 2
     assert "val_loss" in capsys.readouterr().err

@@ -109,7 +109,7 @@ def _signs(gains):
     from scipy.stats import monte_carlo_test, permutation_test
 
     n = len(gains)
-    if n == 0:
+    if n <= 1:  # One difference has either sign, and both are as far from 0.
         return 1.0
     if 2**n <= RESAMPLES:
         # All sign changes are tried.

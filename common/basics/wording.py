@@ -53,7 +53,19 @@ def number(value: float | None) -> str:
     """Returns a number as text: an int with grouped digits, a float with four; a dash for None."""
     if value is None:
         return DASH
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else significant(value)
+
+
+def significant(value: float, digits: int = 4, *, sign: bool = False) -> str:
+    """Returns a number as text with so many significant digits, e.g. "0.01234" or "23,220".
+
+    Unlike Python's "2.322e+04", large numbers are written out. `sign` puts a plus before positive ones.
+    """
+    plus = "+" if sign else ""
+    short = f"{value:{plus}.{digits}g}"
+    rounded = float(short)
+    # A float has 15 digits that mean something.
+    return f"{rounded:{plus},.15g}" if 1000 <= abs(rounded) < 1e15 else short
 
 
 def plain(value: Any) -> Any:

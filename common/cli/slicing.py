@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
-from common.tasks import slices
+from common.tasks import number_slices, slices
 from common.tasks.classification import Classification
+from common.tasks.regression import Regression
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +25,12 @@ def check(task: Task, kind: str) -> None:
     """Refuses tasks and data that have no slices, before anything slow begins.
 
     Raises:
-        UsageError: The task gives no classes, or the data has no columns.
+        UsageError: The task gives neither classes nor numbers, or the data has no columns.
     """
-    if not isinstance(task, Classification):
-        raise UsageError("--slice compares classes by group; this recipe's answers are no classes")
+    if not isinstance(task, Classification | Regression):
+        raise UsageError(
+            "--slice compares classes or numbers by group; this recipe's answers are neither"
+        )
     if kind not in ("table", "text"):
         raise UsageError(
             f"--slice needs a column: it is for tables and CSV files of texts, not for {kind}s"
@@ -80,32 +83,45 @@ def _of_texts(splits, source, column):
     return [cells[text] for text in splits.test.x]
 
 
-def of_outputs(outputs: dict[str, np.ndarray], groups: np.ndarray) -> list[slices.Slice]:
-    """Returns the slices of the test split.
+def of_outputs(
+    task: Task,
+    outputs: dict[str, np.ndarray],
+    groups: np.ndarray,
+    column: str,
+    class_names: tuple[str, ...],
+) -> tuple[str, dict[str, Any]]:
+    """Returns the slices of the test split: as text, and as values that JSON can hold.
 
     Args:
+        task: The recipe's TASK.
         outputs: As in predictions.npz.
         groups: The result of `groups`.
+        column: Name of the column.
+        class_names: Names of the classes, if the task has classes.
     """
-    return slices.by_group(outputs["test_labels"], outputs["test_probabilities"], groups)
+    if isinstance(task, Regression):
+        numbers = number_slices.by_group(outputs["test_truth"], outputs["test_outputs"], groups)
+        head = f"Test split by {column} (95 % intervals), the largest error first:"
+        remarks = number_slices.remarks(numbers)
+        return _shown(head, column, *number_slices.table(numbers), remarks), _record(
+            column, numbers
+        )
+    found = slices.by_group(outputs["test_labels"], outputs["test_probabilities"], groups)
+    head = f"Test split by {column}, per cent (95 % intervals), the lowest accuracy first:"
+    text = _shown(head, column, *slices.table(found, class_names), slices.remarks(found))
+    return text, {**_record(column, found), "largest_differences": slices.gaps(found)}
 
 
-def shown(found: list[slices.Slice], column: str, class_names: tuple[str, ...]) -> str:
-    """Returns the slices as text: a table and remarks."""
-    head, rows = slices.table(found, class_names)
-    head[0] = column
+def _shown(title, column, head, rows, remarks):
+    """Returns a table as text, its columns side by side."""
+    head = [column, *head[1:]]
     widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
-    lines = [f"Test split by {column}, per cent (95 % intervals), the lowest accuracy first:"]
+    lines = [title]
     for cells in (head, *rows):
         first, *rest = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         lines.append("  ".join([first, *rest]).rstrip())
-    return "\n".join([*lines, *slices.remarks(found)])
+    return "\n".join([*lines, *remarks])
 
 
-def record(found: list[slices.Slice], column: str) -> dict[str, Any]:
-    """Returns the slices as values that JSON can hold."""
-    return {
-        "column": column,
-        "groups": [dataclasses.asdict(each) for each in found],
-        "largest_differences": slices.gaps(found),
-    }
+def _record(column, found):
+    return {"column": column, "groups": [dataclasses.asdict(each) for each in found]}

@@ -9,6 +9,7 @@ from typing import Literal
 
 from common.basics import backend
 from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import DASH, significant
 from common.cli.arguments import arguments_of
 from common.cli.opened import DATA_FLAGS, open_run, source_of, splits_of
 from common.cli.train import encoder, finished_on, write_run_report
@@ -66,9 +67,10 @@ def evaluate_command(words: list[str]) -> int:
         _keep(corrupted, run, module, splits)
         scores["corruptions"] = corrupted
     if groups is not None:
-        sliced = slicing.of_outputs(outputs, groups)
+        names = splits.info.class_names
+        sliced = slicing.of_outputs(task, outputs, groups, arguments.slice, names)
     if arguments.json:
-        more = {} if sliced is None else {"slices": slicing.record(sliced, arguments.slice)}
+        more = {} if sliced is None else {"slices": sliced[1]}
         print(json.dumps({"data": splits.info.to_dict(), **scores, **more}, indent=2))
         return 0
     print(f"{run.directory} ({run.recipe}, {run.preset}) on {splits.info.label}")
@@ -80,15 +82,22 @@ def evaluate_command(words: list[str]) -> int:
         score = scores[name]
         words = [f"{name:<11} {found.name} {found.shown(score[task.figure])}"]
         words += [f"(95 % {low} to {high})"] * (name == "test" and found.interval is not None)
-        words += [f"{label} {score[key]:.4f}" for key, label in task.also.items()]
+        words += [_figure(label, score[key]) for key, label in task.also.items()]
         print("  ".join([*words, f"{score['count']:,} examples"]))
     if corrupted:
         from common.tasks.corrupted_images import lines
 
         print("\n".join(lines(corrupted)))
     if sliced is not None:
-        print(slicing.shown(sliced, arguments.slice, splits.info.class_names))
+        print(sliced[0])
     return 0
+
+
+def _figure(label, value):
+    """Returns one of the figures that a task shows beside its headline, with its name."""
+    if value is None:  # E.g. R² where all true numbers are equal.
+        return f"{label} {DASH}"
+    return f"{label} {value:.4f}" if abs(value) < 10 else f"{label} {significant(value)}"
 
 
 def _keep(corrupted, run, module, splits):

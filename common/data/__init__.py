@@ -8,7 +8,7 @@ declares, `full.py`, `sample.py` and `own.py` are the three places that data com
     splits.train.x, splits.train.y, splits.val, splits.test, splits.info
 
 Images are uint8 `(n, height, width, channels)`, texts are Python strings, clips of sound are float32
-`(n, samples)`, tables object arrays of str `(n, columns)`, labels int32.
+`(n, samples)`, tables object arrays of str `(n, columns)`; labels int32, numbers to predict float64.
 The validation split is cut from the training split by a seed of its own. The test split stays whole
 and is read only on request. NumPy is imported when data is loaded, not when a recipe declares its set.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from common.basics.errors import UsageError
 from common.basics.flags import flag
-from common.data.sets import AudioSet, ImageSet, PairSet, TableSet, TextSet
+from common.data.sets import AudioSet, ImageSet, NumberTable, PairSet, TableSet, TextSet
 from common.data.source import Reading, Source
 from common.data.types import DataInfo, Split, Splits
 
@@ -32,6 +32,7 @@ __all__ = [
     "AudioSet",
     "DataInfo",
     "ImageSet",
+    "NumberTable",
     "PairSet",
     "Reading",
     "Source",
@@ -187,7 +188,7 @@ def load_audio(
 
 
 def load_table(
-    data_set: TableSet,
+    data_set: TableSet | NumberTable,
     source: Source,
     validation_fraction: float,
     train_examples: int = 0,
@@ -198,24 +199,32 @@ def load_table(
     """Loads a table.
 
     Args:
-        data_set: The real table, and the sample that stands in for it.
+        data_set: The real table, and the sample that stands in for it. Its class says whether classes or
+            numbers are to be predicted.
         source: Where the data comes from. `data_dir` is the folder of the real table, or above it.
 
     Other arguments and errors are those of `load_texts`.
 
     Returns:
-        `x` is an object array of str `(n, columns)`, '' for a missing value; `y` int32 `(n,)`.
+        `x` is an object array of str `(n, columns)`, '' for a missing value; `y` int32 `(n,)`, or
+        numbers, float64 `(n,)`.
         `common.data.columns.columns_of(info.reading)` says what the columns hold.
     """
-    from common.data import own, sample
+    from common.data import number_table, own, sample
 
-    _check(TableSet, data_set, source, validation_fraction, split_seed, subset_seed)
-    load = {
-        "full": lambda: own.load_known_table(data_set, source.data_dir),
-        "sample": lambda: sample.load_table(data_set.sample),
-    }.get(source.data, lambda: own.load_table(source.data, source.reading))
+    expected = NumberTable if isinstance(data_set, NumberTable) else TableSet
+    _check(expected, data_set, source, validation_fraction, split_seed, subset_seed)
+    if source.data == "sample":
+        dataset = sample.load_table(data_set.sample)
+    elif source.data != "full":
+        numbers = expected is NumberTable
+        dataset = own.load_table(source.data, source.reading, numbers=numbers)
+    elif isinstance(data_set, NumberTable):
+        dataset = number_table.load(data_set)
+    else:
+        dataset = own.load_known_table(data_set, source.data_dir)
     return _cut(
-        load(), lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
+        dataset, lambda split: split, validation_fraction, split_seed, train_examples, subset_seed
     )
 
 
@@ -262,10 +271,11 @@ def _check_reading(source):
 
 
 def _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed):
-    from common.data.split import stratified_cut
+    from common.data.split import strata, stratified_cut
 
+    labels = strata(dataset.train.y)
     train_rows, validation_rows = stratified_cut(
-        dataset.train.y, validation_fraction, split_seed, dataset.train.groups
+        labels, validation_fraction, split_seed, dataset.train.groups
     )
     notes = list(dataset.remarks)
     if train_examples:
@@ -274,7 +284,7 @@ def _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subse
 
         left = len(train_rows)
         groups = None if dataset.train.groups is None else dataset.train.groups[train_rows]
-        chosen = stratified_subset(dataset.train.y[train_rows], train_examples, subset_seed, groups)
+        chosen = stratified_subset(labels[train_rows], train_examples, subset_seed, groups)
         train_rows = train_rows[chosen]
         notes.append(remarks.subset(len(train_rows), left, train_examples))
     info = DataInfo(

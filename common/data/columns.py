@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.basics.errors import RecipeError, UsageError, near_match
+from common.basics.wording import DASH, percent
 from common.basics.wording import number as counted
-from common.basics.wording import percent
 
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
 """What stands for a missing value, in lower case."""
@@ -72,6 +72,12 @@ def columns_of(reading: Mapping[str, Any]) -> list[Column]:
         return [Column(**each) for each in reading["columns"]]
     except (KeyError, TypeError) as error:
         raise RecipeError(f"the data's description lists no columns: {error!r}") from error
+
+
+def in_words(columns: Sequence[Column], row: Sequence[str]) -> str:
+    """Returns a row for a person: the names of the columns and what they hold, "age 38, sex F"."""
+    cells = zip(columns, row, strict=True)
+    return ", ".join(f"{column.name} {cell or DASH}" for column, cell in cells)
 
 
 def is_number(cell: str) -> bool:

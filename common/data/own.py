@@ -25,7 +25,7 @@ from common.data import groups, own_audio, own_csv, own_images, own_npz, own_tab
 from common.data.folders import class_folders
 from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
-from common.data.split import stratified_cut
+from common.data.split import strata, stratified_cut
 from common.data.types import Dataset, Split
 
 TEST_FRACTION = 0.15
@@ -38,6 +38,8 @@ SOUNDS_EXPECTED = (
     "a folder with one folder of WAV files per class, or a CSV with columns path and label"
 )
 TABLES_EXPECTED = "a CSV with a column label and others to learn from"
+LEAST_NUMBERS = 20
+"""Least number of rows with a number to predict."""
 EXPECTED = {
     "image": IMAGES_EXPECTED,
     "text": TEXTS_EXPECTED,
@@ -139,12 +141,15 @@ def load_audio(
     raise RecipeError(f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path} ({what})")
 
 
-def load_table(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
+def load_table(
+    path: str | Path, reading: Reading = AS_IT_COMES, *, numbers: bool = False
+) -> Dataset:
     """Loads the user's own table.
 
     Args:
         path: CSV file, or folder with train.csv (and test.csv).
         reading: How the data is read.
+        numbers: Whether the labels are numbers, not classes.
 
     Returns:
         `x` is an object array of str `(n, columns)`, '' for a missing value; `reading["columns"]`
@@ -161,7 +166,7 @@ def load_table(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
     if path.suffix.lower() in (".csv", ".tsv"):
         files = {"train": path}
     if files:
-        return _dataset(path, own_table.read(files, reading), "table")
+        return _dataset(path, own_table.read(files, reading, numbers), "table")
     what = "a folder without train.csv" if path.is_dir() else path.name
     raise RecipeError(f"this recipe reads tables: expected {TABLES_EXPECTED}; got {path} ({what})")
 
@@ -228,15 +233,11 @@ def _dataset(path, arrays, kind):
             f"{examples(arrays.kind)}"
         )
     class_names, train, test = arrays.class_names, arrays.train, arrays.test
-    if len(class_names) < 2:
-        found = f"only '{class_names[0]}'" if class_names else "none"
-        raise RecipeError(f"{path}: expected at least two classes, found {found}")
-    counts = np.bincount(train.y, minlength=len(class_names))
-    if counts.min() < 3:
-        raise RecipeError(
-            f"{path}: class '{class_names[counts.argmin()]}' has {counts.min()} training examples; "
-            "at least 3 are needed, for training, validation and test. Add some or drop the class"
-        )
+    numbers = np.issubdtype(train.y.dtype, np.floating)
+    if numbers:
+        _check_numbers(path, train.y)
+    else:
+        _check_classes(path, train.y, class_names)
     if test is not None and len(test) == 0:
         raise RecipeError(
             f"{path}: the test split is empty; fill it, or leave it out: then {TEST_FRACTION:.0%} of "
@@ -252,9 +253,13 @@ def _dataset(path, arrays, kind):
         fingerprint = hashlib.sha256(held.encode()).hexdigest()
     given = test is not None
     if not given:
-        rows, test_rows = stratified_cut(train.y, TEST_FRACTION, TEST_SEED, train.groups)
+        rows, test_rows = stratified_cut(strata(train.y), TEST_FRACTION, TEST_SEED, train.groups)
         train, test = train.take(rows), train.take(test_rows)
-    in_class = [np.bincount(split.y, minlength=len(class_names)) for split in (train, test)]
+    if numbers:
+        read = remarks.numbers(train.y, test.y, given)
+    else:
+        in_class = [np.bincount(split.y, minlength=len(class_names)) for split in (train, test)]
+        read = remarks.classes(class_names, *in_class, given)
     return Dataset(
         name=printable(path.stem),
         version="",
@@ -270,7 +275,7 @@ def _dataset(path, arrays, kind):
         test_count=len(test),
         reading=arrays.reading,
         remarks=(
-            *remarks.classes(class_names, *in_class, given),
+            *read,
             *arrays.remarks,
             *together.remarks,
         ),
@@ -278,14 +283,51 @@ def _dataset(path, arrays, kind):
     )
 
 
+def _check_classes(path, labels, class_names):
+    """Raises a RecipeError if there are too few classes, or too few examples of one."""
+    if len(class_names) < 2:
+        found = f"only '{class_names[0]}'" if class_names else "none"
+        raise RecipeError(f"{path}: expected at least two classes, found {found}")
+    counts = np.bincount(labels, minlength=len(class_names))
+    if counts.min() < 3:
+        raise RecipeError(
+            f"{path}: class '{class_names[counts.argmin()]}' has {counts.min()} training examples; "
+            "at least 3 are needed, for training, validation and test. Add some or drop the class"
+        )
+
+
+def _check_numbers(path, values):
+    """Raises a RecipeError if there are too few numbers to predict, or if all are equal."""
+    if len(values) < LEAST_NUMBERS:
+        raise RecipeError(
+            f"{path}: expected at least {LEAST_NUMBERS} rows with a number to predict, found "
+            f"{len(values)}"
+        )
+    if np.ptp(values) == 0:
+        raise RecipeError(f"{path}: the number to predict is {values[0]:g} in every row")
+
+
 def _check_units(path, train, class_names, needed):
     """Checks that each class has enough groups to put into different splits.
+
+    Args:
+        path, train: The data.
+        class_names: Names of the classes; none of numbers, which count as one class.
+        needed: Least number of groups.
 
     Raises:
         RecipeError: One has too few.
     """
     if train.groups is None:
         return
+    if not class_names:
+        units = len(np.unique(train.groups))
+        if units < needed:
+            raise RecipeError(
+                f"{path}: the {len(train)} training examples fall into {units} groups, and a group stays "
+                f"on one side of every split (copies of one example are a group); at least {needed} are "
+                "needed"
+            )
     for label, name in enumerate(class_names):
         units = len(np.unique(train.groups[train.y == label]))
         if units < needed:

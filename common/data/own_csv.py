@@ -47,7 +47,7 @@ def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> 
         remark for part, table in tables.items() for remark in _keep(files[part], table, words)
     ]
     train = tables["train"]
-    check_labels(files["train"], train)
+    check_labels(files["train"], train, "--text-column and --label-column")
     class_names = class_names_of(train.values["label"])
     remarks += alike(class_names)
     index = {name: label for label, name in enumerate(class_names)}
@@ -108,15 +108,22 @@ def _keep(path, table, words):
     return remarks
 
 
-def check_labels(path: Path, table: Table) -> None:
-    """Refuses a column of labels in which most rows have a label that hardly any other row has."""
+def check_labels(path: Path, table: Table, flags: str) -> None:
+    """Refuses a column of labels in which most rows have a label that hardly any other row has.
+
+    Args:
+        path: The file.
+        table: Its content.
+        flags: The flags that name other columns, for the message.
+    """
     counts = collections.Counter(table.values["label"])
     single = sum(count for count in counts.values() if count < TOO_FEW)
     if len(counts) > 2 * TOO_FEW and single > len(table) / 2:
         raise RecipeError(
             f"{path}: nearly every row has its own label: the label column "
-            f"'{table.names['label']}' holds {len(counts)} values in {len(table)} rows (columns "
-            "swapped? a number to predict?); name other columns by --text-column and --label-column"
+            f"'{table.names['label']}' holds {len(counts)} values in {len(table)} rows. Are columns "
+            f"swapped? Name others by {flags}. Is it a number to predict? `recipes list` shows which "
+            "recipes predict numbers"
         )
 
 

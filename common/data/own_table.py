@@ -10,20 +10,21 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
-from common.data.columns import Column, describe, infer
+from common.data.columns import MISSING, Column, describe, infer
 from common.data.csv_table import Table, read_table
 from common.data.sets import TableSet
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
 
 
-def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
-    """Reads a table with a column of classes.
+def read(files: Mapping[str, Path], reading: Reading, numbers: bool = False) -> OwnArrays:
+    """Reads a table with a column of classes, or of numbers to predict.
 
     Args:
         files: The CSV file of "train", and perhaps of "test".
         reading: Names of the columns of labels and groups. All other columns are to learn from; their
             types are inferred from the file of train.
+        numbers: Whether the labels are numbers.
 
     Raises:
         RecipeError: A file cannot be used; the message says why.
@@ -32,7 +33,7 @@ def read(files: Mapping[str, Path], reading: Reading) -> OwnArrays:
     if reading.group_column:
         roles["group"] = reading.group_column
     tables = {part: read_table(file, roles, others=True) for part, file in files.items()}
-    return _arrays(files, tables)
+    return _arrays(files, tables, numbers)
 
 
 def read_known(data_set: TableSet, folder: Path | None) -> tuple[Path, OwnArrays]:
@@ -88,26 +89,28 @@ def _known(file, data_set):
     return Table({"label": data_set.label_column}, {"label": labels}, lines, 0, "", cells)
 
 
-def _arrays(files, tables):
+def _arrays(files, tables, numbers=False):
     """Returns the OwnArrays of the tables by part."""
     remarks = []
     for part, table in tables.items():
-        remarks += _keep(files[part], table)
+        # Among classes "NA" may be a name.
+        remarks += _keep(files[part], table, MISSING if numbers else {""})
     train = tables["train"]
-    own_csv.check_labels(files["train"], train)
-    class_names = own_csv.class_names_of(train.values["label"])
-    remarks += own_csv.alike(class_names)
+    class_names = []
+    if numbers:
+        targets = _numbers(files, tables)
+    else:
+        own_csv.check_labels(files["train"], train, "--label-column")
+        class_names = own_csv.class_names_of(train.values["label"])
+        remarks += own_csv.alike(class_names)
+        targets = _classes(files, tables, class_names)
     columns = [infer(name, cells) for name, cells in train.others.items()]
     if not any(column.used for column in columns):
         raise RecipeError(f"{files['train']} has no column to learn from beside the labels")
-    index = {name: label for label, name in enumerate(class_names)}
-    splits = {}
-    for part, table in tables.items():
-        unknown = [label for label in table.values["label"] if label not in index]
-        if unknown:
-            raise RecipeError(f"{files[part]}: label '{unknown[0]}' does not occur in train")
-        labels = np.array([index[label] for label in table.values["label"]], np.int32)
-        splits[part] = Split(cells_of(files[part], table, columns), labels)
+    splits = {
+        part: Split(cells_of(files[part], table, columns), targets[part])
+        for part, table in tables.items()
+    }
     held = {column.name: splits["train"].x[:, place] for place, column in enumerate(columns)}
     remarks += describe(columns, held)
     # Under another name: a column may be called label or group.
@@ -126,10 +129,45 @@ def _arrays(files, tables):
     )
 
 
-def _keep(path, table):
+def _classes(files, tables, class_names):
+    """Returns the labels of each part, int32 `(n,)`."""
+    index = {name: label for label, name in enumerate(class_names)}
+    targets = {}
+    for part, table in tables.items():
+        unknown = [label for label in table.values["label"] if label not in index]
+        if unknown:
+            raise RecipeError(f"{files[part]}: label '{unknown[0]}' does not occur in train")
+        targets[part] = np.array([index[label] for label in table.values["label"]], np.int32)
+    return targets
+
+
+def _numbers(files, tables):
+    """Returns the numbers to predict of each part, float64 `(n,)`."""
+    decimal = infer(
+        "", [cell for table in tables.values() for cell in table.values["label"]]
+    ).decimal
+    targets = {}
+    for part, table in tables.items():
+        name = table.names["label"]
+        column = Column(name, "number", decimal)
+        values = []
+        for line, cell in zip(table.lines, table.values["label"], strict=True):
+            try:
+                values.append(float(column.read(cell)))
+            except RecipeError as error:
+                raise RecipeError(
+                    f"{files[part]}, line {line}: expected a number to predict in the column '{name}', "
+                    f"got '{cell}'; name another column by --label-column. Are there classes to predict? "
+                    "`recipes list` shows which recipes predict classes"
+                ) from error
+        targets[part] = np.array(values, "float64")
+    return targets
+
+
+def _keep(path, table, missing):
     """Drops the rows without a label, and returns the remarks on a file."""
     labels = table.values["label"]
-    kept = [row for row, label in enumerate(labels) if label]
+    kept = [row for row, label in enumerate(labels) if label.lower() not in missing]
     skipped = len(labels) - len(kept)
     if skipped > own_csv.SKIPPED_AT_MOST * len(labels):
         raise RecipeError(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from common.basics.wording import significant
 from common.data.types import DataInfo
 
 SHOWN = 10
@@ -33,10 +34,9 @@ def classes(
     named = ", ".join(f"{class_names[label]} {total[label]:,}" for label in order[:SHOWN])
     if len(class_names) > SHOWN:
         named += f" and {len(class_names) - SHOWN} more classes ({total[SHOWN:].sum():,})"
-    test = "given" if given else "cut off"
     lines = [
         f"{total.sum():,} examples in {len(class_names)} classes: {named}",
-        f"training and validation: {train_counts.sum():,}, test: {test_counts.sum():,} ({test})",
+        _sizes(train_counts.sum(), test_counts.sum(), given),
     ]
     rarest = int(total.argmin())
     share = total.sum() / len(class_names)
@@ -47,6 +47,28 @@ def classes(
             f"is {total.max() / total.sum():.1%} of all"
         )
     return lines
+
+
+def _sizes(train, test, given):
+    cut = "given" if given else "cut off"
+    return f"training and validation: {train:,}, test: {test:,} ({cut})"
+
+
+def numbers(train: np.ndarray, test: np.ndarray, given: bool) -> list[str]:
+    """Returns lines on numbers to predict.
+
+    Args:
+        train: The numbers for training and validation, `(n,)`.
+        test: Those of the test split, `(m,)`.
+        given: Whether the test split was given; otherwise it was cut from the same data.
+    """
+    every = np.concatenate([train, test])
+    low, middle, high = np.quantile(every, [0, 0.5, 1])
+    return [
+        f"{len(every):,} examples; the number to predict is {significant(low)} to {significant(high)}, "
+        f"{significant(middle)} in the median",
+        _sizes(len(train), len(test), given),
+    ]
 
 
 def subset(count: int, left: int, wanted: int) -> str:
@@ -68,8 +90,8 @@ def copies(
 
     Args:
         ids: Integers `(n,)`. Equal examples have equal integers.
-        labels: Integers `(n,)`.
-        class_names: Names of the classes.
+        labels: Integers `(n,)`, or numbers to predict.
+        class_names: Names of the classes; none of numbers.
         names: Name of each example in a message.
     """
     _, first, counts = np.unique(ids, return_index=True, return_counts=True)
@@ -86,10 +108,12 @@ def copies(
     if len(differing):
         row = int(differing[0])
         one, other = int(first_of[row]), row
+        shown = [
+            class_names[label] if class_names else f"{label:g}" for label in labels[[one, other]]
+        ]
         lines.append(
             f"duplicates with different labels: {len(np.unique(ids[differing])):,}, e.g. "
-            f"{names[one]} ({class_names[labels[one]]}) and "
-            f"{names[other]} ({class_names[labels[other]]})"
+            f"{names[one]} ({shown[0]}) and {names[other]} ({shown[1]})"
         )
     return lines
 

@@ -8,6 +8,7 @@ stream NumPy keeps fixed for ever.
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -106,23 +107,26 @@ def load_table(name: str) -> Dataset:
     """Returns a built-in table.
 
     Args:
-        name: `"customers"`.
+        name: `"customers"`, or `"houses"`, whose prices are numbers to predict.
     """
-    from common.data import sample_table
+    from common.data import sample_houses, sample_table
     from common.data.columns import infer
 
-    if name != "customers":
+    reading: dict[str, Any] = {}
+    generator: Any
+    if name == "customers":
+        generator, classes = sample_table, list(sample_table.CLASSES)
+    elif name == "houses":
+        generator, classes = sample_houses, []
+        reading["label_column"] = sample_houses.TARGET
+    else:
         raise ValueError(f"no sample of a table is called {name!r}")
-    train, test = (
-        Split(*sample_table.generate(count, seed)) for count, seed in ((2000, 1), (500, 2))
-    )
-    columns = [infer(name, train.x[:, at]) for at, name in enumerate(sample_table.COLUMNS)]
-    label = "SAMPLE DATA: generated customers"
-    classes = list(sample_table.CLASSES)
-    dataset = _dataset("sample-customers", label, "table", classes, train, test)
-    return dataclasses.replace(
-        dataset, reading={"columns": [column.to_dict() for column in columns]}
-    )
+    train, test = (Split(*generator.generate(count, seed)) for count, seed in ((2000, 1), (500, 2)))
+    columns = [infer(each, train.x[:, at]) for at, each in enumerate(generator.COLUMNS)]
+    reading["columns"] = [column.to_dict() for column in columns]
+    label = f"SAMPLE DATA: generated {name}"
+    dataset = _dataset(f"sample-{name}", label, "table", classes, train, test)
+    return dataclasses.replace(dataset, reading=reading)
 
 
 def _dataset(name, label, kind, class_names, train, test):

@@ -15,6 +15,7 @@ SAMPLES = {
     "text": ("reviews",),
     "audio": ("syllables",),
     "table": ("customers",),
+    "table with a number to predict": ("houses",),
 }
 """The built-in samples of each kind, by the names that a declaration gives them."""
 
@@ -48,12 +49,16 @@ class RealSet:
         return ("train", "test")
 
     def __post_init__(self) -> None:
-        known = SAMPLES[self.kind]
-        if self.sample not in known:
-            raise UsageError(
-                f"{self.name}: unknown {self.kind} sample '{self.sample}'"
-                f"{near_match(self.sample, known)} (known: {', '.join(known)})"
-            )
+        _check_sample(self, self.kind)
+
+
+def _check_sample(declared, kind):
+    known = SAMPLES[kind]
+    if declared.sample not in known:
+        raise UsageError(
+            f"{declared.name}: unknown {kind} sample '{declared.sample}'"
+            f"{near_match(declared.sample, known)} (known: {', '.join(known)})"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,12 +189,35 @@ class TableSet:
     """Where to get the files, a clause for error messages."""
 
     def __post_init__(self) -> None:
-        if self.sample not in SAMPLES[self.kind]:
-            known = SAMPLES[self.kind]
-            raise UsageError(
-                f"{self.name}: unknown {self.kind} sample '{self.sample}'"
-                f"{near_match(self.sample, known)} (known: {', '.join(known)})"
-            )
+        _check_sample(self, self.kind)
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberTable:
+    """A real table with a number to predict that comes with scikit-learn: it needs no download.
+
+    Of the user's own tables, too, the column of labels is read as numbers.
+
+    Raises:
+        UsageError: The sample is unknown.
+    """
+
+    kind = "table"
+
+    name: str
+    """Its name in scikit-learn: `sklearn.datasets.load_<name>`."""
+    label: str
+    """Its name in tables and titles."""
+    _: dataclasses.KW_ONLY
+    target: str
+    """What is to be predicted, in words."""
+    sample: str
+    """The built-in sample that stands in for it with `--data sample`, one of SAMPLES."""
+    test_fraction: float
+    """Share of the rows to test on, in (0, 1); always the same ones."""
+
+    def __post_init__(self) -> None:
+        _check_sample(self, "table with a number to predict")
 
 
 @dataclasses.dataclass(frozen=True)

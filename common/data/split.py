@@ -38,6 +38,12 @@ def check_seed(seed: int, name: str = "split_seed") -> int:
     return seed
 
 
+def strata(targets: np.ndarray | Sequence) -> np.ndarray:
+    """Returns the labels `(n,)` to cut by: classes as they are; numbers all count as one class."""
+    targets = np.asarray(targets)
+    return targets if np.issubdtype(targets.dtype, np.integer) else np.zeros(len(targets), int)
+
+
 def stratified_cut(
     labels: np.ndarray | Sequence[int],
     fraction: float,

@@ -172,6 +172,20 @@ class TableEncoder:
             raise RecipeError(f"{path} does not describe columns: {error!r}") from error
 
 
+def one_hot(x: np.ndarray, layout: Layout) -> np.ndarray:
+    """Returns encoded rows with a column 0 or 1 for each category, float32, for a linear model.
+
+    Args:
+        x: Encoded rows, float32 `(n, layout.width)`.
+        layout: What stands where in a row.
+    """
+    first = layout.numbers + layout.missing
+    parts = [x[:, :first]]
+    for place, size in enumerate(layout.categories):
+        parts.append(np.eye(size, dtype="float32")[x[:, first + place].astype(int)])
+    return np.concatenate(parts, axis=1)
+
+
 def _values(cells):
     """Returns float64 `(n,)`, NaN for ''."""
     return np.array([float(cell) if cell else np.nan for cell in cells], "float64")

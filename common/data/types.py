@@ -70,9 +70,9 @@ class DataInfo:
     fingerprint: str
     """SHA-256 in hexadecimal: of the files for 'full' and 'own', of the arrays for 'sample'."""
     kind: str
-    """'image', 'text' or 'audio'."""
+    """'image', 'text', 'audio' or 'table', or another word where a recipe makes its own data."""
     class_names: tuple[str, ...]
-    """Names of the classes; a label is an index into them."""
+    """Names of the classes; a label is an index into them. None where numbers are predicted."""
     label: str
     """Name for tables and titles, e.g. 'CIFAR-10, JPEG copy'."""
     note: str

@@ -154,9 +154,9 @@ def _content(path):
 def describe(run: Run, model: keras.Model, format: str) -> Package:
     """Returns the files that belong to an export of a run's model.
 
-    A classifier of images, texts or rows of a table gets a script. For one of sound, labels.json
-    describes the preparation, and there is no script yet. Other models are described by their arrays
-    alone: no script could prepare their inputs.
+    A classifier of images or texts gets a script, and so does any model of rows of a table. For a
+    classifier of sound, labels.json describes the preparation, and there is no script yet. Other models
+    are described by their arrays alone: no script could prepare their inputs.
 
     Args:
         run: The finished run.
@@ -167,7 +167,9 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         RecipeError: environment.json or vocabulary.json of the run is absent or damaged.
     """
     data = run.data_info()
-    if data["kind"] not in ("image", "text", "audio", "table") or not data["class_names"]:
+    numbers = data["kind"] == "table" and not data["class_names"]
+    classes = data["kind"] in ("image", "text", "audio", "table") and data["class_names"]
+    if not (classes or numbers):
         arrays = {
             "kind": data["kind"],
             "inputs": [_tensor(tensor, tensor.name) for tensor in model.inputs],
@@ -176,14 +178,13 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
         return Package({"labels.json": json.dumps(arrays, indent=2) + "\n"}, run.directory, format)
     labels: dict[str, Any] = {
         "kind": data["kind"],
-        "classes": data["class_names"],
+        **({"answer": data["reading"]["label_column"]} if numbers else {"classes": classes}),
         "input": _tensor(model.inputs[0], model.inputs[0].name),
         "output": _tensor(model.outputs[0], model.output_names[0]),
     }
     one = model.outputs[0].shape[-1] == 1
-    labels["output"]["note"] = (
-        f"probabilit{'y of the second class' if one else 'ies of the classes'}"
-    )
+    meaning = f"probabilit{'y of the second class' if one else 'ies of the classes'}"
+    labels["output"]["note"] = "the number to predict" if numbers else meaning
     texts = {}
     if data["kind"] == "audio":
         labels["prepare"] = _sound_preparation(data, model.inputs[0].shape)
@@ -197,7 +198,7 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     else:
         labels["prepare"] = _image_preparation(data, model.inputs[0].shape)
     texts["labels.json"] = json.dumps(labels, indent=2) + "\n"
-    texts[SCRIPT] = _script(data["kind"], format, one)
+    texts[SCRIPT] = _script(data["kind"], format, one, numbers)
     return Package(texts, run.directory, format)
 
 
@@ -285,8 +286,15 @@ def _text_preparation(path):
     }
 
 
-def _script(kind, format, one):
-    """Returns predict.py. With `one`, the output is one probability, of the second of two classes."""
+def _script(kind, format, one, numbers=False):
+    """Returns predict.py.
+
+    Args:
+        kind: Kind of the examples.
+        format: What the script runs.
+        one: Whether the output is one number.
+        numbers: Whether it is the number to predict; else it is the probability of the second class.
+    """
     import jinja2
 
     title, runtime = _RUNTIMES[format]
@@ -299,5 +307,5 @@ def _script(kind, format, one):
         keep_trailing_newline=True,
     )
     return environment.get_template("predict.py.jinja").render(
-        kind=kind, format=format, one=one, title=title, packages=packages
+        kind=kind, format=format, one=one, numbers=numbers, title=title, packages=packages
     )

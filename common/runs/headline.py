@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.basics.wording import DASH
+from common.basics.wording import DASH, significant
 
 RISING = ("accuracy", "auc", "precision", "recall", "f1", "solved", "epoch")
 """If the name of a column of history.csv ends in one of these, higher values are better. "epoch" makes
@@ -83,7 +83,7 @@ class Headline:
             return DASH
         if self.unit == "%":
             return f"{100 * value:.{2 if digits is None else digits}f}"
-        return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
+        return significant(value) if digits is None else f"{value:.{digits}f}"
 
     def shown(self, value: float | None, digits: int | None = None) -> str:
         """Returns a value as text with its unit, e.g. "99.53 %" or "0.01234"."""
@@ -100,7 +100,7 @@ class Headline:
         deviation = statistics.stdev(values)
         if self.unit == "%":
             return f"{100 * mean:.2f} ± {100 * deviation:.2f}"
-        return f"{mean:.4g} ± {deviation:.2g}"
+        return f"{significant(mean)} ± {significant(deviation, 2)}"
 
 
 def of(metrics: Mapping[str, Any]) -> Headline:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from common.basics import statistics
-from common.basics.wording import p_value
+from common.basics.wording import p_value, significant
 from common.runs import scores
 from common.studies import compare_seeds, plain
 
@@ -70,7 +70,7 @@ def _test_rows(found):
         rows.append(
             (
                 pair,
-                f"{difference:+.2f}" if points else f"{difference:+.4g}",
+                f"{difference:+.2f}" if points else significant(difference, sign=True),
                 plain.grouped(result.first_better),
                 plain.grouped(result.second_better),
                 p_value(result.p).removeprefix("p ").removeprefix("= "),

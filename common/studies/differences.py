@@ -4,6 +4,8 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
+from common.basics.wording import p_value, significant
+
 LEVEL = 0.95
 # Values this close count as equal, so that no spread can be estimated from them. Accuracies move in
 # steps of one example and are written with six decimals.
@@ -46,18 +48,21 @@ class Difference:
             scale: Factor for the numbers, e.g. 100 for percentage points.
             digits: After the decimal point; None: four significant digits.
         """
-        form = "+.4g" if digits is None else f"+.{digits}f"
-        mean = f"{scale * self.mean:{form}}{unit}"
+
+        def shown(value):
+            value = scale * value
+            return significant(value, sign=True) if digits is None else f"{value:+.{digits}f}"
+
         first, second = self.counts
         seeds = f"{first} seed{'s' * (first > 1)}, paired"
         if not self.paired:
             seeds = f"{first} and {second} seeds, Welch"
         if self.interval is None or self.p is None:
-            return f"{mean} (n = {seeds}; too few different values for an interval)"
-        from common.basics.wording import p_value
-
-        low, high = (f"{scale * end:{form}}" for end in self.interval)
-        return f"{mean} (95 % interval {low} to {high}, {p_value(self.p)}, n = {seeds})"
+            return (
+                f"{shown(self.mean)}{unit} (n = {seeds}; too few different values for an interval)"
+            )
+        low, high = map(shown, self.interval)
+        return f"{shown(self.mean)}{unit} (95 % interval {low} to {high}, {p_value(self.p)}, n = {seeds})"
 
 
 def paired(first: Sequence[float], second: Sequence[float], same: float = SAME) -> Difference:

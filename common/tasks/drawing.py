@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from common.basics.wording import significant
 from common.report.drawing import FAINT, MUTED, STRONG, new_axes, to_png
 
 POINTS = 2000
@@ -20,6 +21,8 @@ def answers(truth: np.ndarray, found: np.ndarray, title: str, unit: str = "") ->
         title: Title, which names the finding.
         unit: Unit of both, or "".
     """
+    from matplotlib.ticker import MaxNLocator
+
     chosen = np.random.default_rng(0).permutation(len(truth))[:POINTS]
     shown = f" ({unit})" if unit else ""
     figure, axes = new_axes(4.6, 4.2, f"truth{shown}", f"answer{shown}", title)
@@ -28,6 +31,9 @@ def answers(truth: np.ndarray, found: np.ndarray, title: str, unit: str = "") ->
     )
     axes.plot([low, high], [low, high], linestyle=":", color=MUTED, label="right answers")
     axes.scatter(truth[chosen], found[chosen], s=9, alpha=0.5, color=STRONG, linewidths=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(lambda value, _: significant(value, 6))
     axes.legend(frameon=False, fontsize=8)
     return to_png(figure)
 

@@ -1,74 +1,94 @@
-"""Regression: an answer is one number, or several, and is scored by its squared error."""
+"""Regression: an answer is one number, or several, and is scored by its absolute error.
+
+That error has the unit of the targets: a price is missed by so much money. The root of the mean squared
+error, to which a few large errors count most, and R² stand beside it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from common.basics.wording import shorten
+from common.basics.errors import RecipeError
+from common.basics.wording import DASH, shorten, significant
+from common.data.columns import columns_of, in_words
 from common.data.types import Splits
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
+if TYPE_CHECKING:
+    import numpy as np
+
 WORST_SHOWN = 12
+ROW_LENGTH = 300
+"""Characters that are shown of a row of a table."""
 
 
 class Regression(Task):
     """Each example has one number, or several, to predict: targets `(n,)` or `(n, numbers)`.
 
     Args:
-        kind: Kind of an example: "image", "text", or "array".
+        kind: Kind of an example: "image", "text", "table" or "array".
         unit: Unit of the targets, e.g. "m"; "" if they have none.
     """
 
-    headline = Headline("mean squared error", better="lower")
-    figure = "mse"
+    figure = "mae"
     objective = "val_loss"
     curves = (("loss", "loss"),)
-    also = {"mae": "mean absolute error", "r2": "R²"}
+    also = {"rmse": "root mean squared error", "r2": "R²"}
 
     def __init__(self, kind: str = "array", unit: str = "") -> None:
         super().__init__(kind)
         self.unit = unit
+        self.headline = Headline("mean absolute error", unit, better="lower")
 
     def score(
         self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
     ) -> dict[str, dict[str, Any]]:
-        """As of Task: "mse", its 95 % "mse_interval" by Student's t, "rmse", "mae", "r2", "count"."""
+        """As of Task: "mae", its 95 % "mae_interval" by Student's t, "rmse", "r2", "count"."""
+        import numpy as np
         from sklearn import metrics
 
         parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
             truth, found = _pair(outputs, prefix)
-            mse = float(metrics.mean_squared_error(truth, found))
             parts[name] = {
                 "count": len(truth),
-                "mse": mse,
-                "rmse": mse**0.5,
                 "mae": float(metrics.mean_absolute_error(truth, found)),
+                "rmse": float(metrics.mean_squared_error(truth, found)) ** 0.5,
                 # Undefined for one example, or if all true numbers are equal.
                 "r2": float(metrics.r2_score(truth, found)) if np.ptp(truth) > 0 else None,
             }
-        parts["test"]["mse_interval"] = mean_interval(self.example_scores(outputs))
+        parts["test"]["mae_interval"] = mean_interval(self.example_scores(outputs))
         return parts
 
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Returns the squared error of each test example, the mean over its numbers, float64 `(m,)`."""
+        """Returns the absolute error of each test example, the mean over its numbers, float64 `(m,)`."""
         truth, found = _pair(outputs, "test")
-        return np.mean((truth - found) ** 2, axis=1)
+        return abs(truth - found).mean(axis=1)
 
     def check(self, outputs: dict[str, np.ndarray]) -> None:
+        import numpy as np
+
         for prefix in ("val", "test"):
             truth, found = _pair(outputs, prefix)
             if not (np.isfinite(truth).all() and np.isfinite(found).all()):
                 raise ValueError("some of its numbers are not finite")
 
     def baselines(self, splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-        """Returns one row: always answering the mean of the training targets."""
-        mean = np.asarray(splits.train.y, "float64").reshape(len(splits.train.y), -1).mean(axis=0)
-        return [beside("always answering the mean of the training targets", outputs, mean)]
+        """Returns one row: always answering the median of the training targets."""
+        import numpy as np
+
+        targets = np.asarray(splits.train.y, "float64").reshape(len(splits.train.y), -1)
+        middle = np.median(targets, axis=0)
+        return [beside("always answering the median of the training targets", outputs, middle)]
+
+    def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
+        test, unit = metrics["test"], f", {self.unit}" if self.unit else ""
+        r2 = DASH if test.get("r2") is None else f"{test['r2']:.3f}"
+        return [(f"root mean squared error{unit}", significant(test["rmse"])), ("R²", r2)]
 
     def sections(
         self,
@@ -81,6 +101,8 @@ class Regression(Task):
         encode: Callable[[Any], Any] | None,
         figures: dict[str, bytes],
     ) -> list[Section]:
+        import numpy as np
+
         from common.report.rendering import data_uri, render
         from common.tasks import drawing
 
@@ -92,29 +114,57 @@ class Regression(Task):
             figures["answers.png"] = drawing.answers(truth[:, 0], found[:, 0], title, self.unit)
             page["figures"] = {"answers.png": data_uri(figures["answers.png"])}
             errors = np.abs(truth - found).max(axis=1)
-            page["alt"] = f"Scatter plot. {title}. The largest error is {errors.max():.4g}."
+            worst = np.argsort(-errors, kind="stable")[:WORST_SHOWN]
+            page["alt"] = (
+                f"Scatter plot. {title}. The largest error is {significant(errors.max())}."
+            )
             page["worst"] = [
                 {
                     "index": int(index),
-                    "truth": shorten(", ".join(f"{value:.4g}" for value in truth[index]), 80),
-                    "answer": shorten(", ".join(f"{value:.4g}" for value in found[index]), 80),
-                    "error": f"{errors[index]:.4g}",
+                    "truth": shorten(", ".join(significant(value) for value in truth[index]), 80),
+                    "answer": shorten(", ".join(significant(value) for value in found[index]), 80),
+                    "error": significant(errors[index]),
                 }
-                for index in np.argsort(-errors, kind="stable")[:WORST_SHOWN]
+                for index in worst
             ]
+            page["rows"] = self._rows(worst, outputs["test_truth"], splits)
         html = render("answers.html", page, package="common.tasks")
         return [Section("answers", "Answers and their errors", html, "Answers")]
 
+    def _rows(self, chosen, truth, splits):
+        """Returns test rows of a table in words, or None if there are none to show."""
+        import numpy as np
+
+        if self.kind != "table" or splits is None:
+            return None
+        with contextlib.suppress(RecipeError):  # The file may be gone since.
+            test = splits.test
+            if np.array_equal(test.y, truth):
+                columns = columns_of(splits.info.reading)
+                return [shorten(in_words(columns, test.x[index]), ROW_LENGTH) for index in chosen]
+        return None
+
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        return ", ".join(f"{value:.6g}{unit}" for value in np.ravel(row))
+        return ", ".join(f"{significant(value, 6)}{unit}" for value in row.ravel())
 
     def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
-        return {"answer": None if row is None else np.ravel(row).tolist()}
+        values = None if row is None else row.ravel().tolist()
+        return {"answer": values[0] if values and len(values) == 1 else values}
+
+    def columns(self, info: dict[str, Any]) -> list[str]:
+        """As of Task: of a table the name of the column that was learnt."""
+        return [(info.get("reading") or {}).get("label_column") or "answer"]
+
+    def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
+        values = row.ravel().tolist()
+        return [f"{values[0]:.8g}" if len(values) == 1 else json.dumps(values)]
 
 
 def _pair(outputs, prefix):
     """Returns truth and answers as float64 `(n, numbers)`."""
+    import numpy as np
+
     truth = np.asarray(outputs[f"{prefix}_truth"], "float64")
     truth = truth.reshape(len(truth), -1)
     found = np.asarray(outputs[f"{prefix}_outputs"], "float64").reshape(len(truth), -1)
@@ -127,11 +177,12 @@ def mean_interval(values: np.ndarray | Sequence[float]) -> list[float] | None:
     """Returns the 95 % interval of a mean by Student's t.
 
     Args:
-        values: `(n,)`; if they are skewed, as squared errors are, n should be some dozens.
+        values: `(n,)`; if they are skewed, as errors are, n should be some dozens.
 
     Returns:
         [low, high]; None if the values have no spread: a single one, or all equal.
     """
+    import numpy as np
     from scipy import stats
 
     values = np.asarray(values, "float64")
@@ -154,8 +205,7 @@ def beside(
     from common.basics.statistics import paired_test
 
     truth, found = _pair(outputs, "test")
-    other = np.mean((truth - answers) ** 2, axis=1)
-    network = np.mean((truth - found) ** 2, axis=1)
+    other, network = abs(truth - answers).mean(axis=1), abs(truth - found).mean(axis=1)
     return {
         "name": name,
         "value": round(float(other.mean()), 6),

@@ -8,7 +8,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, percent, shorten
 from common.data import audio
-from common.data.columns import columns_of
+from common.data.columns import columns_of, in_words
 from common.data.types import Splits
 from common.report import drawing, lettering, thumbnails
 from common.report.rendering import data_uri, render
@@ -214,11 +214,8 @@ def _raw_examples(chosen, labels, splits, encode):
     if splits.info.kind == "audio":
         return [audio.picture(wave) for wave in raw], None
     if splits.info.kind == "table":
-        names = [column.name for column in columns_of(splits.info.reading)]
-        return [
-            ", ".join(f"{name} {cell or DASH}" for name, cell in zip(names, row, strict=True))
-            for row in raw
-        ], None
+        columns = columns_of(splits.info.reading)
+        return [in_words(columns, row) for row in raw], None
     if encode is not None:
         encoded = list(encode(test.x[chosen]))
         # Token ids mean nothing to a reader; a text is replaced by a text only.

@@ -42,7 +42,7 @@ class Task:
     """The base of all tasks: each adds `score`, `example_scores` and figures of its own.
 
     Args:
-        kind: Kind of an example: "image", "text", "audio" or "array".
+        kind: Kind of an example: "image", "text", "audio", "table" or "array".
     """
 
     headline = Headline("loss", better="lower")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.data.table_encoder import Layout, TableEncoder
+from common.data.table_encoder import Layout, TableEncoder, one_hot
 from common.data.types import Splits
 from common.tasks.baselines import beside
 
@@ -76,12 +76,3 @@ def gradient_boosting(
     model = HistGradientBoostingClassifier(categorical_features=few or None, random_state=0)
     model.fit(x, y)
     return model, lambda rows: rows
-
-
-def one_hot(x: np.ndarray, layout: Layout) -> np.ndarray:
-    """Returns encoded rows with a column 0 or 1 for each category, float32."""
-    first = layout.numbers + layout.missing
-    parts = [x[:, :first]]
-    for place, size in enumerate(layout.categories):
-        parts.append(np.eye(size, dtype="float32")[x[:, first + place].astype(int)])
-    return np.concatenate(parts, axis=1)
