@@ -188,6 +188,8 @@ def test_slices_of_numbers_by_hand(monkeypatch):
     assert "1 with fewer than 2 examples stand last." in number_slices.remarks(
         [first, second, last]
     )
+    assert number_slices.gap([first, second, last]) == 0.5
+    assert number_slices.gap([first, last]) is None
     sure = number_slices.by_group(truth[:3], truth[:3] - [4, 4, 5], list("aaa"))
     assert number_slices.remarks(sure) == ["Given too little, by its interval: a."]
     with pytest.raises(UsageError, match="no examples"):
@@ -264,6 +266,10 @@ def test_the_report_has_answers_and_rows(run, capsys):
     page = run[0].path("report.html").read_text(encoding="utf-8")
     assert "Answers and their errors" in page
     assert "house_id h" in page
+    assert "Which groups does it serve worst?" in page
+    assert "The largest error has" in page
+    assert "<h3>town</h3>" in page
+    assert "False positives" not in page
     assert main(["card", str(run[0].directory)]) == 0
     assert "mean absolute error" in run[0].path("README.md").read_text(encoding="utf-8")
 

@@ -171,7 +171,7 @@ class Classification(Task):
         if self.kind == "table":
             from common.tasks import slice_section
 
-            found.append(slice_section.section(outputs, problem, splits))
+            found.append(slice_section.of_classes(outputs, problem, splits))
         return found
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:

@@ -55,6 +55,19 @@ def by_group(
     return sorted(found, key=lambda each: (each.count < FEW, -each.error, each.group))
 
 
+def gap(found: Sequence[NumberSlice]) -> float | None:
+    """Returns the largest difference of the error between groups of FEW examples or more.
+
+    Args:
+        found: The result of `by_group`.
+
+    Returns:
+        None if fewer than two groups are so large.
+    """
+    errors = [each.error for each in found if each.count >= FEW]
+    return max(errors) - min(errors) if len(errors) > 1 else None
+
+
 def table(found: Sequence[NumberSlice]) -> tuple[list[str], list[list[str]]]:
     """Returns the head and the rows of a table for a person; at most SHOWN groups.
 

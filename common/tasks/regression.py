@@ -129,7 +129,12 @@ class Regression(Task):
             ]
             page["rows"] = self._rows(worst, outputs["test_truth"], splits)
         html = render("answers.html", page, package="common.tasks")
-        return [Section("answers", "Answers and their errors", html, "Answers")]
+        parts = [Section("answers", "Answers and their errors", html, "Answers")]
+        if self.kind == "table":
+            from common.tasks import slice_section
+
+            parts.append(slice_section.of_numbers(outputs, problem, splits))
+        return parts
 
     def _rows(self, chosen, truth, splits):
         """Returns test rows of a table in words, or None if there are none to show."""
