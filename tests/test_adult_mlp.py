@@ -274,11 +274,14 @@ def test_the_script_prepares_rows_as_training_does(bins, tmp_path):
     path = tmp_path / "t.csv"
     numbers = ["" if i % 7 == 0 else f"{1.5 * i % 11}".replace(".", ",") for i in range(60)]
     words = ["NA" if i % 5 == 0 else "uvw"[i % 3] for i in range(60)]
-    lines = [f"{numbers[i]};{words[i]};x{i}" for i in range(60)]
-    path.write_text("\n".join(["size;sort;id", *lines]))
+    days = ["" if i % 9 == 0 else [f"{i % 28 + 1}.2.2026", f"2026-03-01 {i % 24:02}:30"][i % 2]
+            for i in range(60)]  # fmt: skip
+    lines = [f"{numbers[i]};{words[i]};x{i};{days[i]}" for i in range(60)]
+    path.write_text("\n".join(["size;sort;id;day", *lines]))
     columns = [infer(name, [line.split(";")[at] for line in lines])
-               for at, name in enumerate(("size", "sort", "id"))]  # fmt: skip
+               for at, name in enumerate(("size", "sort", "id", "day"))]  # fmt: skip
     assert columns[0].decimal == ","
+    assert columns[3].date
     reading = {"columns": [column.to_dict() for column in columns]}
     x = np.stack([read_cells(row) for row in read_rows(str(path), reading)])
     encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=9)

@@ -282,6 +282,7 @@ def test_an_export_answers_alone(run, tmp_path, capsys):
     output.parent.mkdir()
     words = ["export", str(run[0].directory), "--format", "onnx", "--output", str(output)]
     assert main(words) == 0
+    assert "Largest difference of an answer" in capsys.readouterr().out
     script = output.parent / "predict.py"
     done = subprocess.run(
         [sys.executable, script, output, file], capture_output=True, text=True, cwd=tmp_path

@@ -7,12 +7,13 @@ import pytest
 
 from common.basics.errors import RecipeError, UsageError
 from common.data import Reading, Source, TableSet, load_table
-from common.data.columns import Column, columns_of, infer, split_names
+from common.data.columns import Column, columns_of, days, describe, in_words, infer, split_names
 from common.data.inputs import Given
 from common.data.sample_table import generate
 from common.data.table_encoder import Layout, TableEncoder
 from common.data.table_rows import like, read_cells
 from common.data.table_rows import read as read_rows
+from common.tasks import slices
 
 HOMES = TableSet(
     "homes",
@@ -75,6 +76,53 @@ def test_cells_are_read_by_the_type():
     assert Column("x", "category").read(" N/A ") == ""
     with pytest.raises(RecipeError, match="'size' holds numbers, got 'big'"):
         Column("size", "number").read("big")
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("1970-01-02", 1.0),
+        ("2026-11-29", 20786.0),
+        ("2026-11-29 12:00", 20786.5),
+        ("2026-11-29T06:00:00Z", 20786.25),
+        ("2026-11-29T02:00+02:00", 20786.0),
+        ("29.11.2026", 20786.0),
+        ("1.5.2026", 20574.0),
+        ("1969-12-31", -1.0),
+        ("29.02.2026", None),
+        ("2026-13-01", None),
+        ("11/12/2026", None),  # in November or in December: who knows
+        ("20261129", None),
+        ("2.5", None),
+    ],
+)
+def test_days_of_dates(cell, found):
+    assert days(cell) == found
+
+
+def test_a_column_of_dates_is_one_of_numbers():
+    column = infer("sold", ["2026-11-29", "", "2025-01-01 18:00"])
+    assert column == Column("sold", "number", date=True)
+    assert [column.read(cell) for cell in ("2026-11-29", " ? ", "29.11.2026")] == [
+        "20786",
+        "",
+        "20786",
+    ]
+    # What has been read may be read again, as `recipes evaluate` does with another table.
+    assert column.read(column.read("2025-01-01 18:00")) == "20089.75"
+    assert [column.show(cell) for cell in ("20089.75", "")] == ["2025-01-01", "–"]  # noqa: RUF001
+    with pytest.raises(RecipeError, match="'sold' holds dates, got 'soon'"):
+        column.read("soon")
+    assert infer("sold", ["2026-11-29", "2026-11-30", "soon"] * 20).type == "category"
+    assert "sold (dates, as days)" in describe([column], {"sold": ["20786", "20089.75"]})[0]
+
+
+def test_groups_of_dates_are_named_by_dates():
+    column = Column("sold", "number", date=True)
+    cells = [column.read(f"2026-01-{day:02}") for day in range(1, 13)]
+    found = slices.groups_of(cells, column).tolist()
+    assert found[:3] == ["2026-01-01 to 2026-01-03"] * 3
+    assert in_words([column], cells[:1]) == "sold 2026-01-01"
 
 
 def test_names_are_split():

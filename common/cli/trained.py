@@ -155,7 +155,7 @@ def export_command(words: list[str]) -> int:
     script = next((path for path in result.beside if path.suffix == ".py"), None)
     what, use = "an output", "It takes arrays: labels.json names its inputs and outputs."
     if script:
-        what = "a probability"
+        what = "a probability" if run.data_info()["class_names"] else "an answer"
         command = shlex.join(["python", str(script), str(result.path)])
         use = f"To use it without this project: {command} FILE..."
     print(

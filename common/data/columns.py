@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import datetime
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # "0712" and "007" are codes: as numbers they would lose their zeros.
 _CODE = re.compile(r"0\d+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
+_DOTTED_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+_EPOCH = datetime.datetime(1970, 1, 1)
 _IDENTIFIER = re.compile(r"(.*[ _-])?(id|index|key|number|nr|no|column 1)", re.IGNORECASE)
 
 
@@ -35,6 +39,8 @@ class Column:
     "constant", "empty", "group" (it says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
+    date: bool = False
+    """Whether its numbers are days since 1970, of dates in the user's files."""
 
     @property
     def used(self) -> bool:
@@ -44,12 +50,19 @@ class Column:
     def read(self, cell: str) -> str:
         """Returns a cell as the models' data has it: without spaces around it, '' for a missing value.
 
+        A date becomes its day, which is left as it is if it is read again.
+
         Raises:
-            RecipeError: The column holds numbers, and the cell does not.
+            RecipeError: The column holds numbers or dates, and the cell does not.
         """
         cell = cell.strip()
         if cell.lower() in MISSING:
             return ""
+        if self.date and not is_number(cell):
+            day = days(cell)
+            if day is None:
+                raise RecipeError(f"the column '{self.name}' holds dates, got '{cell}'")
+            return f"{day:.12g}"
         if self.type == "number":
             plain = cell.replace(",", ".") if self.decimal == "," else cell
             if not is_number(plain):
@@ -57,7 +70,13 @@ class Column:
             return plain
         return cell
 
-    def to_dict(self) -> dict[str, str]:
+    def show(self, cell: str) -> str:
+        """Returns a cell of the models' data for a person: a day as its date, a dash for no value."""
+        if self.date and cell:
+            return (_EPOCH + datetime.timedelta(float(cell))).date().isoformat()
+        return cell or DASH
+
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields as values that JSON can hold."""
         return dataclasses.asdict(self)
 
@@ -77,12 +96,35 @@ def columns_of(reading: Mapping[str, Any]) -> list[Column]:
 def in_words(columns: Sequence[Column], row: Sequence[str]) -> str:
     """Returns a row for a person: the names of the columns and what they hold, "age 38, sex F"."""
     cells = zip(columns, row, strict=True)
-    return ", ".join(f"{column.name} {cell or DASH}" for column, cell in cells)
+    return ", ".join(f"{column.name} {column.show(cell)}" for column, cell in cells)
 
 
 def is_number(cell: str) -> bool:
     """Returns whether a cell is a finite number with a decimal point."""
     return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
+
+
+def days(cell: str) -> float | None:
+    """Returns the days since 1970 of a date, with its time as a fraction; None if it is no date.
+
+    Args:
+        cell: As ISO 8601 has it, "2026-11-29" or "2026-11-29 14:30", or "29.11.2026". Dates with slashes
+            are not read: day and month may stand in either order.
+    """
+    dotted = _DOTTED_DATE.fullmatch(cell)
+    try:
+        if dotted:
+            day, month, year = map(int, dotted.groups())
+            moment = datetime.datetime(year, month, day)
+        elif _DATE.fullmatch(cell):
+            moment = datetime.datetime.fromisoformat(cell)
+        else:
+            return None
+    except ValueError:  # There is no such day.
+        return None
+    if moment.tzinfo:
+        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    return (moment - _EPOCH) / datetime.timedelta(1)
 
 
 def infer(name: str, cells: Sequence[str]) -> Column:
@@ -104,6 +146,8 @@ def infer(name: str, cells: Sequence[str]) -> Column:
         if len(values) == len(cells) and _counts_rows(name, values):
             return Column(name, "identifier")
         return Column(name, "number", decimal)
+    if all(days(value) is not None for value in values):
+        return Column(name, "number", date=True)
     few = len(values) <= OWN_VALUE * len(held) or len(held) < LISTED
     return Column(name, "category" if few else "identifier")
 
@@ -166,6 +210,8 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
 
 
 def _number_words(column):
+    if column.date:
+        return f"{column.name} (dates, as days)"
     return f"{column.name} (decimal comma)" if column.decimal == "," else column.name
 
 

@@ -247,13 +247,18 @@ def _row_preparation(path, reading):
     from common.data.table_encoder import UNKNOWN, TableEncoder
 
     encoder = TableEncoder.load(path)
-    decimals = {column.name: column.decimal for column in columns_of(reading)}
+    columns = {column.name: column for column in columns_of(reading)}
+    numbers = [
+        {**each, "decimal": columns[each["name"]].decimal, "date": columns[each["name"]].date}
+        for each in encoder.numbers
+    ]
     return {
         "missing": sorted(MISSING),
         "missing_note": "cells that hold no value, in lower case and without spaces around them",
-        "numbers": [{**each, "decimal": decimals[each["name"]]} for each in encoder.numbers],
+        "numbers": numbers,
         "numbers_note": "first in a row; a missing one is the median. decimal: the decimal mark in CSV "
-        "files. missing: whether a 1 (missing) or 0 follows, after all numbers",
+        "files. date: a date becomes the days since 1970, its time (UTC) a fraction. missing: whether 1 "
+        "(missing) or 0 follows, after all numbers",
         "ranks": encoder.ranks,
         "ranks_note": "true: a number becomes its rank, interpolated between values; false: it becomes "
         "(number - mean) / scale",

@@ -114,7 +114,7 @@ def groups_of(cells: Sequence[str] | np.ndarray, column: Column) -> np.ndarray:
         cells: As a table has them, '' for a missing value.
         column: The column.
     """
-    values = [cell if cell else NO_VALUE for cell in cells]
+    values = [column.show(cell) if cell else NO_VALUE for cell in cells]
     held = sorted({float(cell) for cell in cells if cell}) if column.type == "number" else []
     if len(held) < QUARTERS_FROM:
         return np.array(values, str)
@@ -123,7 +123,8 @@ def groups_of(cells: Sequence[str] | np.ndarray, column: Column) -> np.ndarray:
     ends = np.unique(np.quantile(numbers, (0.25, 0.5, 0.75, 1), method="inverted_cdf"))
     names, low = [], held[0]
     for end in ends:
-        names.append(f"{low:g}" if low == end else f"{low:g} to {end:g}")
+        first, last = (column.show(f"{value:.12g}") for value in (low, end))
+        names.append(first if first == last else f"{first} to {last}")
         low = next((value for value in held if value > end), end)
     return np.array(
         [names[np.searchsorted(ends, float(cell))] if cell else NO_VALUE for cell in cells], str
