@@ -269,19 +269,20 @@ def test_an_export_answers_alone(run, format, tmp_path, capsys):
             assert one["probabilities"][name] == pytest.approx(value, abs=1e-5)
 
 
-@pytest.mark.parametrize("bins", [0, 5])
-def test_the_script_prepares_rows_as_training_does(bins, tmp_path):
+@pytest.mark.parametrize(("bins", "mark", "order"), [(0, ".", "day.month"), (5, "/", "day/month")])
+def test_the_script_prepares_rows_as_training_does(bins, mark, order, tmp_path):
     path = tmp_path / "t.csv"
     numbers = ["" if i % 7 == 0 else f"{1.5 * i % 11}".replace(".", ",") for i in range(60)]
     words = ["NA" if i % 5 == 0 else "uvw"[i % 3] for i in range(60)]
-    days = ["" if i % 9 == 0 else [f"{i % 28 + 1}.2.2026", f"2026-03-01 {i % 24:02}:30"][i % 2]
-            for i in range(60)]  # fmt: skip
-    lines = [f"{numbers[i]};{words[i]};x{i};{days[i]}" for i in range(60)]
+    times = [
+        "" if i % 9 == 0 else f"{i % 28 + 1}{mark}2{mark}2026 {i % 24:02}:30" for i in range(60)
+    ]
+    lines = [f"{numbers[i]};{words[i]};x{i};{times[i]}" for i in range(60)]
     path.write_text("\n".join(["size;sort;id;day", *lines]))
     columns = [infer(name, [line.split(";")[at] for line in lines])
                for at, name in enumerate(("size", "sort", "id", "day"))]  # fmt: skip
     assert columns[0].decimal == ","
-    assert columns[3].date
+    assert columns[3].date == order
     reading = {"columns": [column.to_dict() for column in columns]}
     x = np.stack([read_cells(row) for row in read_rows(str(path), reading)])
     encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=9)

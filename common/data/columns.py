@@ -23,8 +23,17 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # "0712" and "007" are codes: as numbers they would lose their zeros.
 _CODE = re.compile(r"0\d+")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
-_DOTTED_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+ORDERS = ("iso", "day.month", "day/month", "month/day")
+"""How dates may be written: 2026-11-29, 29.11.2026, 29/11/2026, 11/29/2026."""
+_YEAR, _MONTH, _DAY = r"(?P<year>\d{4})", r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
+_TIME = r"(?P<time>[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?"
+_DATES = {
+    "iso": re.compile(f"{_YEAR}-{_MONTH}-{_DAY}{_TIME}"),
+    "day.month": re.compile(rf"{_DAY}\.{_MONTH}\.{_YEAR}{_TIME}"),
+    "day/month": re.compile(f"{_DAY}/{_MONTH}/{_YEAR}{_TIME}"),
+    "month/day": re.compile(f"{_MONTH}/{_DAY}/{_YEAR}{_TIME}"),
+}
+_EXAMPLES = dict(zip(ORDERS, ("2026-12-31", "31.12.2026", "31/12/2026", "12/31/2026"), strict=True))
 _EPOCH = datetime.datetime(1970, 1, 1)
 _IDENTIFIER = re.compile(r"(.*[ _-])?(id|index|key|number|nr|no|column 1)", re.IGNORECASE)
 
@@ -39,8 +48,9 @@ class Column:
     "constant", "empty", "group" (it says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
-    date: bool = False
-    """Whether its numbers are days since 1970, of dates in the user's files."""
+    date: str = ""
+    """Of dates, which are read as days since 1970: how they are written in the user's files, one of
+    ORDERS. "": the column holds no dates."""
 
     @property
     def used(self) -> bool:
@@ -59,7 +69,7 @@ class Column:
         if cell.lower() in MISSING:
             return ""
         if self.date and not is_number(cell):
-            day = days(cell)
+            day = days(cell, self.date)
             if day is None:
                 raise RecipeError(f"the column '{self.name}' holds dates, got '{cell}'")
             return f"{day:.12g}"
@@ -104,22 +114,20 @@ def is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
 
 
-def days(cell: str) -> float | None:
-    """Returns the days since 1970 of a date, with its time as a fraction; None if it is no date.
+def days(cell: str, order: str = "iso") -> float | None:
+    """Returns the days since 1970 of a date, with its time as a fraction; None if it is no such date.
 
     Args:
-        cell: As ISO 8601 has it, "2026-11-29" or "2026-11-29 14:30", or "29.11.2026". Dates with slashes
-            are not read: day and month may stand in either order.
+        cell: A date, with or without a time: "2026-11-29 14:30".
+        order: How dates are written, one of ORDERS.
     """
-    dotted = _DOTTED_DATE.fullmatch(cell)
+    found = _DATES[order].fullmatch(cell)
+    if found is None:
+        return None
+    parts = found.groupdict()
+    iso = f"{parts['year']}-{int(parts['month']):02}-{int(parts['day']):02}{parts['time'] or ''}"
     try:
-        if dotted:
-            day, month, year = map(int, dotted.groups())
-            moment = datetime.datetime(year, month, day)
-        elif _DATE.fullmatch(cell):
-            moment = datetime.datetime.fromisoformat(cell)
-        else:
-            return None
+        moment = datetime.datetime.fromisoformat(iso)
     except ValueError:  # There is no such day.
         return None
     if moment.tzinfo:
@@ -146,8 +154,10 @@ def infer(name: str, cells: Sequence[str]) -> Column:
         if len(values) == len(cells) and _counts_rows(name, values):
             return Column(name, "identifier")
         return Column(name, "number", decimal)
-    if all(days(value) is not None for value in values):
-        return Column(name, "number", date=True)
+    orders = [each for each in ORDERS if all(days(value, each) is not None for value in values)]
+    # "11/12/2026" may be in November or in December: some date of the column must tell.
+    if len(orders) == 1:
+        return Column(name, "number", date=orders[0])
     few = len(values) <= OWN_VALUE * len(held) or len(held) < LISTED
     return Column(name, "category" if few else "identifier")
 
@@ -211,7 +221,7 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
 
 def _number_words(column):
     if column.date:
-        return f"{column.name} (dates, as days)"
+        return f"{column.name} (dates {_EXAMPLES[column.date]}, as days)"
     return f"{column.name} (decimal comma)" if column.decimal == "," else column.name
 
 

@@ -257,8 +257,8 @@ def _row_preparation(path, reading):
         "missing_note": "cells that hold no value, in lower case and without spaces around them",
         "numbers": numbers,
         "numbers_note": "first in a row; a missing one is the median. decimal: the decimal mark in CSV "
-        "files. date: a date becomes the days since 1970, its time (UTC) a fraction. missing: whether 1 "
-        "(missing) or 0 follows, after all numbers",
+        "files. date: how dates are written; a date becomes the days since 1970, its time (UTC) a "
+        "fraction. missing: whether 1 (missing) or 0 follows, after all numbers",
         "ranks": encoder.ranks,
         "ranks_note": "true: a number becomes its rank, interpolated between values; false: it becomes "
         "(number - mean) / scale",
