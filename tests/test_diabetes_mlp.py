@@ -17,7 +17,7 @@ from common.data.source import Reading
 from common.data.table_encoder import Layout
 from common.export import conversion as exporting
 from common.tasks import number_slices
-from recipes.diabetes_mlp.model import ScaledError, build_model
+from recipes.diabetes_mlp.model import ScaledError, build_model, in_bins
 from recipes.diabetes_mlp.train import PRESETS, Config, fit_to, load_data
 from tests.helpers import train_tiny
 
@@ -50,6 +50,22 @@ def test_the_loss_by_hand():
     loss = ScaledError("absolute", 2.0)
     again = ScaledError.from_config(loss.get_config())
     assert (again.kind, again.scale) == ("absolute", 2.0)
+
+
+def test_ranks_in_bins_by_hand():
+    found = keras.ops.convert_to_numpy(in_bins(np.array([[0.6, 0.0]], "float32"), 4))
+    np.testing.assert_allclose(found, [[1, 1, 0.4, 0, 0, 0, 0, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [Layout(0, 0, (4,)), Layout(3, 0, ()), Layout(1, 1, (3, 5))])
+def test_tables_of_any_columns_will_do(layout):
+    rows = np.ones((2, layout.width), "float32")
+    assert build_model(Config(bins=2), layout)(rows).shape == (2, 1)
+    if layout.categories:
+        # An id that is out of range is answered as the unknown one.
+        rows[:, -1] = [0, 99]
+        first, second = keras.ops.convert_to_numpy(build_model(Config(), layout)(rows))
+        np.testing.assert_array_equal(first, second)
 
 
 def test_the_network_answers_in_the_units_of_the_table():
