@@ -60,7 +60,7 @@ class Column:
     def read(self, cell: str) -> str:
         """Returns a cell as the models' data has it: without spaces around it, '' for a missing value.
 
-        A date becomes its day, which is left as it is if it is read again.
+        A date becomes its day.
 
         Raises:
             RecipeError: The column holds numbers or dates, and the cell does not.
@@ -68,7 +68,7 @@ class Column:
         cell = cell.strip()
         if cell.lower() in MISSING:
             return ""
-        if self.date and not is_number(cell):
+        if self.date:
             day = days(cell, self.date)
             if day is None:
                 raise RecipeError(f"the column '{self.name}' holds dates, got '{cell}'")

@@ -109,5 +109,8 @@ def _like(split: Split, wanted: Sequence[Column], there: Sequence[Column]) -> Sp
     x = np.full((len(split), len(wanted)), None, object)
     for index, column in enumerate(wanted):
         if column.name in place:
-            x[:, index] = [column.read(cell) for cell in split.x[:, place[column.name]]]
+            cells = split.x[:, place[column.name]]
+            # What has been read as dates holds days by now.
+            read = column.date and there[place[column.name]].date
+            x[:, index] = cells if read else [column.read(cell) for cell in cells]
     return Split(x, split.y, split.groups)
