@@ -127,6 +127,19 @@ def test_copies_of_a_row_stay_together(tmp_path):
     assert "duplicates with different labels: 40, e.g. line 2 (0) and line 3 (1)" in said
 
 
+def test_groups_stay_together_and_copies_join_them(tmp_path):
+    def grouped(size):
+        rows = [[f"s{row % 20}", size(row), str(row)] for row in range(100)]
+        path = write(tmp_path / "t.csv", ["street", "size", "label"], rows)
+        return read(path, group_column="street")
+
+    splits = grouped(lambda row: f"{row}.5")
+    streets = [{row % 20 for row in part.y} for part in (splits.train, splits.val, splits.test)]
+    assert sum(map(len, streets)) == 20
+    with pytest.raises(RecipeError, match=r"too few groups \(1\).*tell them apart"):
+        grouped(lambda row: f"{row % 3}.5")
+
+
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
