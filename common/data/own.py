@@ -326,8 +326,8 @@ def _check_units(path, train, class_names, needed):
             raise RecipeError(
                 f"{path}: the {len(train)} training examples fall into too few groups ({units}), and a "
                 f"group stays on one side of every split; at least {needed} are needed. Copies of one "
-                "example are a group, and join the groups that they are in: add columns that tell them apart, or "
-                "leave the groups out"
+                "example are a group, and join the groups that they are in: add columns that tell them "
+                "apart, or leave the groups out"
             )
     for label, name in enumerate(class_names):
         units = len(np.unique(train.groups[train.y == label]))
