@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from common.basics.statistics import mean_interval
 from common.cli import main
 from common.data.types import Split, Splits
 from common.runs import headline, scores
 from common.runs.options import Options
 from common.runs.run import Run
 from common.tasks.classification import Classification
-from common.tasks.regression import Regression, mean_interval
+from common.tasks.regression import Regression
 from common.tasks.tokens import TokenClassification, ratio_interval
 from tests.helpers import tiny_config
 

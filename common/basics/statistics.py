@@ -1,4 +1,4 @@
-"""Intervals of proportions, and whether two sets of scores of the same examples differ."""
+"""Intervals of proportions and means, and whether two sets of scores of the same examples differ."""
 
 from __future__ import annotations
 
@@ -57,6 +57,25 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
     found = binomtest(int(successes), int(n)).proportion_ci(confidence, method="wilson")
     return float(found.low), float(found.high)
+
+
+def mean_interval(values: ArrayLike) -> list[float] | None:
+    """Returns the 95 % interval of a mean by Student's t.
+
+    Args:
+        values: `(n,)`; if they are skewed, as errors are, n should be some dozens.
+
+    Returns:
+        [low, high]; None if the values have no spread: a single one, or all equal.
+    """
+    import numpy as np
+    from scipy import stats
+
+    values = np.asarray(values, "float64")
+    if len(values) < 2 or np.ptp(values) == 0:
+        return None
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return [float(values.mean() - half), float(values.mean() + half)]
 
 
 def paired_test(first: ArrayLike, second: ArrayLike, higher_is_better: bool = True) -> Paired:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.basics.errors import UsageError
+from common.basics.statistics import mean_interval
 from common.basics.wording import DASH, significant
-from common.tasks.regression import mean_interval
 from common.tasks.slices import FEW, SHOWN
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError
@@ -50,6 +50,8 @@ class Regression(Task):
         """As of Task: "mae", its 95 % "mae_interval" by Student's t, "rmse", "r2", "count"."""
         import numpy as np
         from sklearn import metrics
+
+        from common.basics.statistics import mean_interval
 
         parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
@@ -176,25 +178,6 @@ def _pair(outputs, prefix):
     if found.shape != truth.shape:
         raise ValueError(f"expected answers of shape {truth.shape}, got {found.shape}")
     return truth, found
-
-
-def mean_interval(values: np.ndarray | Sequence[float]) -> list[float] | None:
-    """Returns the 95 % interval of a mean by Student's t.
-
-    Args:
-        values: `(n,)`; if they are skewed, as errors are, n should be some dozens.
-
-    Returns:
-        [low, high]; None if the values have no spread: a single one, or all equal.
-    """
-    import numpy as np
-    from scipy import stats
-
-    values = np.asarray(values, "float64")
-    if len(values) < 2 or np.ptp(values) == 0:
-        return None
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return [float(values.mean() - half), float(values.mean() + half)]
 
 
 def beside(

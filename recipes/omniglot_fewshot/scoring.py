@@ -69,7 +69,7 @@ def figures(outputs: np.ndarray, characters: np.ndarray, alphabets: np.ndarray) 
         outputs: As of `right`.
         characters, alphabets: As of `over_alphabets`.
     """
-    from common.tasks.regression import mean_interval
+    from common.basics.statistics import mean_interval
 
     answered = right(outputs)
     scores = answered.mean(axis=(1, 2))
