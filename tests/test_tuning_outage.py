@@ -163,6 +163,27 @@ def test_an_address_that_never_answered_is_refused_soon(tmp_path, monkeypatch):
         store_of(tmp_path)
 
 
+def test_tables_that_others_create_meanwhile_are_waited_for(tmp_path, monkeypatch):
+    """Workers that begin at once may find tables of each other more often than a few times."""
+    import optuna
+
+    tries = []
+
+    class Racing(optuna.storages.RDBStorage):
+        def __init__(self, *arguments, **options):
+            tries.append(1)
+            if len(tries) <= 3 * database.CREATING_TRIES:
+                there = sqlite3.OperationalError("table study_directions already exists")
+                raise sqlalchemy.exc.OperationalError("CREATE TABLE", {}, there)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", Racing)
+    monkeypatch.setattr(database, "FIRST_PATIENCE_SECONDS", 0)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert store_of(tmp_path).read() == []
+    assert len(tries) == 3 * database.CREATING_TRIES + 1
+
+
 def test_nothing_of_optuna_that_begins_with_an_underscore_is_used():
     import ast
 

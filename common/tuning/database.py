@@ -281,7 +281,9 @@ class Database:
                 self._failed = time.monotonic()
                 waited, tries = self._failed - begun, tries + 1
                 passing = passes(error)
-                racing = opening and not passing and tries < CREATING_TRIES
+                # A table that is there by now was created by another process: the database answers.
+                created = "already exists" in str(error) and waited < PATIENCE_SECONDS
+                racing = opening and (created or (not passing and tries < CREATING_TRIES))
                 if not racing and (waited >= self.patience or not (opening or passing)):
                     times = f" for {waited:.0f} seconds" if waited >= 1 else ""
                     raise StorageError(
