@@ -95,6 +95,12 @@ def test_small_groups_stand_last_and_have_no_part_in_differences():
     assert "1 with fewer than 30" in " ".join(slices.remarks(found))
 
 
+def test_small_and_hidden_groups_are_counted():
+    assert slices.small_and_hidden([40] * slices.SHOWN) == []
+    said = ["2 with fewer than 30 examples stand last.", "3 more are not shown."]
+    assert slices.small_and_hidden([30] * (slices.SHOWN + 1) + [29, 1]) == said
+
+
 def test_of_several_classes_there_are_no_false_positives():
     probabilities = np.eye(3)[[0, 1, 1, 2]] * 0.7 + 0.1
     (only,) = slices.by_group(np.array([0, 1, 2, 2]), probabilities, ["x"] * 4)

@@ -16,7 +16,7 @@ from common.data import NumberTable, Source
 from common.data.source import Reading
 from common.data.table_encoder import Layout
 from common.export import conversion as exporting
-from common.tasks import number_slices
+from common.tasks import number_slices, slices
 from recipes.diabetes_mlp.model import ScaledError, build_model, in_bins
 from recipes.diabetes_mlp.train import PRESETS, Config, fit_to, load_data
 from tests.helpers import train_tiny
@@ -201,7 +201,8 @@ def test_large_tables_get_large_batches():
 
 
 def test_slices_of_numbers_by_hand(monkeypatch):
-    monkeypatch.setattr(number_slices, "FEW", 2)
+    for module in (number_slices, slices):
+        monkeypatch.setattr(module, "FEW", 2)
     truth = np.array([1.0, 2.0, 3.0, 10.0, 20.0, 5.0])
     answers = np.array([[2.0], [4.0], [6.0], [9.0], [22.0], [50.0]])
     first, second, last = number_slices.by_group(truth, answers, list("aaabbc"))

@@ -10,7 +10,7 @@ import numpy as np
 from common.basics.errors import UsageError
 from common.basics.statistics import mean_interval
 from common.basics.wording import DASH, significant
-from common.tasks.slices import FEW, SHOWN
+from common.tasks.slices import FEW, SHOWN, small_and_hidden
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +109,4 @@ def remarks(found: Sequence[NumberSlice]) -> list[str]:
         ]
         if names:
             lines.append(f"Given too {word}, by its interval: {', '.join(names)}.")
-    few = sum(each.count < FEW for each in found)
-    if few:
-        lines.append(f"{few} with fewer than {FEW} examples stand last.")
-    if len(found) > SHOWN:
-        lines.append(f"{len(found) - SHOWN} more are not shown.")
-    return lines
+    return [*lines, *small_and_hidden([each.count for each in found])]

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from common.basics.errors import RecipeError
 from common.basics.wording import DASH, shorten, significant
 from common.data.columns import columns_of, in_words
-from common.data.types import Splits
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from common.data.types import Splits
 
 WORST_SHOWN = 12
 ROW_LENGTH = 300

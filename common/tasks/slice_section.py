@@ -53,24 +53,7 @@ def of_classes(
 
     Args: as of `Task.sections`.
     """
-
-    def figures(outputs, splits):
-        labels, probabilities = outputs["test_labels"], outputs["test_probabilities"]
-        return _Figures(
-            truth="test_labels",
-            by_group=lambda groups: slices.by_group(labels, probabilities, groups),
-            gap=lambda found: slices.gaps(found).get("accuracy"),
-            badness=lambda group: -group.accuracy,
-            worst=lambda name, group: (
-                f"The lowest accuracy has {name} = {group.group}: {100 * group.accuracy:.1f} % of "
-                f"{group.count:,} test examples."
-            ),
-            table=lambda found: slices.table(found, splits.info.class_names),
-            remarks=slices.remarks,
-            note="classes",
-        )
-
-    return _section(outputs, problem, splits, figures)
+    return _section(outputs, problem, splits, _figures_of_classes)
 
 
 def of_numbers(
@@ -80,24 +63,41 @@ def of_numbers(
 
     Args: as of `Task.sections`.
     """
+    return _section(outputs, problem, splits, _figures_of_numbers)
 
-    def figures(outputs, splits):
-        truth, answers = outputs["test_truth"], outputs["test_outputs"]
-        return _Figures(
-            truth="test_truth",
-            by_group=lambda groups: number_slices.by_group(truth, answers, groups),
-            gap=number_slices.gap,
-            badness=lambda group: group.error,
-            worst=lambda name, group: (
-                f"The largest error has {name} = {group.group}: {significant(group.error)} in the mean "
-                f"of {group.count:,} test examples."
-            ),
-            table=number_slices.table,
-            remarks=number_slices.remarks,
-            note="numbers",
-        )
 
-    return _section(outputs, problem, splits, figures)
+def _figures_of_classes(outputs, splits):
+    labels, probabilities = outputs["test_labels"], outputs["test_probabilities"]
+    return _Figures(
+        truth="test_labels",
+        by_group=lambda groups: slices.by_group(labels, probabilities, groups),
+        gap=lambda found: slices.gaps(found).get("accuracy"),
+        badness=lambda group: -group.accuracy,
+        worst=lambda name, group: (
+            f"The lowest accuracy has {name} = {group.group}: {100 * group.accuracy:.1f} % of "
+            f"{group.count:,} test examples."
+        ),
+        table=lambda found: slices.table(found, splits.info.class_names),
+        remarks=slices.remarks,
+        note="classes",
+    )
+
+
+def _figures_of_numbers(outputs, splits):
+    truth, answers = outputs["test_truth"], outputs["test_outputs"]
+    return _Figures(
+        truth="test_truth",
+        by_group=lambda groups: number_slices.by_group(truth, answers, groups),
+        gap=number_slices.gap,
+        badness=lambda group: group.error,
+        worst=lambda name, group: (
+            f"The largest error has {name} = {group.group}: {significant(group.error)} in the mean "
+            f"of {group.count:,} test examples."
+        ),
+        table=number_slices.table,
+        remarks=number_slices.remarks,
+        note="numbers",
+    )
 
 
 def _section(outputs, problem, splits, figures):

@@ -222,9 +222,16 @@ def remarks(found: Sequence[Slice]) -> list[str]:
     }
     largest = [f"{words[name]} {100 * gap:.1f}" for name, gap in gaps(found).items()]
     lines = [f"Largest difference between groups, points: {', '.join(largest)}."] if largest else []
-    few = sum(each.count < FEW for each in found)
-    if few:
-        lines.append(f"{few} with fewer than {FEW} examples stand last.")
-    if len(found) > SHOWN:
-        lines.append(f"{len(found) - SHOWN} more are not shown.")
-    return lines
+    return [*lines, *small_and_hidden([each.count for each in found])]
+
+
+def small_and_hidden(counts: Sequence[int]) -> list[str]:
+    """Returns sentences on groups of few examples, and on those that a table does not show.
+
+    Args:
+        counts: Number of examples of each group.
+    """
+    few = sum(count < FEW for count in counts)
+    lines = [f"{few} with fewer than {FEW} examples stand last."] if few else []
+    hidden = len(counts) - SHOWN
+    return [*lines, f"{hidden} more are not shown."] if hidden > 0 else lines
