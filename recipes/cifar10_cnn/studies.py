@@ -13,8 +13,9 @@ ARMS = {
     "randaugment": {**PLAIN, "randaugment": 9},
     "randaugment+cutmix": {**PLAIN, "randaugment": 9, "cutmix": 1.0},
 }
-# With all 49,500 images the long study would take some thirteen hours of a core.
 SIZES = (2000, 10_000)
+ALL = 49_500
+"""All but the validation images. With them the long study would take some thirteen hours of a core."""
 # A small network, for eighty trainings a study. Labels are smoothed in no arm: mixing softens them, too.
 # The last epoch counts, where the learning rate is 0: validation chooses nothing, 500 images will do.
 SMALL = {
@@ -26,12 +27,12 @@ SMALL = {
 }
 
 
-def _study(question: str, epochs: int) -> Study:
+def _study(question: str, epochs: int, sizes: tuple[int, ...] = SIZES) -> Study:
     return Study(
         question=question,
         base="best",
         arms=ARMS,
-        sizes=SIZES,
+        sizes=sizes,
         seeds=5,
         settings={**SMALL, "epochs": epochs},
         reference="flip+shift",
@@ -40,6 +41,6 @@ def _study(question: str, epochs: int) -> Study:
 
 STUDIES = {
     # The same arms twice: what differs between the two answers is the point.
-    "augmentation_short": _study("Which augmentation pays in a short training?", 8),
+    "augmentation_short": _study("Which augmentation pays in a short training?", 8, (*SIZES, ALL)),
     "augmentation_long": _study("Which augmentation pays in a long training?", 40),
 }
