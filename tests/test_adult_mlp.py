@@ -283,12 +283,18 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, tmp_path):
     times = [
         "" if i % 9 == 0 else f"{i % 28 + 1}{mark}2{mark}2026 {i % 24:02}:30" for i in range(60)
     ]
-    lines = [f"{numbers[i]};{words[i]};x{i};{times[i]}" for i in range(60)]
-    path.write_text("\n".join(["size;sort;id;day", *lines]))
+    prices = ["" if i % 8 == 0 else f"-$1,{100 + i}.5" if i % 2 else f"$ {i}" for i in range(60)]
+    loans = [f"{i}.{900 - i},5\u00a0€" if i else "-,5 €" for i in range(60)]
+    lines = [";".join(cells) for cells in zip(numbers, words, loans, prices, times, strict=True)]
+    path.write_text("\n".join(["size;sort;loan;price;day", *lines]), encoding="utf-8")
     columns = [infer(name, [line.split(";")[at] for line in lines])
-               for at, name in enumerate(("size", "sort", "id", "day"))]  # fmt: skip
+               for at, name in enumerate(("size", "sort", "loan", "price", "day"))]  # fmt: skip
     assert columns[0].decimal == ","
-    assert columns[3].date == order
+    assert (str(columns[2].form), str(columns[3].form)) == (
+        "€, dots between thousands, decimal comma",
+        "$, commas between thousands",
+    )
+    assert columns[4].date == order
     reading = {"columns": [column.to_dict() for column in columns]}
     x = np.stack([read_cells(row) for row in read_rows(str(path), reading)])
     encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=9)

@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import datetime
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import DASH, percent
 from common.basics.wording import number as counted
+from common.data.number_form import NumberForm, form_of, unclear, with_digits
 
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
 """What stands for a missing value, in lower case."""
@@ -18,9 +18,9 @@ USED = ("number", "category")
 """The types that a model can use."""
 OWN_VALUE = 0.9
 """A column of words in which more than this share of the values differ names its rows."""
+MOSTLY = 0.8
+"""A column with so many numbers among its cells was meant to hold numbers."""
 LISTED = 20
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # "0712" and "007" are codes: as numbers they would lose their zeros.
 _CODE = re.compile(r"0\d+")
 ORDERS = ("iso", "day.month", "day/month", "month/day")
@@ -48,6 +48,10 @@ class Column:
     "constant", "empty", "group" (it says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
+    thousands: str = ""
+    """What stands between their thousands, '' for nothing."""
+    unit: str = ""
+    """What stands before or behind each of them, such as '$'; '' for nothing."""
     date: str = ""
     """Of dates, which are read as days since 1970: how they are written in the user's files, one of
     ORDERS. "": the column holds no dates."""
@@ -57,10 +61,15 @@ class Column:
         """Whether a model can learn from it."""
         return self.type in USED
 
+    @property
+    def form(self) -> NumberForm:
+        """How its numbers are written in the user's files."""
+        return NumberForm(self.decimal, self.thousands, self.unit)
+
     def read(self, cell: str) -> str:
         """Returns a cell as the models' data has it: without spaces around it, '' for a missing value.
 
-        A date becomes its day.
+        A date becomes its day, a number has a decimal point and no unit.
 
         Raises:
             RecipeError: The column holds numbers or dates, and the cell does not.
@@ -74,9 +83,10 @@ class Column:
                 raise RecipeError(f"the column '{self.name}' holds dates, got '{cell}'")
             return f"{day:.12g}"
         if self.type == "number":
-            plain = cell.replace(",", ".") if self.decimal == "," else cell
-            if not is_number(plain):
-                raise RecipeError(f"the column '{self.name}' holds numbers, got '{cell}'")
+            plain = self.form.plain(cell)
+            if plain is None:
+                form = f" ({self.form})" if str(self.form) else ""
+                raise RecipeError(f"the column '{self.name}' holds numbers{form}, got '{cell}'")
             return plain
         return cell
 
@@ -107,11 +117,6 @@ def in_words(columns: Sequence[Column], row: Sequence[str]) -> str:
     """Returns a row for a person: the names of the columns and what they hold, "age 38, sex F"."""
     cells = zip(columns, row, strict=True)
     return ", ".join(f"{column.name} {column.show(cell)}" for column, cell in cells)
-
-
-def is_number(cell: str) -> bool:
-    """Returns whether a cell is a finite number with a decimal point."""
-    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
 
 
 def days(cell: str, order: str = "iso") -> float | None:
@@ -149,29 +154,17 @@ def infer(name: str, cells: Sequence[str]) -> Column:
         return Column(name, "empty")
     if len(values) == 1 and len(held) == len(cells):
         return Column(name, "constant")
-    decimal = _decimal(values)
-    if decimal and not any(_CODE.fullmatch(value) for value in values):
+    form = form_of(values)
+    if form and not any(_CODE.fullmatch(value) for value in values):
         if len(values) == len(cells) and _counts_rows(name, values):
             return Column(name, "identifier")
-        return Column(name, "number", decimal)
+        return Column(name, "number", form.decimal, form.thousands, form.unit)
     orders = [each for each in ORDERS if all(days(value, each) is not None for value in values)]
     # "11/12/2026" may be in November or in December: some date of the column must tell.
     if len(orders) == 1:
         return Column(name, "number", date=orders[0])
     few = len(values) <= OWN_VALUE * len(held) or len(held) < LISTED
     return Column(name, "category" if few else "identifier")
-
-
-def _decimal(values):
-    """Returns the decimal mark if all values are numbers, else ''."""
-    if all(is_number(value) for value in values):
-        return "."
-    # "1,234" may be 1.234 or 1234: a column needs a value that can only be the first.
-    with_comma = [value for value in values if _DECIMAL_COMMA.fullmatch(value)]
-    clear = any(len(value.partition(",")[2]) != 3 for value in with_comma)
-    if clear and all(is_number(value.replace(",", ".", 1)) for value in values):
-        return ","
-    return ""
 
 
 def _counts_rows(name, values):
@@ -199,6 +192,7 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
     ]
     if categories:
         lines.append(f"categories (values): {_listed(categories)}")
+    lines += _nearly_numbers(columns, table)
     missing = {each.name: sum(not cell for cell in table[each.name]) for each in columns}
     shares = [
         f"{each.name} {percent(missing[each.name] / len(table[each.name]), 1)}"
@@ -219,10 +213,36 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
     return lines
 
 
+def _nearly_numbers(columns, table):
+    """Returns lines on columns that a few cells or a doubtful comma keep from being numbers."""
+    lines, either = [], []
+    for column in columns:
+        cells = [cell for cell in table[column.name] if cell]
+        if column.type not in ("category", "identifier") or not cells:
+            continue
+        values = set(cells)
+        numbers = with_digits(values)
+        if unclear(values):
+            either.append(column.name)
+            continue
+        mostly = sum(cell in numbers for cell in cells) >= MOSTLY * len(cells)
+        if mostly and numbers != values and form_of(numbers):
+            words = _listed(map(repr, sorted(values - numbers)))
+            lines.append(
+                f"{column.name} would hold numbers but for {words}; leave cells without a number empty"
+            )
+    if either:
+        lines.append(
+            f"a comma may mark decimals or thousands, so these are no numbers: {_listed(either)}; write "
+            "them with a point or without it"
+        )
+    return lines
+
+
 def _number_words(column):
     if column.date:
         return f"{column.name} (dates {_EXAMPLES[column.date]}, as days)"
-    return f"{column.name} (decimal comma)" if column.decimal == "," else column.name
+    return f"{column.name} ({column.form})" if str(column.form) else column.name
 
 
 def _listed(words):

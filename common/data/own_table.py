@@ -12,6 +12,7 @@ from common.basics.wording import number
 from common.data import own_csv
 from common.data.columns import MISSING, Column, describe, infer
 from common.data.csv_table import Table, read_table
+from common.data.number_form import NumberForm, form_of, unclear, with_digits
 from common.data.sets import TableSet
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
@@ -98,7 +99,8 @@ def _arrays(files, tables, numbers=False):
     train = tables["train"]
     class_names = []
     if numbers:
-        targets = _numbers(files, tables)
+        targets, form = _numbers(files, tables)
+        remarks += [f"numbers to predict: {form}"] if str(form) else []
     else:
         own_csv.check_labels(files["train"], train, "--label-column")
         class_names = own_csv.class_names_of(train.values["label"])
@@ -142,26 +144,27 @@ def _classes(files, tables, class_names):
 
 
 def _numbers(files, tables):
-    """Returns the numbers to predict of each part, float64 `(n,)`."""
-    decimal = infer(
-        "", [cell for table in tables.values() for cell in table.values["label"]]
-    ).decimal
+    """Returns the numbers to predict of each part, float64 `(n,)`, and how they are written."""
+    held = {cell for table in tables.values() for cell in table.values["label"]}
+    if unclear(held):
+        raise RecipeError(
+            f"{files['train']}: the numbers to predict, such as '{min(held)}', have a comma that may "
+            "mark decimals or thousands; write them with a point or without it"
+        )
+    # Where some are no numbers, the others tell the form, so that the error names the right line.
+    form = form_of(held) or form_of(with_digits(held)) or NumberForm()
     targets = {}
     for part, table in tables.items():
-        name = table.names["label"]
-        column = Column(name, "number", decimal)
-        values = []
-        for line, cell in zip(table.lines, table.values["label"], strict=True):
-            try:
-                values.append(float(column.read(cell)))
-            except RecipeError as error:
+        plain = [form.plain(cell) for cell in table.values["label"]]
+        for line, cell, found in zip(table.lines, table.values["label"], plain, strict=True):
+            if found is None:
                 raise RecipeError(
-                    f"{files[part]}, line {line}: expected a number to predict in the column '{name}', "
-                    f"got '{cell}'; name another column by --label-column. Are there classes to predict? "
-                    "`recipes list` shows which recipes predict classes"
-                ) from error
-        targets[part] = np.array(values, "float64")
-    return targets
+                    f"{files[part]}, line {line}: expected a number to predict in the column "
+                    f"'{table.names['label']}', got '{cell}'; name another column by --label-column. Are "
+                    "there classes to predict? `recipes list` shows which recipes predict classes"
+                )
+        targets[part] = np.array(plain, "float64")
+    return targets, form
 
 
 def _keep(path, table, missing):

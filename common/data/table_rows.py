@@ -110,7 +110,11 @@ def _like(split: Split, wanted: Sequence[Column], there: Sequence[Column]) -> Sp
     for index, column in enumerate(wanted):
         if column.name in place:
             cells = split.x[:, place[column.name]]
-            # What has been read as dates holds days by now.
-            read = column.date and there[place[column.name]].date
+            # Dates are days by now, and numbers whose form was clear have a decimal point and no unit.
+            found = there[place[column.name]]
+            read = (column.date and found.date) or (
+                column.type == found.type == "number"
+                and (found.decimal, found.thousands) != (".", "")
+            )
             x[:, index] = cells if read else [column.read(cell) for cell in cells]
     return Split(x, split.y, split.groups)

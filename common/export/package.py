@@ -248,16 +248,18 @@ def _row_preparation(path, reading):
 
     encoder = TableEncoder.load(path)
     columns = {column.name: column for column in columns_of(reading)}
+    written = ("decimal", "thousands", "unit", "date")
     numbers = [
-        {**each, "decimal": columns[each["name"]].decimal, "date": columns[each["name"]].date}
+        {**each, **{field: getattr(columns[each["name"]], field) for field in written}}
         for each in encoder.numbers
     ]
     return {
         "missing": sorted(MISSING),
         "missing_note": "cells that hold no value, in lower case and without spaces around them",
         "numbers": numbers,
-        "numbers_note": "first in a row; a missing one is the median. decimal: the decimal mark in CSV "
-        "files. date: how dates are written; a date becomes the days since 1970, its time (UTC) a "
+        "numbers_note": "first in a row; a missing one is the median. In CSV files, decimal: the "
+        "decimal mark; thousands: what stands between thousands; unit: what may stand before or behind "
+        "the number; date: how dates are written; a date becomes the days since 1970, its time (UTC) a "
         "fraction. missing: whether 1 (missing) or 0 follows, after all numbers",
         "ranks": encoder.ranks,
         "ranks_note": "true: a number becomes its rank, interpolated between values; false: it becomes "
