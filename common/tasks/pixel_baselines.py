@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from common.basics.processor import one_thread
 from common.data.types import Splits
 from common.tasks.baselines import beside
 
@@ -84,7 +85,7 @@ def pixel_model(
         name += f" of {PIXEL_EXAMPLES:,} images"
     x, y = _pixels(train.x), np.asarray(train.y)
     mean = x.mean(axis=0)
-    with warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         # As a baseline logistic regression need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x - mean, y)

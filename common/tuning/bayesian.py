@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.basics.processor import one_thread
 from common.tuning import space as spaces
 from common.tuning.oracle import SweepOracle
 from common.tuning.ranges import Point
@@ -93,7 +94,6 @@ def gaussian_process(vectors: np.ndarray, losses: np.ndarray) -> GaussianProcess
         Its `predict(vectors, return_std=True)` gives mean and deviation of the loss of further trials,
         noise included.
     """
-    import threadpoolctl
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -102,8 +102,7 @@ def gaussian_process(vectors: np.ndarray, losses: np.ndarray) -> GaussianProcess
         np.ones(vectors.shape[1]), (5e-2, 2e1), nu=2.5
     ) + WhiteKernel(1e-2, (1e-6, 1.0))
     model = GaussianProcessRegressor(kernel, normalize_y=True)
-    # Such small matrices are slower on several threads.
-    with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         # A length scale reaches its bound where a hyperparameter does not matter. That is normal.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(vectors, losses)

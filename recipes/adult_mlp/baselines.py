@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.basics.processor import one_thread
 from common.data.table_encoder import Layout, TableEncoder, one_hot
 from common.data.types import Splits
 from common.tasks.baselines import beside
@@ -58,7 +59,7 @@ def logistic_regression(
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(max_iter=300)
-    with warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         # As a baseline it need not converge completely.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(one_hot(x, layout), y)
@@ -74,5 +75,6 @@ def gradient_boosting(
     first = layout.numbers + layout.missing
     few = [first + place for place, size in enumerate(layout.categories) if size <= MOST_CATEGORIES]
     model = HistGradientBoostingClassifier(categorical_features=few or None, random_state=0)
-    model.fit(x, y)
+    with one_thread():
+        model.fit(x, y)
     return model, lambda rows: rows

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from common.basics.processor import one_thread
 from common.data.table_encoder import Layout, TableEncoder, one_hot
 from common.data.types import Splits
 from common.tasks.regression import beside
@@ -51,7 +52,9 @@ def ridge(x: np.ndarray, y: np.ndarray, layout: Layout) -> Callable[[np.ndarray]
     from sklearn.linear_model import RidgeCV
 
     # By leaving out one row after the other, for which there is a formula.
-    model = RidgeCV(alphas=np.logspace(-2, 4, 13)).fit(one_hot(x, layout), y)
+    model = RidgeCV(alphas=np.logspace(-2, 4, 13))
+    with one_thread():
+        model.fit(one_hot(x, layout), y)
     return lambda rows: model.predict(one_hot(rows, layout))
 
 
@@ -64,4 +67,5 @@ def gradient_boosting(
     first = layout.numbers + layout.missing
     few = [first + place for place, size in enumerate(layout.categories) if size <= MOST_CATEGORIES]
     model = HistGradientBoostingRegressor(categorical_features=few or None, random_state=0)
-    return model.fit(x, y).predict
+    with one_thread():
+        return model.fit(x, y).predict

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.basics.processor import one_thread
 from common.basics.statistics import paired_test
 from common.data import Splits
 
@@ -41,9 +42,10 @@ def tail(splits: Splits) -> np.ndarray | None:
         return None
     seen = [part.x[:, -TAIL:].reshape(len(part), -1) for part in (splits.train, splits.test)]
     settings = {"random_state": 0, "early_stopping": True, "hidden_layer_sizes": (64,)}
-    if truth.dtype.kind == "f":
-        return MLPRegressor(**settings).fit(seen[0], truth.ravel()).predict(seen[1])[:, None]
-    return MLPClassifier(**settings).fit(seen[0], truth).predict_proba(seen[1])
+    with one_thread():
+        if truth.dtype.kind == "f":
+            return MLPRegressor(**settings).fit(seen[0], truth.ravel()).predict(seen[1])[:, None]
+        return MLPClassifier(**settings).fit(seen[0], truth).predict_proba(seen[1])
 
 
 def rows(splits: Splits, outputs: dict[str, np.ndarray]) -> list[dict[str, Any]]:

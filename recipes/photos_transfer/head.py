@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from common.basics.errors import UsageError
+from common.basics.processor import one_thread
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Values of C among which validation chooses, ascending."""
@@ -93,7 +94,7 @@ def _fit(scaled, labels, classes, strength, balanced, mean, spread):
     model = LogisticRegression(
         C=strength, tol=1e-3, max_iter=300, class_weight="balanced" if balanced else None
     )
-    with warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(scaled, labels)
     weights, intercept = model.coef_, model.intercept_

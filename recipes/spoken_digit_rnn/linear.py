@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common import data
+from common.basics.processor import one_thread
 from common.tasks.baselines import beside
 from common.training.outputs import inference_batches, outputs_of
 
@@ -36,7 +37,9 @@ def linear_baseline(
         return np.concatenate([held.mean(axis=1), held.std(axis=1)], axis=1)
 
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    linear.fit(features(splits.train.x), splits.train.y)
+    x = features(splits.train.x)
+    with one_thread():
+        linear.fit(x, splits.train.y)
     answers = np.zeros(outputs["test_probabilities"].shape)
     answers[:, linear.classes_] = linear.predict_proba(features(splits.test.x))
     name = "logistic regression on mean and deviation of the log-mel bands"
