@@ -285,6 +285,7 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, tmp_path):
     ]
     prices = ["" if i % 8 == 0 else f"-$1,{100 + i}.5" if i % 2 else f"$ {i}" for i in range(60)]
     loans = [f"{i}.{900 - i},5\u00a0€" if i else "-,5 €" for i in range(60)]
+    numbers[30:33] = ["1.234,5", "-1.234.567", "95.5"]
     lines = [";".join(cells) for cells in zip(numbers, words, loans, prices, times, strict=True)]
     path.write_text("\n".join(["size;sort;loan;price;day", *lines]), encoding="utf-8")
     columns = [infer(name, [line.split(";")[at] for line in lines])

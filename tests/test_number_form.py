@@ -91,6 +91,18 @@ def test_a_number_of_another_form_is_refused():
     assert form.plain("1234,5") == form.plain("1.234,5") == form.plain("1.234,5 €") == "1234.5"
     assert form.plain("1234.5") is form.plain("1.23") is form.plain("1.234,5 $") is None
     assert NumberForm(".", ",", "$").plain("$.50") == ".50"
+
+
+def test_the_first_number_above_a_thousand_may_come_after_the_training():
+    form = NumberForm(",")
+    assert form.plain("1.234,5") == "1234.5"
+    assert form.plain("-1.234.567") == "-1234567"
+    assert form.plain("95.5") == "95.5"
+    assert form.plain("0.125") == "0.125"
+    assert form.plain("1.234") is None  # It may be either.
+
+
+def test_the_error_says_how_numbers_are_written():
     with pytest.raises(RecipeError, match=r"'size' holds numbers \(kg, decimal comma\), got '5 g'"):
         Column("size", "number", ",", unit="kg").read("5 g")
 

@@ -42,12 +42,16 @@ class NumberForm:
         The cell may lack the unit and the marks between thousands.
         """
         cell = _without(cell.translate(_ON_KEYBOARD), self.unit)
-        if self.thousands:
-            whole, mark, fraction = cell.partition(self.decimal)
-            digits = whole.lstrip("+-")
-            if not re.fullmatch(r"\d*", digits) and not _GROUPED[self.thousands].fullmatch(digits):
-                return None
-            cell = whole.replace(self.thousands, "") + mark + fraction
+        whole, mark, fraction = cell.partition(self.decimal)
+        digits = whole.lstrip("+-")
+        # A column of decimal commas may get its first number above a thousand after the training.
+        thousands = self.thousands or ("." if self.decimal == "," else "")
+        if thousands and _GROUPED[thousands].fullmatch(digits):
+            if not self.thousands and not mark and digits.count(thousands) == 1:
+                return None  # 1.234 may be either.
+            cell = whole.replace(thousands, "") + mark + fraction
+        elif self.thousands and not re.fullmatch(r"\d*", digits):
+            return None
         if self.decimal == ",":
             cell = cell.replace(",", ".")
         return cell if is_number(cell) else None
