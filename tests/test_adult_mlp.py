@@ -1,6 +1,7 @@
 """adult_mlp: bins and slices by hand, reweighing, columns left out, and every command on a table."""
 
 import csv
+import dataclasses
 import json
 import runpy
 import subprocess
@@ -16,6 +17,7 @@ from common.basics.statistics import wilson_interval
 from common.cli import main
 from common.data import Source
 from common.data.columns import Column, infer
+from common.data.number_form import NumberForm
 from common.data.table_encoder import Layout, TableEncoder, one_hot
 from common.data.table_rows import read as read_rows
 from common.data.table_rows import read_cells
@@ -309,6 +311,54 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, tmp_path):
     assert [name for name, _ in found] == [f"{path}:{number}" for number in range(1, 61)]
     np.testing.assert_allclose([row for _, row in found], encoder.encode(x), atol=1e-6)
     assert len(np.unique(encoder.encode(x)[:, -1])) == 4
+
+
+CELLS = (
+    *(
+        "5",
+        "-5",
+        "0.125",
+        "0,125",
+        "1.234",
+        "1,234",
+        "12,5",
+        "12.5",
+        "1234.5",
+        "1234,5",
+        ".5",
+        ",5",
+    ),
+    *("1.234,5", "1,234.5", "1.234.567", "1,234,567", "1,23,456", "1 234", "1\u202f234,5", "1'234"),
+    *("-$5", "$-5.5", "5 €", "1.234 €", "7 kg", "\u22123", "big", "12 12", "1e3", "$"),
+)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        NumberForm(),
+        NumberForm(","),
+        NumberForm(".", ",", "$"),
+        NumberForm(",", ".", "€"),
+        NumberForm(".", " "),
+        NumberForm(",", "'", "kg"),
+    ],
+)
+def test_the_script_refuses_the_numbers_that_training_refuses(form, tmp_path):
+    """0,125 is no number of thousands, and with a decimal comma 1.234 may be either."""
+    script = tmp_path / "predict.py"
+    script.write_text(
+        export_package._script("table", "onnx", True).replace("import onnxruntime", "")
+    )
+    plain = runpy.run_path(str(script))["plain"]
+    column = {"name": "size", **dataclasses.asdict(form)}
+    for cell in CELLS:
+        expected = form.plain(cell)
+        if expected is None:
+            with pytest.raises(ValueError):
+                float(plain(cell, column))
+        else:
+            assert float(plain(cell, column)) == float(expected)
 
 
 def test_texts_are_sliced_by_a_column_of_their_file(tmp_path, capsys):

@@ -25,7 +25,8 @@ def one_thread() -> threadpoolctl.threadpool_limits:
 
     For models that stand beside a network: on problems of their size more threads mostly wait for each
     other, and they wait at full speed. Logistic regression on 10,000 images of 784 pixels takes 0.33 s
-    with one thread, 0.55 s with two, and 4.3 s with two while other processes keep both cores busy.
+    with one thread, 0.55 s with two, and 4.3 s with two while other processes keep both cores busy
+    (random pixels, two cores, one run each).
 
     Enter it after the import of a library: one that is loaded later keeps its threads.
     """

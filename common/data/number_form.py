@@ -17,8 +17,8 @@ _ON_KEYBOARD = str.maketrans("\u00a0\u202f\u2009\u2019\u2212", "   '-")
 _WITH_UNIT = re.compile(
     r"(?P<before>[^\d\s.,'+-]*)\s*[+-]?[.,]?\d(?:[\d.,' ]*\d)?\s*(?P<after>(?:[^\d\s.,'+-]\D{0,11})?)"
 )
-_CURRENCIES = set(
-    re.findall("...", "AUDBRLCADCHFCNYCZKDKKEURGBPHUFINRJPYKRWMXNNOKNZDPLNSEKSGDTRYUSDZAR")
+_CURRENCY = re.compile(
+    "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HUF|INR|JPY|KRW|MXN|NOK|NZD|PLN|SEK|SGD|TRY|USD|ZAR"
 )
 MANY = 20
 """So many different numbers of groups of three digits, and none with another number of digits behind its
@@ -173,6 +173,5 @@ def _no_cents(cells, values, mark):
 
 
 def _is_money(unit):
-    return unit in _CURRENCIES or (
-        unit != "" and all(unicodedata.category(each) == "Sc" for each in unit)
-    )
+    symbols = unit != "" and all(unicodedata.category(each) == "Sc" for each in unit)
+    return symbols or _CURRENCY.fullmatch(unit) is not None
