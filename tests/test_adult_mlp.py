@@ -378,7 +378,7 @@ def test_texts_are_sliced_by_a_column_of_their_file(tmp_path, capsys):
 def test_images_have_no_slices(tiny_data, tmp_path, capsys):
     run, _ = train_tiny("mnist_cnn", tiny_data["image"], tmp_path / "run", epochs=1)
     assert main(["evaluate", str(run.directory), "--slice", "source"]) == 2
-    assert "for tables and CSV files of texts" in capsys.readouterr().err
+    assert "give one with paths, labels and that column" in capsys.readouterr().err
 
 
 def test_the_table_of_fairness_is_over_seeds():

@@ -254,9 +254,12 @@ def test_a_csv_of_paths_and_labels(tmp_path):
     assert sum(splits.info.counts.values()) == 16
     together = own(table, group_column="person")
     assert not set(together.train.groups.tolist()) & set(together.test.groups.tolist())
-    table.write_text("\n".join(["path,label", *(row[:-2] for row in lines), "gone.wav,no"]))
-    with pytest.raises(RecipeError, match="no sound file at .*gone.wav"):
+    gone = [f"gone{n}.wav,no" for n in range(2)]
+    table.write_text("\n".join(["path,label", *(row[:-2] for row in lines), *gone]))
+    with pytest.raises(RecipeError, match="2 of 18 files are not there, .*gone0.wav"):
         own(table)
+    table.write_text("\n".join(["path,label", *(row[:-2] for row in lines), gone[0]]))
+    assert own(table).info.counts == splits.info.counts
     table.write_text("file,label\na.wav,no\n")
     with pytest.raises(
         RecipeError, match="expected columns path and label, column path is missing"

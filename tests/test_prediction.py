@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError
 from common.cli import main
 from common.data import input_contents, inputs
 from common.tasks import answers
@@ -102,10 +102,21 @@ def test_a_folder_without_images(tmp_path):
     assert inputs.Given([str(tmp_path)], TEXTS).count == 1
 
 
-def test_a_csv_is_no_image(tmp_path):
+def test_a_csv_of_texts_names_no_images(tmp_path):
     (tmp_path / "texts.csv").write_text("text\nfine\n")
-    with pytest.raises(UsageError, match=r"classifies images: .*texts\.csv"):
+    with pytest.raises(RecipeError, match=r"texts\.csv: .*column path is missing.*--path-column"):
         inputs.Given([str(tmp_path / "texts.csv")], IMAGES)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_texts_are_asked_about_in_every_form_that_training_reads(tmp_path, delimiter, encoding):
+    file = tmp_path / "reviews.tsv"
+    with file.open("w", newline="", encoding=encoding) as stream:
+        rows = [["id", "Text"], [1, "so, so; fine"], [2, "schön"]]
+        csv.writer(stream, delimiter=delimiter).writerows(rows)
+    texts = [input_contents.read_text(row) for _, row in inputs.Given([str(file)], TEXTS)]
+    assert texts == ["so, so; fine", "schön"]
 
 
 def test_rows_of_a_csv_file(tmp_path):
@@ -132,8 +143,8 @@ def test_rows_of_a_csv_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", r"no column 'text' \(found: an empty file\); .*--text-column"),
-        ("body,id\nx,1\n", r"no column 'text' \(found: body, id\)"),
+        ("", r"column text is missing; found: an empty file; .*--text-column"),
+        ("body,id\nx,1\n", r"column text is missing; found: body, id"),
         ("text\n", "no rows below its header"),
         ('text\n"never closed\n', "not a readable CSV file"),
     ],

@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from common.basics.errors import RecipeError, UsageError
+from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.cli import main
 from common.data import Source
-from common.data.inputs import Given
 from common.training.finish import parameter_count
 from recipes.spoken_digit_rnn import studies
 from recipes.spoken_digit_rnn.model import LogMel, build_model, normalised
@@ -148,12 +147,11 @@ def test_files_are_answered_and_what_is_no_wav_is_named(run, tiny_data, tmp_path
     assert answers[one.name] in printed.out
     assert "b.wav: no answer" in printed.out
     assert "cannot read the sound file" in printed.err
-    table = tmp_path / "a.csv"
-    table.write_text("path")
-    with pytest.raises(
-        UsageError, match="this model classifies clips: expected WAV files or folders"
-    ):
-        Given([str(table)], {"kind": "audio"})
+    table = folder.parent / "a.csv"
+    table.write_text(f"path\n{folder.name}/{one.name}\n{one.stem}\n")
+    assert main(["predict", str(run.directory), str(table)]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(": ", 1)[1] for line in lines] == [answers[one.name]] * 2
 
 
 def test_other_data_of_the_same_classes_is_scored(run, tiny_data, capsys):

@@ -23,8 +23,8 @@ def predict_command(words: list[str]) -> int:
         files=(
             tuple[str, ...],
             ...,
-            "Files, folders of files, CSV files of texts, .npy files of arrays; '-' reads standard "
-            "input.",
+            "Files, folders of files, CSV files of texts or of paths, .npy files of arrays; '-' reads "
+            "standard input.",
         ),
         output=(
             Path | None,
@@ -35,6 +35,11 @@ def predict_command(words: list[str]) -> int:
             str | None,
             None,
             "Column of a CSV file that holds the texts (default: as in the run's data, else text).",
+        ),
+        path_column=(
+            str | None,
+            None,
+            "Column of a CSV file that names images or sound (default: as in the run's data, else path).",
         ),
         support=(
             Path | None,
@@ -58,7 +63,9 @@ def predict_command(words: list[str]) -> int:
     from common.tasks import answers
 
     answers.check_output(arguments.output, arguments.files)
-    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
+    given = prediction.Given(
+        arguments.files, run.data_info(), arguments.text_column, arguments.path_column
+    )
     task = _with_support(module.TASK, run, arguments.support)
     backend.start_or_interrupt()
     answers.answer(
@@ -112,8 +119,13 @@ def explain_command(words: list[str]) -> int:
         "same explains nothing.",
         words,
         run=(Path, ..., "Run folder."),
-        files=(tuple[str, ...], ..., "Files, folders, CSV files of texts; '-' is standard input."),
+        files=(
+            tuple[str, ...],
+            ...,
+            "Files, folders, CSV files of texts or of paths; '-' is standard input.",
+        ),
         text_column=(str | None, None, "Column of a CSV file that holds the texts."),
+        path_column=(str | None, None, "Column of a CSV file that names images."),
         label=(str | None, None, "Class to explain (default: the predicted one)."),
         output=(Path | None, None, "Folder for the pictures (default: RUN/explanations)."),
     )
@@ -130,7 +142,9 @@ def explain_command(words: list[str]) -> int:
     label = arguments.label and printable(arguments.label)
     if label is not None:
         prediction.check_label(label, run.data_info()["class_names"])
-    given = prediction.Given(arguments.files, run.data_info(), arguments.text_column)
+    given = prediction.Given(
+        arguments.files, run.data_info(), arguments.text_column, arguments.path_column
+    )
     backend.start_or_interrupt()
     streams.goes_on("the explanation")
     encode = encoder(module, run)

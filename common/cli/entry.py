@@ -25,7 +25,7 @@ usage: recipes COMMAND ...
   train NAME [flags]        train a recipe; the same run folder resumes (train NAME --help: all flags);
                             --seeds 5: five seeds, mean and deviation
   evaluate RUN              score a run's model again on its validation and test split
-  predict RUN FILE...       classify files, folders of images, a CSV of texts ('-': standard input)
+  predict RUN FILE...       classify files, folders, rows of a CSV ('-': standard input)
   explain RUN FILE...       what the answer rests on: heat maps, attributions, decisive words
   attack RUN                how many test images withstand attacks on a classifier of images
   export RUN --format F     savedmodel, onnx, litert or keras, checked against the model

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
+from common.basics.wording import examples
 from common.tasks import number_slices, slices
 from common.tasks.classification import Classification
 from common.tasks.regression import Regression
@@ -18,23 +19,21 @@ if TYPE_CHECKING:
     from common.tasks.task import Task
 
 SEVERAL = "(several)"
-"""Group of a text that stands in several rows with different values."""
+"""Group of an example that stands in several rows with different values."""
 
 
 def check(task: Task, kind: str) -> None:
     """Refuses tasks and data that have no slices, before anything slow begins.
 
     Raises:
-        UsageError: The task gives neither classes nor numbers, or the data has no columns.
+        UsageError: The task gives neither classes nor numbers, or its data is in no CSV files.
     """
     if not isinstance(task, Classification | Regression):
         raise UsageError(
             "--slice compares classes or numbers by group; this recipe's answers are neither"
         )
-    if kind not in ("table", "text"):
-        raise UsageError(
-            f"--slice needs a column: it is for tables and CSV files of texts, not for {kind}s"
-        )
+    if kind not in ("table", "text", "image", "audio"):
+        raise UsageError(f"--slice needs a column of a CSV file, and {examples(kind)} have none")
 
 
 def groups(splits: Splits, source: Source, column: str) -> np.ndarray:
@@ -42,11 +41,11 @@ def groups(splits: Splits, source: Source, column: str) -> np.ndarray:
 
     Args:
         splits: The data. Of a table any column will do, also one that the model does not see.
-        source: Where it comes from; of texts a CSV file with that column.
+        source: Where it comes from; of texts, images and sound a CSV file with that column.
         column: Name of the column.
 
     Raises:
-        UsageError: There is no such column, or the texts come from no CSV file.
+        UsageError: There is no such column, or the examples come from no CSV file.
         RecipeError: The file cannot be read.
     """
     from common.data.columns import check_name, columns_of, infer
@@ -55,32 +54,38 @@ def groups(splits: Splits, source: Source, column: str) -> np.ndarray:
         columns = columns_of(splits.info.reading)
         place = check_name(column, columns)
         return slices.groups_of(splits.test.x[:, place], columns[place])
-    cells = _of_texts(splits, source, column)
+    cells = _cells(splits, source, column)
     return slices.groups_of(cells, infer(column, cells))
 
 
-def _of_texts(splits, source, column):
-    """Returns the cell of the column for each test text, by the text itself."""
+def _cells(splits, source, column):
+    """Returns the cell of the column for each test example, by its text or the name of its file."""
     from common.data import own_csv
     from common.data.columns import MISSING
-    from common.data.csv_table import read_table
+    from common.data.csv_table import ROLES, SUFFIXES, read_table
 
     path = Path(source.data).expanduser()
     files = own_csv.find(path) if path.is_dir() else {"train": path}
     file = files.get("test") or files.get("train")
-    if source.built_in or file is None or file.suffix.lower() != ".csv":
+    role = ROLES[splits.info.kind]
+    if source.built_in or file is None or file.suffix.lower() not in SUFFIXES:
         raise UsageError(
-            "--slice needs a column of a CSV file: give one with the texts, their labels and that "
-            "column as --data"
+            f"--slice needs a column of a CSV file: give one with {role}s, labels and that column as "
+            "--data"
         )
-    table = read_table(file, {"text": source.reading.text_column, "slice": column})
+    names = splits.test.x if role == "text" else splits.test.names
+    wanted = {"text": source.reading.text_column, "path": source.reading.path_column}
+    table = read_table(file, {role: wanted[role], "slice": column})
     cells: dict[str, str] = {}
-    for text, cell in zip(table.values["text"], table.values["slice"], strict=True):
+    for name, cell in zip(table.values[role], table.values["slice"], strict=True):
         cell = "" if cell.lower() in MISSING else cell
-        cells[text] = cell if cells.get(text, cell) == cell else SEVERAL
-    if any(text not in cells for text in splits.test.x):
-        raise RecipeError(f"{file} does not hold all test texts: has it changed since it was read?")
-    return [cells[text] for text in splits.test.x]
+        cells[name] = cell if cells.get(name, cell) == cell else SEVERAL
+    if any(name not in cells for name in names):
+        raise RecipeError(
+            f"{file} does not hold all test {examples(splits.info.kind)}: has it changed since it was "
+            "read?"
+        )
+    return [cells[name] for name in names]
 
 
 def of_outputs(

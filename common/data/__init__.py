@@ -90,7 +90,7 @@ def load_images(
         dataset = own.load_images(source.data, image_size, channels, source.reading)
 
     def fitted(split):
-        return Split(convert(split.x, image_size, channels), split.y, split.groups)
+        return dataclasses.replace(split, x=convert(split.x, image_size, channels))
 
     return _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed)
 
@@ -178,7 +178,7 @@ def load_audio(
 
     def of_one_length(split):
         clips = [fitted(clip, data_set.samples) for clip in split.x]
-        return Split(np.stack(clips), split.y, split.groups)
+        return dataclasses.replace(split, x=np.stack(clips))
 
     # Predictions are made at the same rate.
     dataset = dataclasses.replace(dataset, reading={**dataset.reading, "rate": data_set.rate})

@@ -6,11 +6,16 @@ import csv
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from common.basics.errors import RecipeError, near_match
 
+SUFFIXES = (".csv", ".tsv")
+"""Of the files that are read as CSV. What stands between the columns is told from the header."""
+ROLES = {"text": "text", "pair": "text", "image": "path", "task": "path", "audio": "path"}
+"""What a CSV file holds for each kind of data, in a column of that name: texts, or paths of files."""
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Marks that spreadsheets and Windows write at the start of a file.
 _MARKS = {
@@ -20,6 +25,28 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+
+class MissingColumn(RecipeError):
+    """A wanted column is absent; `role` says which one."""
+
+    def __init__(self, message: str, role: str) -> None:
+        super().__init__(message)
+        self.role = role
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How a CSV file is written, and where its wanted columns are."""
+
+    encoding: str
+    """The Unicode encoding, e.g. 'utf-8'."""
+    delimiter: str
+    """What stands between the columns: a key of `DELIMITERS`."""
+    header: list[str]
+    """Names of all columns, without spaces around them."""
+    places: dict[str, int]
+    """Position of each wanted column, by its role."""
 
 
 @dataclasses.dataclass
@@ -59,24 +86,45 @@ def read_table(path: Path, columns: Mapping[str, str | None], *, others: bool = 
             e.g. "column 1".
 
     Raises:
-        RecipeError: The file cannot be read, is in another encoding, lacks a column, or has a row
-            with more or fewer fields than its header.
+        MissingColumn: The file lacks a wanted column.
+        RecipeError: It cannot be read, is in another encoding, has a column twice, or a row with more or
+            fewer fields than its header.
     """
-    # The default limit of 131,072 characters would refuse long documents.
-    csv.field_size_limit(2**31 - 1)
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-        encoding = _encoding(start)
-        delimiter, header, places = _columns(path, encoding, columns)
-        rest = _others(path, header, places) if others else {}
-        return _table(path, encoding, delimiter, header, places, rest)
+        form = form_of(path, columns)
+        rest = _others(path, form.header, form.places) if others else {}
+        return _table(path, form, rest)
     except UnicodeDecodeError as error:
-        raise _unreadable(path, _other_encoding(path, encoding)) from error
+        raise _unreadable(path, _other_encoding(path)) from error
     except OSError as error:
         raise _unreadable(path, error.strerror or error) from error
     except csv.Error as error:
         raise _unreadable(path, error) from error
+
+
+def form_of(path: Path, columns: Mapping[str, str | None], errors: str = "strict") -> Form:
+    """Finds out how a CSV file is written.
+
+    Args:
+        path, columns: As of `read_table`.
+        errors: What to do about bytes that cannot be decoded, as of `open`.
+
+    Raises:
+        MissingColumn: It lacks a wanted column.
+        RecipeError: It has one twice, or its header is no row of names.
+        OSError, UnicodeDecodeError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+    encoding = _encoding(start)
+    return Form(encoding, *_columns(path, encoding, columns, errors))
+
+
+def reader(file: TextIO, delimiter: str) -> Iterator[list[str]]:
+    """Returns a csv.reader of rows that may be as long as any document."""
+    # The default limit of 131,072 characters would refuse long documents.
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(file, delimiter=delimiter, strict=True)
 
 
 def _encoding(start):
@@ -102,13 +150,14 @@ def _others(path, header, places):
     return rest
 
 
-def _table(path, encoding, delimiter, header, places, rest):
+def _table(path, form, rest):
+    header, places = form.header, form.places
     values, lines, empty = {role: [] for role in places}, [], 0
     others = {name: [] for name in rest}
-    with path.open(encoding=encoding, newline="") as file:
-        reader = _reader(file, delimiter)
-        next(reader)
-        for row in reader:
+    with path.open(encoding=form.encoding, newline="") as file:
+        rows = reader(file, form.delimiter)
+        next(rows)
+        for row in rows:
             # Spreadsheets end rows with delimiters of columns that have been deleted.
             while len(row) > len(header) and not row[-1].strip():
                 row.pop()
@@ -117,31 +166,29 @@ def _table(path, encoding, delimiter, header, places, rest):
                 continue
             if len(row) != len(header):
                 raise RecipeError(
-                    f"{path}, line {reader.line_num}: {len(row)} fields where the header has "
-                    f"{len(header)}; texts with {DELIMITERS[delimiter]} need quotes"
+                    f"{path}, line {rows.line_num}: {len(row)} fields where the header has "
+                    f"{len(header)}; texts with {DELIMITERS[form.delimiter]} need quotes"
                 )
             for role, place in places.items():
                 values[role].append(row[place] if role == "text" else row[place].strip())
             for name, place in rest.items():
                 others[name].append(row[place].strip())
-            lines.append(reader.line_num)
-    unusual = "" if delimiter == "," else f"; {DELIMITERS[delimiter]} between the columns"
-    unusual += "" if encoding.startswith("utf-8") else f"; {encoding.upper()}"
+            lines.append(rows.line_num)
+    commas, utf8 = form.delimiter == ",", form.encoding.startswith("utf-8")
+    unusual = "" if commas else f"; {DELIMITERS[form.delimiter]} between the columns"
+    unusual += "" if utf8 else f"; {form.encoding.upper()}"
     names = {role: header[place] for role, place in places.items()}
     return Table(names, values, lines, empty, unusual, others)
-
-
-def _reader(file, delimiter):
-    return csv.reader(file, delimiter=delimiter, strict=True)
 
 
 def _unreadable(path, reason):
     return RecipeError(f"{path} is not a readable UTF-8 CSV file: {reason}")
 
 
-def _other_encoding(path, encoding):
+def _other_encoding(path):
     """Returns what a file that cannot be decoded seems to be, and what to do about it."""
     held = path.read_bytes()
+    encoding = _encoding(held[:4])
     try:
         held.decode(encoding)
     except UnicodeDecodeError as error:
@@ -170,13 +217,16 @@ def _looks_like(held):
     )
 
 
-def _columns(path, encoding, columns):
+def _columns(path, encoding, columns, errors):
     """Returns the delimiter that finds all wanted columns, the header, and the columns' positions."""
     headers = {}
     for delimiter in DELIMITERS:
-        with path.open(encoding=encoding, newline="") as file, contextlib.suppress(csv.Error):
+        with (
+            path.open(encoding=encoding, errors=errors, newline="") as file,
+            contextlib.suppress(csv.Error),
+        ):
             # A header in quotes is an error if it is read with a wrong delimiter.
-            header = [name.strip() for name in next(_reader(file, delimiter), [])]
+            header = [name.strip() for name in next(reader(file, delimiter), [])]
             headers[delimiter] = header
     if not headers:
         raise _unreadable(path, "its header is no row of names")
@@ -217,9 +267,10 @@ def _missing(path, header, columns):
     name = columns[role] or role
     wanted = " and ".join(given or role for role, given in columns.items())
     flag = f"; name the column of the {role}s by --{role}-column" if name == role else ""
-    return RecipeError(
+    return MissingColumn(
         f"{path}: expected columns {wanted}, column {name} is missing; "
-        f"found: {_listed(header) or 'an empty file'}{near_match(name, header)}{flag}"
+        f"found: {_listed(header) or 'an empty file'}{near_match(name, header)}{flag}",
+        role,
     )
 
 

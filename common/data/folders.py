@@ -13,7 +13,8 @@ from common.basics.errors import RecipeError, UsageError
 from common.basics.wording import printable
 from common.data.audio import WAV_SUFFIXES
 from common.data.images import pillow
-from common.data.types import fingerprint_of
+from common.data.source import Reading
+from common.data.types import OwnArrays, Split, fingerprint_of
 
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -122,6 +123,33 @@ def list_parts(path: Path, wanted: Wanted) -> Parts:
         counts = [len(by_class.get(name, [])) for name in names]
         labels[part] = np.repeat(np.arange(len(names), dtype=np.int32), counts)
     return Parts(path, names, roots, files, labels, skipped)
+
+
+def listed(path: Path, wanted: Wanted, reading: Reading) -> OwnArrays:
+    """Returns the files of a folder of class folders with their labels; `x` holds their Paths.
+
+    Args:
+        path, wanted: As of `list_parts`.
+        reading: Whether subfolders are groups.
+
+    Raises:
+        UsageError: Folders of groups were announced, and there are none.
+        RecipeError: The folder cannot be used; the message says why.
+    """
+    found = list_parts(path, wanted)
+    groups = groups_of(found) if reading.group_folders else {}
+    splits = {part: Split(files, found.labels[part]) for part, files in found.files.items()}
+    return OwnArrays(
+        "file",
+        found.fingerprint(),
+        [printable(name) for name in found.classes],
+        splits["train"],
+        splits.get("test"),
+        remarks=(f"skipped: {describe_skipped(found.skipped)}",) if found.skipped else (),
+        groups=groups.get("train"),
+        test_groups=groups.get("test"),
+        names=found.names("train"),
+    )
 
 
 def groups_of(parts: Parts) -> dict[str, np.ndarray]:

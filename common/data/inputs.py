@@ -14,6 +14,7 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import examples
 from common.data import table_rows
+from common.data.csv_table import DELIMITERS, ROLES, SUFFIXES, form_of, read_table, reader
 
 TEXT_SUFFIXES = (".txt",)
 FILES = {
@@ -29,7 +30,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A text of a CSV file."""
+    """A text of a CSV file, or a line of a text file."""
 
     name: str
     """File and number of the row, e.g. "reviews.csv:12"."""
@@ -45,20 +46,33 @@ class Given:
 
     Args:
         files: Paths as they were given; "-" is standard input. Folders are searched for files of
-            the kind. For a text model, each row of a .csv file is an input.
+            the kind. Each row of a CSV file is an input: a text, or the path of a file.
         data: The part of the run's environment.json on its data.
         text_column: Column of a CSV file that holds the texts. None: as in the run's data.
+        path_column: Column of a CSV file that names files. None: as in the run's data.
 
     Raises:
-        UsageError: A CSV file was given to a model of images or of sound.
+        UsageError: A column was named that this kind of data does not have.
         RecipeError: Something is absent or cannot be read, or holds nothing to classify.
     """
 
     def __init__(
-        self, files: Sequence[str], data: Mapping[str, Any], text_column: str | None = None
+        self,
+        files: Sequence[str],
+        data: Mapping[str, Any],
+        text_column: str | None = None,
+        path_column: str | None = None,
     ) -> None:
         kind = data["kind"]
-        text_column = text_column or (data.get("reading") or {}).get("text_column") or "text"
+        role = ROLES.get(kind, "")
+        given = {"text": text_column, "path": path_column}
+        for other in given.keys() - {role}:
+            if given[other]:
+                raise UsageError(
+                    f"--{other}-column is for models of {'texts' if other == 'text' else 'files'}, and "
+                    f"this one reads {examples(kind)}; leave it out"
+                )
+        column = given.get(role) or (data.get("reading") or {}).get(f"{role}_column")
         self.count = 0
         self.skipped = 0
         """Number of files in the folders that are not of the kind."""
@@ -72,43 +86,37 @@ class Given:
                 rows = table_rows.read(file, data["reading"])
                 self.count += len(rows)
                 self._parts.append((row.name, row) for row in rows)
-            elif kind == "pair" and Path(file).suffix.lower() != ".csv":
+            elif role and Path(file).suffix.lower() in SUFFIXES:
+                if role == "text":
+                    self.count += sum(1 for row in _rows(file, column))
+                    self._parts.append((row.name, row) for row in _rows(file, column))
+                else:
+                    named = _named_files(file, column, _wanted(kind))
+                    self.count += len(named)
+                    self._parts.append(named)
+            elif kind == "pair":
                 lines = list(_lines(file))
                 self.count += len(lines)
                 self._parts.append((line.name, line) for line in lines)
             elif kind not in FILES:
                 self.count += len(_arrays(file))
                 self._parts.append(_array_rows(file))
-            elif Path(file).suffix.lower() != ".csv":
+            else:
                 self._parts.append([(file, file)])
                 self.count += 1
-            elif kind not in ("text", "pair"):
-                raise UsageError(
-                    f"this model classifies {examples(kind)}: expected {FILES[kind]} or folders, "
-                    f"got {file}"
-                )
-            else:
-                self.count += sum(1 for row in _rows(file, text_column))
-                self._parts.append((row.name, row) for row in _rows(file, text_column))
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for part in self._parts:
             yield from part
 
     def _add_folder(self, folder, kind, alone):
-        from common.data import folders
-
         if kind in ("pair", "table"):
             raise UsageError(f"expected {FILES[kind]}, got the folder {folder}")
         if kind not in FILES:
             raise UsageError(
                 f"this model reads arrays: expected .npy files, got the folder {folder}"
             )
-        wanted = {
-            "image": folders.IMAGES,
-            "task": folders.IMAGES,
-            "audio": folders.SOUNDS,
-        }.get(kind)
+        wanted = _wanted(kind)
         suffixes = wanted.suffixes() if wanted else TEXT_SUFFIXES
         found, others = _files_below(folder, suffixes)
         if not found:
@@ -122,6 +130,34 @@ class Given:
         self._parts.append(
             (Path(path).relative_to(folder).as_posix() if alone else path, path) for path in found
         )
+
+
+def _wanted(kind):
+    """Returns what kind of file holds an example, or None."""
+    from common.data import folders
+
+    if ROLES.get(kind) != "path":
+        return None
+    return folders.SOUNDS if kind == "audio" else folders.IMAGES
+
+
+def _named_files(file, column, wanted):
+    """Returns a name and a path for each row of a CSV file of paths."""
+    from common.data.named_files import locate
+
+    table = read_table(Path(file), {"path": column})
+    if not len(table):
+        raise RecipeError(f"{file} holds no rows below its header")
+    # A row without a path is named by its line, as which there is no file.
+    names = [
+        name or f"{file}, line {line}"
+        for name, line in zip(table.values["path"], table.lines, strict=True)
+    ]
+    found = locate(Path(file), names, wanted.suffixes())
+    return [
+        (name, str(path or Path(file).parent / name))
+        for name, path in zip(names, found, strict=True)
+    ]
 
 
 def _arrays(file):
@@ -183,33 +219,24 @@ def _rows(file, column):
     A damaged row is yielded with its problem, so that the other rows are still answered. An error that
     concerns the whole file is raised.
     """
-    # The default limit of 131,072 characters would refuse long documents.
-    csv.field_size_limit(2**31 - 1)
+    number = 0
     try:
-        # utf-8-sig drops the byte order mark that spreadsheets write.
-        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            if column.strip().lower() not in header:
-                raise RecipeError(
-                    f"{file} has no column '{column}'{near_match(column, header)} (found: "
-                    f"{', '.join(header) or 'an empty file'}); name the column of the texts with "
-                    "--text-column"
-                )
-            position = header.index(column.strip().lower())
-            number = 0
-            for cells in filter(None, reader):
+        form = form_of(Path(file), {"text": column}, errors="surrogateescape")
+        with open(file, encoding=form.encoding, errors="surrogateescape", newline="") as stream:
+            rows = reader(stream, form.delimiter)
+            next(rows)
+            for cells in filter(None, rows):
                 number += 1
                 name, text, problem = f"{file}:{number}", "", ""
-                if len(cells) != len(header):
+                if len(cells) != len(form.header):
                     problem = (
-                        f"{name} has {len(cells)} fields where the header has {len(header)}; "
-                        "texts with commas need quotes"
+                        f"{name} has {len(cells)} fields where the header has {len(form.header)}; "
+                        f"texts with {DELIMITERS[form.delimiter]} need quotes"
                     )
                 else:
-                    text = cells[position]
+                    text = cells[form.places["text"]]
                 yield Row(name, text, problem)
-    except (OSError, csv.Error) as error:
+    except (OSError, csv.Error, UnicodeError) as error:
         raise RecipeError(f"{file} is not a readable CSV file: {error}") from error
     if not number:
         raise RecipeError(f"{file} holds no rows below its header")

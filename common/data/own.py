@@ -2,7 +2,7 @@
 
     PATH/<class>/<image or WAV>               or PATH/{train,test}/<class>/<image or WAV>
     PATH.csv with columns text and label      or PATH/train.csv and PATH/test.csv
-    PATH.csv with columns path and label      or the same two files; the paths are those of WAV files
+    PATH.csv with columns path and label      or the same two files; the paths are those of images or WAV
     PATH.csv with any columns and label       or the same two files: a table
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
@@ -21,18 +21,30 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
 from common.basics.wording import examples, printable
-from common.data import groups, own_audio, own_csv, own_images, own_npz, own_table, remarks
+from common.data import (
+    csv_table,
+    groups,
+    own_audio,
+    own_csv,
+    own_images,
+    own_npz,
+    own_table,
+    remarks,
+)
 from common.data.folders import class_folders
 from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
 from common.data.split import strata, stratified_cut
-from common.data.types import Dataset, Split
+from common.data.types import Dataset
 
 TEST_FRACTION = 0.15
 TEST_SEED = 0
 
-IMAGES_EXPECTED = "a folder with one folder of images per class, or an .npz file of images"
-COLUMNS = ("text_column", "label_column", "group_column")
+IMAGES_EXPECTED = (
+    "a folder with one folder of images per class, a CSV with columns path and label, or an .npz file "
+    "of images"
+)
+COLUMNS = ("text_column", "path_column", "label_column", "group_column")
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 SOUNDS_EXPECTED = (
     "a folder with one folder of WAV files per class, or a CSV with columns path and label"
@@ -54,13 +66,14 @@ def load_images(
     """Loads the user's own images.
 
     Args:
-        path: Folder of class folders, or .npz file.
+        path: Folder of class folders, CSV file of paths and labels, folder with train.csv (and
+            test.csv), or .npz file.
         image_size: `(height, width)` to resize to.
         channels: 1 or 3, to convert to.
         reading: How the data is read.
 
     Returns:
-        Images of a folder have the wanted size and channels, those of an .npz file their own.
+        Images from files have the wanted size and channels, those of an .npz file their own.
 
     Raises:
         UsageError: The path does not exist, or `reading` has a value that is wrong or of no use here.
@@ -68,17 +81,21 @@ def load_images(
     """
     path = _existing(path)
     _check_value_range(reading.value_range)
-    if path.is_dir():
-        if own_csv.find(path) or not class_folders(path):
-            found = "CSV files of texts" if own_csv.find(path) else "no class folders"
-            raise RecipeError(f"expected {IMAGES_EXPECTED}; {path} holds {found}")
-        _refuse(reading, COLUMNS, "CSV files of texts", path)
-        return _dataset(path, own_images.read(path, tuple(image_size), channels, reading), "image")
-    if path.suffix.lower() == ".npz":
-        _refuse(reading, COLUMNS, "CSV files of texts", path)
+    size, files = tuple(image_size), _csv_files(path)
+    if files:
+        _refuse(reading, ["text_column"], "CSV files of texts", path)
         _refuse(reading, ["group_folders"], "folders of images", path)
-        arrays = own_npz.read(path, tuple(image_size), reading.value_range)
-        return _dataset(path, arrays, "image")
+        return _dataset(path, own_images.read_csv(files, size, channels, reading), "image")
+    _refuse(reading, COLUMNS, "CSV files", path)
+    if path.is_dir():
+        if not class_folders(path):
+            raise RecipeError(
+                f"expected {IMAGES_EXPECTED}; {path} holds no class folders and no train.csv"
+            )
+        return _dataset(path, own_images.read(path, size, channels, reading), "image")
+    if path.suffix.lower() == ".npz":
+        _refuse(reading, ["group_folders"], "folders of images", path)
+        return _dataset(path, own_npz.read(path, size, reading.value_range), "image")
     raise RecipeError(f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}")
 
 
@@ -94,10 +111,8 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _refuse(reading, ["value_range", "group_folders"], "images", path)
-    files = own_csv.find(path) if path.is_dir() else {}
-    if path.suffix.lower() == ".csv":
-        files = {"train": path}
+    _refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
+    files = _csv_files(path)
     if files:
         return _dataset(path, own_csv.read(files, reading), "text")
     if path.suffix.lower() == ".npz":
@@ -117,7 +132,7 @@ def load_audio(
             train.csv (and test.csv).
         rate: Samples per second; other rates are resampled.
         samples: Length of every clip, in samples.
-        reading: How the data is read; `text_column` names the column of the paths.
+        reading: How the data is read.
 
     Returns:
         `x` is float32 `(n, samples)`.
@@ -128,10 +143,9 @@ def load_audio(
     """
     path = _existing(path)
     _refuse(reading, ["value_range"], "images", path)
-    files = own_csv.find(path) if path.is_dir() else {}
-    if path.suffix.lower() == ".csv":
-        files = {"train": path}
+    files = _csv_files(path)
     if files:
+        _refuse(reading, ["text_column"], "CSV files of texts", path)
         _refuse(reading, ["group_folders"], "folders", path)
         return _dataset(path, own_audio.read_csv(files, rate, samples, reading), "audio")
     if path.is_dir() and class_folders(path):
@@ -160,11 +174,9 @@ def load_table(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _refuse(reading, ["value_range", "group_folders"], "images", path)
+    _refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
     _refuse(reading, ["text_column"], "CSV files of texts", path)
-    files = own_csv.find(path) if path.is_dir() else {}
-    if path.suffix.lower() in (".csv", ".tsv"):
-        files = {"train": path}
+    files = _csv_files(path)
     if files:
         return _dataset(path, own_table.read(files, reading, numbers), "table")
     what = "a folder without train.csv" if path.is_dir() else path.name
@@ -202,6 +214,13 @@ def _existing(path: str | Path) -> Path:
             f"({'; '.join(EXPECTED.values())})"
         )
     return path
+
+
+def _csv_files(path):
+    """Returns the CSV files of a path by split; nothing if it has none."""
+    if path.is_dir():
+        return own_csv.find(path)
+    return {"train": path} if path.suffix.lower() in csv_table.SUFFIXES else {}
 
 
 def _check_value_range(value_range):
@@ -244,7 +263,7 @@ def _dataset(path, arrays, kind):
             "the training examples become the test split"
         )
     together = groups.find(arrays)
-    train = Split(train.x, train.y, together.units)
+    train = dataclasses.replace(train, groups=together.units)
     _check_units(path, train, class_names, 3 if test is None else 2)
     fingerprint = arrays.fingerprint
     if together.units is not None:

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.basics.wording import printable
-from common.data import own_csv
+from common.data import folders, named_files
 from common.data.audio import read_wave
-from common.data.folders import SOUNDS, describe_skipped, groups_of, list_parts
 from common.data.progress import progress
 from common.data.source import Reading
-from common.data.types import OwnArrays, Split, fingerprint_of
+from common.data.types import OwnArrays
 
 
 def read(path: Path, rate: int, samples: int, reading: Reading) -> OwnArrays:
@@ -33,33 +31,16 @@ def read(path: Path, rate: int, samples: int, reading: Reading) -> OwnArrays:
         UsageError: Folders of groups were announced, and there are none.
         RecipeError: A file cannot be used; the message says why.
     """
-    found = list_parts(path, SOUNDS)
-    splits = {
-        part: Split(_clips(files, rate, samples), found.labels[part])
-        for part, files in found.files.items()
-    }
-    groups = groups_of(found) if reading.group_folders else {}
-    lines = [f"skipped: {describe_skipped(found.skipped)}"] if found.skipped else []
-    return OwnArrays(
-        "audio",
-        found.fingerprint(),
-        [printable(name) for name in found.classes],
-        splits["train"],
-        splits.get("test"),
-        remarks=(_sizes(rate, samples), *lines),
-        groups=groups.get("train"),
-        test_groups=groups.get("test"),
-        names=found.names("train"),
-    )
+    return _read_clips(folders.listed(path, folders.SOUNDS, reading), rate, samples)
 
 
 def read_csv(files: Mapping[str, Path], rate: int, samples: int, reading: Reading) -> OwnArrays:
-    """Reads the WAV files that CSV files name in a column `path`, or another that `reading` names.
+    """Reads the WAV files that CSV files name.
 
     Args:
-        files: The CSV file of "train", and perhaps of "test". Paths in it are relative to its folder.
+        files: The CSV file of "train", and perhaps of "test".
         rate, samples: As of `read`.
-        reading: Names of the columns; `text_column` is that of the paths.
+        reading: Names of the columns.
 
     Returns:
         As of `read`.
@@ -67,22 +48,17 @@ def read_csv(files: Mapping[str, Path], rate: int, samples: int, reading: Readin
     Raises:
         RecipeError: A file cannot be used; the message says why.
     """
-    reading = dataclasses.replace(reading, text_column=reading.text_column or "path")
-    table = own_csv.read(files, reading, words=False)
-    splits, named = {}, []
-    for part, split in (("train", table.train), ("test", table.test)):
-        if split is not None:
-            paths = [files[part].parent / name.strip() for name in split.x]
-            splits[part] = Split(_clips(paths, rate, samples), split.y)
-            named += [*zip(split.x, paths, strict=True)]
-    return dataclasses.replace(
-        table,
-        kind="audio",
-        fingerprint=fingerprint_of([*files.items(), *named]),
-        train=splits["train"],
-        test=splits.get("test"),
-        remarks=(_sizes(rate, samples), *table.remarks),
+    return _read_clips(named_files.listed(files, folders.SOUNDS, reading), rate, samples)
+
+
+def _read_clips(found, rate, samples):
+    """Returns OwnArrays of clips for those whose x are Paths."""
+    train, test = (
+        None if split is None else dataclasses.replace(split, x=_clips(split.x, rate, samples))
+        for split in (found.train, found.test)
     )
+    remarks = (_sizes(rate, samples), *found.remarks)
+    return dataclasses.replace(found, kind="audio", train=train, test=test, remarks=remarks)
 
 
 def _clips(files, rate, samples):

@@ -1,17 +1,18 @@
-"""The user's own texts: CSV files with a column of texts and one of labels."""
+"""CSV files of the user's with a column of labels, beside one of texts or of the paths of files."""
 
 import collections
 import statistics
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
-from common.data.csv_table import Table, read_table
+from common.data.csv_table import MissingColumn, Table, read_table
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
 
@@ -28,26 +29,29 @@ def find(path: Path) -> dict[str, Path]:
     return files if "train" in files else {}
 
 
-def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> OwnArrays:
-    """Reads texts and their labels.
+def read(
+    files: Mapping[str, Path], reading: Reading, role: Literal["text", "path"] = "text"
+) -> OwnArrays:
+    """Reads texts, or paths of files, and their labels.
 
     Args:
         files: The CSV file of "train", and perhaps of "test".
         reading: Names of the columns.
-        words: Whether to add a remark on the length of the texts. False: they are names of files.
+        role: What is labelled.
 
     Raises:
         RecipeError: A file cannot be used; the message says why.
     """
-    columns = {"text": reading.text_column, "label": reading.label_column}
+    wanted = reading.text_column if role == "text" else reading.path_column
+    columns = {role: wanted, "label": reading.label_column}
     if reading.group_column:
         columns["group"] = reading.group_column
-    tables = {part: read_table(file, columns) for part, file in files.items()}
+    tables = read_parts(files, columns)
     remarks = [
-        remark for part, table in tables.items() for remark in _keep(files[part], table, words)
+        remark for part, table in tables.items() for remark in _keep(files[part], table, role)
     ]
     train = tables["train"]
-    check_labels(files["train"], train, "--text-column and --label-column")
+    check_labels(files["train"], train, f"--{role}-column and --label-column")
     class_names = class_names_of(train.values["label"])
     remarks += alike(class_names)
     index = {name: label for label, name in enumerate(class_names)}
@@ -57,7 +61,7 @@ def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> 
         if unknown:
             raise RecipeError(f"{files[part]}: label '{unknown[0]}' does not occur in train.csv")
         texts = np.empty(len(table), object)
-        texts[:] = table.values["text"]
+        texts[:] = table.values[role]
         labels = np.array([index[label] for label in table.values["label"]], np.int32)
         splits[part] = Split(texts, labels)
     return OwnArrays(
@@ -74,26 +78,48 @@ def read(files: Mapping[str, Path], reading: Reading, *, words: bool = True) -> 
     )
 
 
-def _keep(path, table, words):
-    """Drops the rows without a text or a label, and returns the remarks on a file."""
-    pairs = [*zip(table.values["text"], table.values["label"], strict=True)]
+def read_parts(
+    files: Mapping[str, Path], columns: Mapping[str, str | None], *, others: bool = False
+) -> dict[str, Table]:
+    """Returns the Table of each part; `columns` and `others` are those of `read_table`.
+
+    Raises:
+        RecipeError: A file cannot be used; of a test.csv without labels, what it can be used for.
+    """
+    tables = {}
+    for part, file in files.items():
+        try:
+            tables[part] = read_table(file, columns, others=others)
+        except MissingColumn as error:
+            if (part, error.role) != ("test", "label"):
+                raise
+            raise RecipeError(
+                f"{error}. A {file.name} without labels is for `recipes predict`: train with --data "
+                f"{files['train']}, of which a part becomes the test split"
+            ) from error
+    return tables
+
+
+def _keep(path, table, role):
+    """Drops the rows without a text (or path) or a label, and returns the remarks on a file."""
+    pairs = [*zip(table.values[role], table.values["label"], strict=True)]
     kept = [row for row, (text, label) in enumerate(pairs) if text.strip() and label]
     skipped = collections.Counter(
-        "text" if label else "label" for text, label in pairs if not (text.strip() and label)
+        role if label else "label" for text, label in pairs if not (text.strip() and label)
     )
     if skipped.total() > SKIPPED_AT_MOST * len(table):
         what = " and ".join(f"{count} without a {name}" for name, count in skipped.items())
         first = table.lines[min(set(range(len(pairs))) - set(kept))]
         raise RecipeError(
             f"{path}: of {len(table)} rows, {what} (the first in line {first}); fill them or "
-            "remove them, or name other columns by --text-column and --label-column"
+            f"remove them, or name other columns by --{role}-column and --label-column"
         )
     table.take(kept)
     if not len(table):
         raise RecipeError(f"{path} holds no rows below its header")
     names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
     remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}"]
-    if words:
+    if role == "text":
         lengths = [len(PATTERNS.split(text)) for text in table.values["text"]]
         remarks.append(
             f"{path.name}: texts of {number(round(statistics.median(lengths)))} words in the median, "

@@ -1,9 +1,10 @@
-"""The user's own images: a folder with one folder of images per class."""
+"""The user's own images: a folder with one folder of images per class, or a CSV of paths and labels."""
 
 import collections
+import dataclasses
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +12,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.wording import printable
-from common.data import cache, depth, remarks
-from common.data.folders import IMAGES, describe_skipped, groups_of, list_files, list_parts
+from common.data import cache, depth, folders, named_files, remarks
 from common.data.images import read_image, read_with_facts
 from common.data.progress import progress
 from common.data.source import Reading
@@ -38,49 +38,79 @@ def read(path: Path, image_size: Sequence[int], channels: int, reading: Reading)
         UsageError: Folders of groups were announced, and there are none.
         RecipeError: A file cannot be used; the message says why.
     """
-    found = list_parts(path, IMAGES)
-    files, labels, fingerprint = found.files, found.labels, found.fingerprint()
+    found = folders.listed(path, folders.IMAGES, reading)
+    return _decoded(path, found, image_size, channels, reading.value_range)
+
+
+def read_csv(
+    files: Mapping[str, Path], image_size: Sequence[int], channels: int, reading: Reading
+) -> OwnArrays:
+    """Reads the images that CSV files name.
+
+    Args:
+        files: The CSV file of "train", and perhaps of "test".
+        image_size, channels: As of `read`.
+        reading: Names of the columns, and how the images are read.
+
+    Raises:
+        RecipeError: A file cannot be used; the message says why.
+    """
+    found = named_files.listed(files, folders.IMAGES, reading)
+    return _decoded(files["train"], found, image_size, channels, reading.value_range)
+
+
+def _decoded(path, found, image_size, channels, given_range):
+    """Returns the OwnArrays of the images in files, from the cache if that holds the same files.
+
+    Args:
+        path: What was given as the data, for messages.
+        found: OwnArrays whose x are Paths.
+        image_size, channels: As of `read`.
+        given_range: The value range that the user gave, or None.
+    """
+    splits = {"train": found.train}
+    if found.test is not None:
+        splits["test"] = found.test
 
     def build(folder):
         pictures = {
-            part: _Pictures(paths, image_size, channels, reading.value_range)
-            for part, paths in files.items()
+            part: _Pictures(split.x, image_size, channels, given_range)
+            for part, split in splits.items()
         }
-        value_range = _value_range(path, pictures, reading.value_range)
+        value_range = _value_range(path, pictures, given_range)
         for part, held in pictures.items():
-            cache.write_split(folder, part, held.scaled(value_range), labels[part])
-        if "test" not in files:
+            cache.write_split(folder, part, held.scaled(value_range), splits[part].y)
+        if found.test is None:
             nothing = np.empty((0, *image_size, channels), np.uint8)
-            cache.write_split(folder, "test", nothing, labels["train"][:0])
+            cache.write_split(folder, "test", nothing, found.train.y[:0])
         lines = _remarks(pictures, image_size, channels, value_range)
         return {"kind": "image", "value_range": value_range, "remarks": lines}
 
     # Decoding photographs takes minutes, hashing them takes seconds: so the decoded images are kept.
     size = f"{image_size[0]}x{image_size[1]}x{channels}"
-    if reading.value_range is not None:
-        size += "-{:g}-{:g}".format(*reading.value_range)
-    entry = cache.get("own-images", size, f"{fingerprint}-{KEPT}", build)
+    if given_range is not None:
+        size += "-{:g}-{:g}".format(*given_range)
+    entry = cache.get("own-images", size, f"{found.fingerprint}-{KEPT}", build)
     value_range = entry.meta["value_range"]
     lines = list(entry.meta["remarks"])
-    if reading.value_range is not None and value_range is None:
+    if given_range is not None and value_range is None:
         lines.append("--value-range changes nothing: all pixels have 8 bits")
-    if found.skipped:
-        lines.append(f"skipped: {describe_skipped(found.skipped)}")
+    fingerprint, how = found.fingerprint, found.reading
     if value_range is not None:
         # With another value range the pixels differ, so it is other data.
         fingerprint = hashlib.sha256(f"{fingerprint} {value_range}".encode()).hexdigest()
-    groups = groups_of(found) if reading.group_folders else {}
-    return OwnArrays(
-        "image",
-        fingerprint,
-        [printable(name) for name in found.classes],
-        entry.split("train"),
-        entry.split("test") if "test" in files else None,
-        reading={} if value_range is None else {"value_range": value_range},
-        remarks=tuple(lines),
-        groups=groups.get("train"),
-        test_groups=groups.get("test"),
-        names=found.names("train"),
+        how = {**how, "value_range": value_range}
+    images = {
+        part: dataclasses.replace(split, x=entry.split(part).x) for part, split in splits.items()
+    }
+    return dataclasses.replace(
+        found,
+        kind="image",
+        fingerprint=fingerprint,
+        train=images["train"],
+        test=images.get("test"),
+        reading=how,
+        remarks=(*lines, *found.remarks),
     )
 
 
@@ -217,7 +247,7 @@ def read_support(
     """
     if not folder.is_dir():
         raise UsageError(f"--support takes a folder of class folders; there is no folder {folder}")
-    found, _ = list_files(folder, IMAGES)
+    found, _ = folders.list_files(folder, folders.IMAGES)
     if len(found) < 2:
         raise RecipeError(
             f"--support {folder}: expected at least two class folders with images, found {len(found)}"

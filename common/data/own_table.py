@@ -11,7 +11,7 @@ from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
 from common.data.columns import MISSING, Column, describe, infer
-from common.data.csv_table import Table, read_table
+from common.data.csv_table import Table
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
 from common.data.sets import TableSet
 from common.data.source import Reading
@@ -33,7 +33,7 @@ def read(files: Mapping[str, Path], reading: Reading, numbers: bool = False) -> 
     roles = {"label": reading.label_column}
     if reading.group_column:
         roles["group"] = reading.group_column
-    tables = {part: read_table(file, roles, others=True) for part, file in files.items()}
+    tables = own_csv.read_parts(files, roles, others=True)
     return _arrays(files, tables, numbers)
 
 

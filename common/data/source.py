@@ -17,7 +17,9 @@ class Reading:
     """Of images deeper than 8 bits: the values that become black and white (default: 0 and the most that
     8, 10, 12, 14 or 16 bits hold, as the training images need; 0 1 of floating-point ones)."""
     text_column: str | None = None
-    """Column of a CSV that holds the texts, or the paths of WAV files (default: text or path)."""
+    """Column of a CSV that holds the texts (default: text)."""
+    path_column: str | None = None
+    """Column of a CSV that names files of images or sound, as paths from its folder (default: path)."""
     label_column: str | None = None
     """Column of a CSV that holds the classes (default: label)."""
     group_column: str | None = None

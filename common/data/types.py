@@ -28,11 +28,14 @@ class Split:
             a tuple or dict of arrays.
         groups: Group of each example, integers `(n,)`: the examples of a group stay on one side of every
             cut. None: there are no groups.
+        names: What the user's CSV calls the file of each example, object array of str `(n,)`. None: no
+            CSV names files.
     """
 
     x: typing.Any
     y: typing.Any
     groups: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     def __len__(self) -> int:
         part = self.y
@@ -42,8 +45,8 @@ class Split:
 
     def take(self, rows: np.ndarray) -> Split:
         """Returns the examples at the given integer indices, in that order."""
-        groups = None if self.groups is None else self.groups[rows]
-        return Split(_take(self.x, rows), _take(self.y, rows), groups)
+        groups, names = (None if each is None else each[rows] for each in (self.groups, self.names))
+        return Split(_take(self.x, rows), _take(self.y, rows), groups, names)
 
 
 def _take(part, rows):

@@ -20,7 +20,7 @@ class Options:
     """JSON file to start from instead: a run's config.json or a tuner's best.json."""
     data: str = "full"
     """'full' (the real data set), 'sample' (built in, small, no network), or a path to your own data:
-    a folder of class folders of images, a CSV with columns text and label, or an .npz file."""
+    a folder of class folders of images, a CSV with columns path (or text) and label, or an .npz file."""
     data_dir: Path | None = None
     """Folder of TensorFlow Datasets (default: TFDS_DATA_DIR, else ~/tensorflow_datasets)."""
     reading: Reading = AS_IT_COMES
