@@ -271,13 +271,17 @@ def _check_reading(source):
 
 
 def _cut(dataset, fitted, validation_fraction, split_seed, train_examples, subset_seed):
-    from common.data.split import strata, stratified_cut
+    from common.data import by_time
+    from common.data.split import strata
 
     labels = strata(dataset.train.y)
-    train_rows, validation_rows = stratified_cut(
-        labels, validation_fraction, split_seed, dataset.train.groups
+    train_rows, validation_rows = by_time.cut(
+        dataset.train, validation_fraction, split_seed, dataset.class_names
     )
     notes = list(dataset.remarks)
+    if dataset.train.times is not None:
+        begins = by_time.shown(dataset.train.times[validation_rows].min())
+        notes.append(f"split by time: validation begins with {begins}")
     if train_examples:
         from common.data import remarks
         from common.data.subset import stratified_subset

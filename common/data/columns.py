@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from common.basics.errors import RecipeError, UsageError, near_match
@@ -140,6 +140,11 @@ def days(cell: str, order: str = "iso") -> float | None:
     return (moment - _EPOCH) / datetime.timedelta(1)
 
 
+def orders_of(values: Collection[str]) -> list[str]:
+    """Returns those of ORDERS in which all values are dates; several if no value tells."""
+    return [each for each in ORDERS if all(days(value, each) is not None for value in values)]
+
+
 def infer(name: str, cells: Sequence[str]) -> Column:
     """Returns a column with its type by the cells of the training file.
 
@@ -159,7 +164,7 @@ def infer(name: str, cells: Sequence[str]) -> Column:
         if len(values) == len(cells) and _counts_rows(name, values):
             return Column(name, "identifier")
         return Column(name, "number", form.decimal, form.thousands, form.unit)
-    orders = [each for each in ORDERS if all(days(value, each) is not None for value in values)]
+    orders = orders_of(values)
     # "11/12/2026" may be in November or in December: some date of the column must tell.
     if len(orders) == 1:
         return Column(name, "number", date=orders[0])

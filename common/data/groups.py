@@ -16,6 +16,8 @@ class Together:
     units: np.ndarray | None
     """An integer for each training example, `(n,)`. Examples with equal integers must stay on one side
     of every split. None: no two examples belong together."""
+    copies: np.ndarray
+    """An integer for each training example, `(n,)`: equal examples have equal ones."""
     test_seen: np.ndarray | None
     """Which examples of the test split occur in training too, bool `(n,)`. None: no test split was
     given."""
@@ -24,26 +26,27 @@ class Together:
 
 
 def find(arrays: OwnArrays) -> Together:
-    """Finds the examples that must stay together."""
+    """Finds the examples that must stay together.
+
+    Copies must, but for those of data that is split by time: what occurs again later does so in use, too.
+    """
     known: dict[bytes, int] = {}
     ids = _ids(arrays.train.x, known)
     names = arrays.names or [f"example {row + 1}" for row in range(len(ids))]
-    lines = remarks.copies(ids, np.asarray(arrays.train.y), arrays.class_names, names)
+    by_time = arrays.train.times is not None
+    labels = np.asarray(arrays.train.y)
+    lines = remarks.copies(ids, labels, arrays.class_names, names, by_time)
     test_seen = None
     if arrays.test is not None:
         count = len(known)
         test_seen = _ids(arrays.test.x, known) < count
-        if test_seen.any():
-            lines.append(
-                f"test split: {test_seen.sum():,} of its {len(test_seen):,} examples also occur in the "
-                "training data; scores are given without them as well"
-            )
-    units = ids
+        lines += remarks.seen(test_seen)
+    units = np.arange(len(ids)) if by_time else ids
     if arrays.groups is not None:
         lines += _of_groups(arrays)
-        units = _joined(ids, np.unique(arrays.groups, return_inverse=True)[1])
+        units = _joined(units, np.unique(arrays.groups, return_inverse=True)[1])
     alone = len(np.unique(units)) == len(units)
-    return Together(None if alone else units, test_seen, tuple(lines))
+    return Together(None if alone else units, ids, test_seen, tuple(lines))
 
 
 def _ids(x, known):

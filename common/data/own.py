@@ -22,6 +22,7 @@ from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.flags import flag
 from common.basics.wording import examples, printable
 from common.data import (
+    by_time,
     csv_table,
     groups,
     own_audio,
@@ -34,7 +35,6 @@ from common.data import (
 from common.data.folders import class_folders
 from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
-from common.data.split import strata, stratified_cut
 from common.data.types import Dataset
 
 TEST_FRACTION = 0.15
@@ -44,7 +44,7 @@ IMAGES_EXPECTED = (
     "a folder with one folder of images per class, a CSV with columns path and label, or an .npz file "
     "of images"
 )
-COLUMNS = ("text_column", "path_column", "label_column", "group_column")
+COLUMNS = ("text_column", "path_column", "label_column", "group_column", "time_column")
 TEXTS_EXPECTED = "a CSV with columns text and label, or an .npz file of texts"
 SOUNDS_EXPECTED = (
     "a folder with one folder of WAV files per class, or a CSV with columns path and label"
@@ -266,13 +266,17 @@ def _dataset(path, arrays, kind):
     train = dataclasses.replace(train, groups=together.units)
     _check_units(path, train, class_names, 3 if test is None else 2)
     fingerprint = arrays.fingerprint
-    if together.units is not None:
-        # The files are the same, but the split is another one than without groups.
-        held = f"{fingerprint} {together.units.tolist()}"
-        fingerprint = hashlib.sha256(held.encode()).hexdigest()
-    given = test is not None
+    # The files are the same, but the split is another one than without groups or times.
+    for deciding in (together.units, train.times):
+        if deciding is not None:
+            held = f"{fingerprint} {deciding.tolist()}"
+            fingerprint = hashlib.sha256(held.encode()).hexdigest()
+    given, test_seen, lines = test is not None, together.test_seen, together.remarks
     if not given:
-        rows, test_rows = stratified_cut(strata(train.y), TEST_FRACTION, TEST_SEED, train.groups)
+        rows, test_rows = by_time.cut(train, TEST_FRACTION, TEST_SEED, class_names)
+        if train.times is not None:
+            test_seen = np.isin(together.copies[test_rows], together.copies[rows])
+            lines = (*lines, *remarks.seen(test_seen))
         train, test = train.take(rows), train.take(test_rows)
     if numbers:
         read = remarks.numbers(train.y, test.y, given)
@@ -295,10 +299,11 @@ def _dataset(path, arrays, kind):
         reading=arrays.reading,
         remarks=(
             *read,
+            *by_time.test_line(train, test, given),
             *arrays.remarks,
-            *together.remarks,
+            *lines,
         ),
-        test_seen=together.test_seen,
+        test_seen=test_seen,
     )
 
 

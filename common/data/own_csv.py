@@ -12,6 +12,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
+from common.data.by_time import times_of
 from common.data.csv_table import MissingColumn, Table, read_table
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
@@ -44,8 +45,7 @@ def read(
     """
     wanted = reading.text_column if role == "text" else reading.path_column
     columns = {role: wanted, "label": reading.label_column}
-    if reading.group_column:
-        columns["group"] = reading.group_column
+    columns |= splitting(reading)
     tables = read_parts(files, columns)
     remarks = [
         remark for part, table in tables.items() for remark in _keep(files[part], table, role)
@@ -63,7 +63,7 @@ def read(
         texts = np.empty(len(table), object)
         texts[:] = table.values[role]
         labels = np.array([index[label] for label in table.values["label"]], np.int32)
-        splits[part] = Split(texts, labels)
+        splits[part] = Split(texts, labels, times=times_of(files[part], table))
     return OwnArrays(
         "text",
         fingerprint_of((part, file) for part, file in files.items()),
@@ -76,6 +76,12 @@ def read(
         test_groups=groups_of(files["test"], tables["test"]) if "test" in tables else None,
         names=[f"line {line}" for line in train.lines],
     )
+
+
+def splitting(reading: Reading) -> dict[str, str]:
+    """Returns the names of the columns that decide on the splits, by their roles "group" and "time"."""
+    wanted = {"group": reading.group_column, "time": reading.time_column}
+    return {role: name for role, name in wanted.items() if name}
 
 
 def read_parts(
@@ -101,15 +107,17 @@ def read_parts(
 
 
 def _keep(path, table, role):
-    """Drops the rows without a text (or path) or a label, and returns the remarks on a file."""
-    pairs = [*zip(table.values[role], table.values["label"], strict=True)]
-    kept = [row for row, (text, label) in enumerate(pairs) if text.strip() and label]
-    skipped = collections.Counter(
-        role if label else "label" for text, label in pairs if not (text.strip() and label)
-    )
+    """Drops the rows without a text (or path), a label or a time, and returns the remarks on a file."""
+    needed = [name for name in ("label", role, "time") if name in table.values]
+    lacking = [
+        next((name for name in needed if not table.values[name][row].strip()), "")
+        for row in range(len(table))
+    ]
+    kept = [row for row, name in enumerate(lacking) if not name]
+    skipped = collections.Counter(filter(None, lacking))
     if skipped.total() > SKIPPED_AT_MOST * len(table):
         what = " and ".join(f"{count} without a {name}" for name, count in skipped.items())
-        first = table.lines[min(set(range(len(pairs))) - set(kept))]
+        first = table.lines[next(row for row, name in enumerate(lacking) if name)]
         raise RecipeError(
             f"{path}: of {len(table)} rows, {what} (the first in line {first}); fill them or "
             f"remove them, or name other columns by --{role}-column and --label-column"

@@ -10,6 +10,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
+from common.data.by_time import times_of
 from common.data.columns import MISSING, Column, describe, infer
 from common.data.csv_table import Table
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
@@ -30,9 +31,7 @@ def read(files: Mapping[str, Path], reading: Reading, numbers: bool = False) -> 
     Raises:
         RecipeError: A file cannot be used; the message says why.
     """
-    roles = {"label": reading.label_column}
-    if reading.group_column:
-        roles["group"] = reading.group_column
+    roles = {"label": reading.label_column, **own_csv.splitting(reading)}
     tables = own_csv.read_parts(files, roles, others=True)
     return _arrays(files, tables, numbers)
 
@@ -110,7 +109,9 @@ def _arrays(files, tables, numbers=False):
     if not any(column.used for column in columns):
         raise RecipeError(f"{files['train']} has no column to learn from beside the labels")
     splits = {
-        part: Split(cells_of(files[part], table, columns), targets[part])
+        part: Split(
+            cells_of(files[part], table, columns), targets[part], times=times_of(files[part], table)
+        )
         for part, table in tables.items()
     }
     held = {column.name: splits["train"].x[:, place] for place, column in enumerate(columns)}
@@ -168,21 +169,30 @@ def _numbers(files, tables):
 
 
 def _keep(path, table, missing):
-    """Drops the rows without a label, and returns the remarks on a file."""
-    labels = table.values["label"]
-    kept = [row for row, label in enumerate(labels) if label.lower() not in missing]
-    skipped = len(labels) - len(kept)
-    if skipped > own_csv.SKIPPED_AT_MOST * len(labels):
-        raise RecipeError(
-            f"{path}: {skipped} of {len(labels)} rows have no label; fill them or remove them, or name "
-            "another column by --label-column"
-        )
-    table.take(kept)
+    """Drops the rows without a label or a time, and returns the remarks on a file.
+
+    Args:
+        path: The file.
+        table: Its content.
+        missing: What stands for no label, in lower case.
+    """
+    left = []
+    for role, none in (("label", missing), ("time", MISSING)):
+        cells = table.values.get(role, [])
+        kept = [row for row, cell in enumerate(cells) if cell.lower() not in none]
+        skipped = len(cells) - len(kept)
+        if skipped > own_csv.SKIPPED_AT_MOST * len(cells):
+            raise RecipeError(
+                f"{path}: {skipped} of {len(cells)} rows have no {role}; fill them or remove them, or "
+                f"name another column by --{role}-column"
+            )
+        if skipped:
+            table.take(kept)
+            left.append(f"{number(skipped)} without a {role}")
     if not len(table):
         raise RecipeError(f"{path} holds no rows below its header")
     names = ", ".join(f"{role} in '{name}'" for role, name in table.names.items())
     remarks = [f"{path.name}: {number(len(table))} rows; {names}{table.unusual}"]
-    left = [f"{number(skipped)} without a label"] if skipped else []
     left += [f"{number(table.empty)} that are empty"] if table.empty else []
     return remarks + ([f"{path.name}: rows left out: {', '.join(left)}"] if left else [])
 

@@ -84,7 +84,11 @@ def subset(count: int, left: int, wanted: int) -> str:
 
 
 def copies(
-    ids: np.ndarray, labels: np.ndarray, class_names: Sequence[str], names: Sequence[str]
+    ids: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    names: Sequence[str],
+    by_time: bool = False,
 ) -> list[str]:
     """Returns lines on examples that occur more than once.
 
@@ -93,6 +97,7 @@ def copies(
         labels: Integers `(n,)`, or numbers to predict.
         class_names: Names of the classes; none of numbers.
         names: Name of each example in a message.
+        by_time: Whether the data is split by time, where copies need not stay together.
     """
     _, first, counts = np.unique(ids, return_index=True, return_counts=True)
     repeated = int((counts > 1).sum())
@@ -100,7 +105,8 @@ def copies(
         return []
     lines = [
         f"duplicates: {len(ids) - len(first):,} of {len(ids):,} examples are copies of others "
-        f"({repeated:,} occur more than once); copies stay on one side of every split"
+        f"({repeated:,} occur more than once)"
+        + ("" if by_time else "; copies stay on one side of every split")
     ]
     # Examples whose label differs from that of their first copy.
     first_of = first[np.unique(ids, return_inverse=True)[1]]
@@ -116,6 +122,16 @@ def copies(
             f"{names[one]} ({shown[0]}) and {names[other]} ({shown[1]})"
         )
     return lines
+
+
+def seen(test_seen: np.ndarray) -> list[str]:
+    """Returns a line on test examples that occur in the training data too, bool `(m,)`, if any do."""
+    if not test_seen.any():
+        return []
+    return [
+        f"test split: {test_seen.sum():,} of its {len(test_seen):,} examples also occur in the training "
+        "data; scores are given without them as well"
+    ]
 
 
 def sizes(counter: Counter[tuple[int, int]], image_size: Sequence[int]) -> str:

@@ -24,6 +24,9 @@ class Reading:
     """Column of a CSV that holds the classes (default: label)."""
     group_column: str | None = None
     """Column of a CSV whose equal values belong together (a customer, a thread): no split parts them."""
+    time_column: str | None = None
+    """Column of a CSV with dates, or numbers that grow with time: the latest examples are validated and
+    tested on, not random ones, as in use they will be later still."""
     group_folders: bool = False
     """Files in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
 

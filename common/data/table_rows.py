@@ -103,8 +103,6 @@ def like(splits: Splits, reading: Mapping[str, Any]) -> Splits:
 def _like(split: Split, wanted: Sequence[Column], there: Sequence[Column]) -> Split:
     import numpy as np
 
-    from common.data.types import Split
-
     place = {column.name: index for index, column in enumerate(there)}
     x = np.full((len(split), len(wanted)), None, object)
     for index, column in enumerate(wanted):
@@ -117,4 +115,4 @@ def _like(split: Split, wanted: Sequence[Column], there: Sequence[Column]) -> Sp
                 and (found.decimal, found.thousands) != (".", "")
             )
             x[:, index] = cells if read else [column.read(cell) for cell in cells]
-    return Split(x, split.y, split.groups)
+    return dataclasses.replace(split, x=x)

@@ -30,12 +30,15 @@ class Split:
             cut. None: there are no groups.
         names: What the user's CSV calls the file of each example, object array of str `(n,)`. None: no
             CSV names files.
+        times: Time of each example, datetime64 or float64 `(n,)`: the latest ones are held out. None:
+            they are held out at random.
     """
 
     x: typing.Any
     y: typing.Any
     groups: np.ndarray | None = None
     names: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     def __len__(self) -> int:
         part = self.y
@@ -45,8 +48,10 @@ class Split:
 
     def take(self, rows: np.ndarray) -> Split:
         """Returns the examples at the given integer indices, in that order."""
-        groups, names = (None if each is None else each[rows] for each in (self.groups, self.names))
-        return Split(_take(self.x, rows), _take(self.y, rows), groups, names)
+        others = (
+            None if each is None else each[rows] for each in (self.groups, self.names, self.times)
+        )
+        return Split(_take(self.x, rows), _take(self.y, rows), *others)
 
 
 def _take(part, rows):
@@ -102,8 +107,8 @@ class Splits:
         test: The test split, or a function that returns it. The function is called when `.test` is
             first read; a hyperparameter search never reads it.
         info: Description of the data.
-        test_seen: Which examples of a given test split occur in the training data too, bool `(n,)`.
-            None: none does, because the test split was cut from the same data.
+        test_seen: Which examples of a test split that was given or cut off by time occur in the training
+            data too, bool `(n,)`. None: none does, as copies stayed on one side of the cut.
     """
 
     def __init__(

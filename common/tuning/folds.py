@@ -86,7 +86,8 @@ def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Split
     """Cuts training and validation examples, taken together, into folds, and returns one of them.
 
     Classes are stratified, and examples of a group are in one fold. The seed is fixed, so that the folds
-    are the same in all trials and sweeps.
+    are the same in all trials and sweeps. Where examples have times, a fold validates on a stretch of
+    time and trains on all that came before it.
 
     Args:
         splits: Training and validation data.
@@ -105,11 +106,8 @@ def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Split
         )
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    parts, groups = (splits.train, splits.val), None
-    if splits.train.groups is not None:
-        groups = np.concatenate([part.groups for part in parts])
-    y = np.concatenate([part.y for part in parts])
-    whole = Split(np.concatenate([part.x for part in parts]), y, groups)
+    whole = _joined(splits.train, splits.val)
+    y, groups = whole.y, whole.groups
     # Targets that are not classes (numbers, sentences) cannot be stratified: all count as one class.
     classes = np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and splits.info.class_names
     labels = y if classes else np.zeros(len(y), int)
@@ -121,9 +119,12 @@ def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Split
         what = "examples" if groups is None else "groups (copies of one example are a group)"
         each = " of each class; one has" if classes else "; there are"
         raise RecipeError(f"--folds {folds} needs as many {what}{each} {min(of_class)}")
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(folds, shuffle=True, random_state=0)
-    rows, validation = list(splitter.split(np.zeros(len(y)), labels, groups))[fold]
+    if whole.times is None:
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        splitter = kind(folds, shuffle=True, random_state=0)
+        rows, validation = list(splitter.split(np.zeros(len(y)), labels, groups))[fold]
+    else:
+        rows, validation = _in_time(whole, fold, folds)
     if train_examples:
         of_rows = None if groups is None else groups[rows]
         rows = rows[stratified_subset(labels[rows], train_examples, groups=of_rows)]
@@ -134,3 +135,30 @@ def cut(splits: Splits, fold: int, folds: int, train_examples: int = 0) -> Split
         test=_no_test,
         info=dataclasses.replace(splits.info, counts=counts),
     )
+
+
+def _joined(*parts):
+    """Returns a Split of the examples of all parts."""
+
+    def joined(name):
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    return Split(*(joined(name) for name in ("x", "y", "groups", "names", "times")))
+
+
+def _in_time(whole, fold, folds):
+    """Returns the rows that a fold trains and validates on; those trained on are all earlier."""
+    from sklearn.model_selection import TimeSeriesSplit
+
+    order = np.argsort(whole.times, kind="stable")
+    rows, validation = (order[rows] for rows in list(TimeSeriesSplit(folds).split(order))[fold])
+    earlier = whole.times[rows] < whole.times[validation].min()
+    if whole.groups is not None:
+        earlier &= ~np.isin(whole.groups[rows], whole.groups[validation])
+    rows = np.sort(rows[earlier])
+    if not len(rows):
+        raise RecipeError(
+            f"--folds {folds}: no example is earlier than fold {fold + 1}; take fewer folds"
+        )
+    return rows, np.sort(validation)
