@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
+from common.basics.files import read_json
 from common.cli import main
 from common.data import NumberTable, Reading, Source, TableSet, TextSet, load_table, load_texts
 from common.data.by_time import latest_cut, shown, times_of
+from common.data.columns import PARTS, Column, columns_of, part_of, parts_among
 from common.data.csv_table import read_table
+from common.data.table_encoder import TableEncoder
 from common.tuning.folds import cut
 
 START = datetime.date(2024, 12, 1)
@@ -132,10 +135,79 @@ def test_a_table_is_split_by_time(tmp_path):
     assert f"split by time: the test split begins with {day(85)}" in splits.info.remarks
     assert f"split by time: validation begins with {day(68)}" in splits.info.remarks
     assert splits.info.reading["time_column"] == "sold"
-    assert [each["name"] for each in splits.info.reading["columns"]] == ["size"]
+    columns = [(each["name"], each["type"]) for each in splits.info.reading["columns"]]
+    assert columns == [("size", "number"), ("sold", "time")]
+    said = "sold: decides the splits; given as month, weekday, hour, not as a day"
+    assert said in splits.info.remarks
     at_random = load(path)
     assert sizes(at_random.test) != sizes(splits.test)
     assert at_random.info.fingerprint != splits.info.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("moment", "month", "weekday", "hour"),
+    [
+        ("1970-01-01", "1", "3", "0"),
+        ("2026-12-01 10:44", "12", "1", "10"),
+        ("2026-12-01 10:00", "12", "1", "10"),
+        ("2024-02-29 23:59:59", "2", "3", "23"),
+        ("1969-12-31 13:00", "12", "2", "13"),
+    ],
+)
+def test_parts_of_a_date(moment, month, weekday, hour):
+    cell = Column("sold", "time", date="iso").read(moment)
+    assert [part_of(cell, part) for part in PARTS] == [month, weekday, hour]
+    assert [part_of("", part) for part in PARTS] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("moments", "parts"),
+    [
+        (["2026-12-01", "2026-12-08"], []),
+        (["2026-12-01", "2026-12-09"], ["weekday"]),
+        (["2026-12-01", "2026-12-15"], []),  # Always on a Tuesday.
+        (["2026-12-01 10:00", "2026-12-03 11:00"], ["hour"]),
+        (["2026-12-01", "", "2027-12-02"], ["weekday"]),
+        (["2026-12-01", "2027-12-04", "2027-06-01"], ["month", "weekday"]),
+        ([""], []),
+    ],
+)
+def test_parts_are_given_where_they_differ_and_come_again(moments, parts):
+    column = Column("sold", "time", date="iso")
+    assert parts_among([column.read(moment) for moment in moments]) == parts
+
+
+def test_the_encoder_sees_months_and_weekdays_but_not_the_day(tmp_path):
+    rows = [[3 * n, day(n), n % 17] for n in range(500)]
+    splits = load(table(tmp_path / "a.csv", rows), time_column="sold")
+    columns = columns_of(splits.info.reading)
+    encoder = TableEncoder.fit(splits.train.x, columns, rare=1)
+    assert [each["name"] for each in encoder.numbers] == ["size"]
+    assert [each["part"] for each in encoder.categories] == ["weekday"]
+    encoder = TableEncoder.fit(splits.train.x, columns, rare=1, drop=("sold",))
+    assert encoder.used == ["size"]
+    rows = [[3 * n, day(n), n % 17] for n in range(700)]
+    splits = load(table(tmp_path / "a.csv", rows), time_column="sold")
+    encoder = TableEncoder.fit(splits.train.x, columns, rare=1)
+    assert encoder.layout.categories == (13, 8)
+    assert encoder.used == ["size", "sold"]
+    sold = START + datetime.timedelta(700)
+    (row,) = encoder.encode(np.array([["3", str((sold - datetime.date(1970, 1, 1)).days)]], object))
+    month, weekday = (each["values"] for each in encoder.categories)
+    assert month[int(row[-2]) - 1] == str(sold.month)
+    assert weekday[int(row[-1]) - 1] == str(sold.weekday())
+    encoder.save(tmp_path / "columns.json")
+    loaded = TableEncoder.load(tmp_path / "columns.json")
+    assert np.array_equal(loaded.encode(splits.test.x), encoder.encode(splits.test.x))
+
+
+def test_a_table_of_times_alone_is_one_to_learn_from(tmp_path):
+    rows = [[day(n), n % 7] for n in range(100)]
+    path = table(tmp_path / "a.csv", rows, ("sold", "label"))
+    assert load(path, time_column="sold").train.x.shape[1] == 1
+    path = table(tmp_path / "b.csv", [[n, n % 7] for n in range(100)], ("step", "label"))
+    with pytest.raises(RecipeError, match="no column to learn from"):
+        load(path, time_column="step")
 
 
 def test_rows_without_a_time_are_left_out_and_told(tmp_path):
@@ -146,17 +218,6 @@ def test_rows_without_a_time_are_left_out_and_told(tmp_path):
     rows = [[3 * n, day(n) if n > 4 else "", n % 17] for n in range(40)]
     with pytest.raises(RecipeError, match="5 of 40 rows have no time; .* --time-column"):
         load(table(tmp_path / "a.csv", rows), time_column="sold")
-
-
-def test_what_occurs_again_later_is_no_copy_and_is_scored_without_it_too(tmp_path):
-    rows = [[n % 7 if n < 95 else n, day(n), n % 17] for n in range(100)]
-    splits = load(table(tmp_path / "a.csv", rows), time_column="sold")
-    assert len(splits.test) == 15
-    assert splits.test.groups is None
-    assert splits.test_seen.tolist() == [True] * 10 + [False] * 5
-    said = "\n".join(splits.info.remarks)
-    assert "test split: 10 of its 15 examples also occur" in said
-    assert "copies stay on one side" not in said
 
 
 def test_a_class_of_later_days_only_is_an_error(tmp_path):
@@ -207,6 +268,19 @@ def test_texts_are_split_by_time_and_folds_train_on_what_came_before(tmp_path):
     assert seen == [*range(51 - len(seen), 51)]  # None of the test split, none twice.
 
 
+def test_what_occurs_again_later_is_no_copy_and_is_scored_without_it_too(tmp_path):
+    rows = [[f"text {n % 7 if n < 95 else n}", n, "ab"[n % 2]] for n in range(100)]
+    path = table(tmp_path / "a.csv", rows, ["text", "step", "label"])
+    source = Source(str(path), reading=Reading(time_column="step"))
+    splits = load_texts(REVIEWS, source, validation_fraction=0.2)
+    assert len(splits.test) == 15
+    assert splits.test.groups is None
+    assert splits.test_seen.tolist() == [True] * 10 + [False] * 5
+    said = "\n".join(splits.info.remarks)
+    assert "test split: 10 of its 15 examples also occur" in said
+    assert "copies stay on one side" not in said
+
+
 def test_equal_times_are_in_one_fold_or_left_out(tmp_path):
     rows = [[f"text {n}", n // 20, "ab"[n % 2]] for n in range(60)]
     path = table(tmp_path / "a.csv", rows, ["text", "step", "label"])
@@ -218,14 +292,25 @@ def test_equal_times_are_in_one_fold_or_left_out(tmp_path):
 
 def test_a_run_is_trained_on_the_past_and_says_so(tmp_path, capsys):
     random = np.random.default_rng(0)
-    rows = [[n := int(random.integers(100)), day(d), 2 * n + d] for d in range(120)]
-    path = table(tmp_path / "prices.csv", shuffled(rows), ["size", "sold", "price"])
+    # Sales follow the weekday; what size says of them is little.
+    rows = [
+        [n := int(random.integers(100)), day(d, "%d.%m.%Y"), n + 100 * ((d - 1) % 7)]
+        for d in range(280)
+    ]
+    path = table(tmp_path / "sales.csv", shuffled(rows), ["size", "sold", "price"])
     run = str(tmp_path / "run")
     words = ["--data", str(path), "--label-column", "price", "--time-column", "sold"]
-    assert main(["train", "diabetes_mlp", *words, "--epochs", "1", "--run-dir", run]) == 0
+    assert main(["train", "diabetes_mlp", *words, "--epochs", "40", "--run-dir", run]) == 0
     printed = capsys.readouterr().out
-    assert f"split by time: the test split begins with {day(102)}" in printed
-    assert main(["evaluate", run]) == 0
+    assert f"split by time: the test split begins with {day(238)}" in printed
+    assert read_json(tmp_path / "run" / "metrics.json", "figures")["test"]["r2"] > 0.5
+    capsys.readouterr()
+    assert main(["evaluate", run, "--slice", "sold"]) == 0
+    assert f"{day(238)} to {day(248)}" in capsys.readouterr().out
     new = tmp_path / "new.csv"
-    new.write_text("size\n7\n")
+    new.write_text(f"size,sold\n7,{day(400, '%d.%m.%Y')}\n8,\n")
     assert main(["predict", run, str(new)]) == 0
+    capsys.readouterr()
+    new.write_text("size\n7\n")
+    assert main(["predict", run, str(new)]) == 1
+    assert "the model needs the column 'sold'" in capsys.readouterr().err

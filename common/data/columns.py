@@ -34,6 +34,9 @@ _DATES = {
     "month/day": re.compile(f"{_MONTH}/{_DAY}/{_YEAR}{_TIME}"),
 }
 _EXAMPLES = dict(zip(ORDERS, ("2026-12-31", "31.12.2026", "31/12/2026", "12/31/2026"), strict=True))
+PARTS = {"month": 365, "weekday": 7, "hour": 1}
+"""What a model sees of the dates by which a table is split, and after how many days it begins anew. The
+days themselves say nothing: all that will be asked about lie behind those learnt from."""
 _EPOCH = datetime.datetime(1970, 1, 1)
 _IDENTIFIER = re.compile(r"(.*[ _-])?(id|index|key|number|nr|no|column 1)", re.IGNORECASE)
 
@@ -44,8 +47,9 @@ class Column:
 
     name: str
     type: str
-    """"number" or "category"; or a reason not to use it: "identifier" (each row has a value of its own),
-    "constant", "empty", "group" (it says which rows belong together)."""
+    """"number" or "category"; "time" (it decides the splits: of its dates a model sees the PARTS); or a
+    reason not to use it: "identifier" (each row has a value of its own), "constant", "empty", "group" (it
+    says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
     thousands: str = ""
@@ -59,7 +63,7 @@ class Column:
     @property
     def used(self) -> bool:
         """Whether a model can learn from it."""
-        return self.type in USED
+        return self.type in USED or (self.type == "time" and self.date != "")
 
     @property
     def form(self) -> NumberForm:
@@ -140,6 +144,34 @@ def days(cell: str, order: str = "iso") -> float | None:
     return (moment - _EPOCH) / datetime.timedelta(1)
 
 
+def part_of(cell: str, part: str) -> str:
+    """Returns a part of a date, one of PARTS, e.g. "12" of a day in December; '' for ''.
+
+    Args:
+        cell: Days since 1970, as a table has them.
+        part: "month" (from 1), "weekday" (0: Monday) or "hour".
+    """
+    if not cell:
+        return ""
+    moment = _EPOCH + datetime.timedelta(seconds=round(float(cell) * 86_400))
+    return str(moment.weekday() if part == "weekday" else getattr(moment, part))
+
+
+def parts_among(cells: Sequence[str]) -> list[str]:
+    """Returns the PARTS in which dates differ, and of which they hold more than one round.
+
+    Args:
+        cells: Days since 1970, '' for a missing value.
+    """
+    held = [float(cell) for cell in cells if cell]
+    span = max(held) - min(held) if held else 0
+    return [
+        part
+        for part, round_ in PARTS.items()
+        if span > round_ and len({part_of(cell, part) for cell in cells if cell}) > 1
+    ]
+
+
 def orders_of(values: Collection[str]) -> list[str]:
     """Returns those of ORDERS in which all values are dates; several if no value tells."""
     return [each for each in ORDERS if all(days(value, each) is not None for value in values)]
@@ -211,7 +243,13 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
         "constant": "the same value everywhere",
         "empty": "no values",
         "group": "says which rows belong together",
+        "time": "decides the splits",
     }
+    for each in columns:
+        if each.type == "time" and each.used:
+            lines.append(
+                f"{each.name}: decides the splits; given as {', '.join(PARTS)}, not as a day"
+            )
     left = [f"{each.name} ({why[each.type]})" for each in columns if not each.used]
     if left:
         lines.append(f"not given to the model: {_listed(left)}")

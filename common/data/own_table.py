@@ -11,7 +11,7 @@ from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
 from common.data.by_time import times_of
-from common.data.columns import MISSING, Column, describe, infer
+from common.data.columns import MISSING, Column, describe, infer, orders_of
 from common.data.csv_table import Table
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
 from common.data.sets import TableSet
@@ -106,6 +106,8 @@ def _arrays(files, tables, numbers=False):
         remarks += own_csv.alike(class_names)
         targets = _classes(files, tables, class_names)
     columns = [infer(name, cells) for name, cells in train.others.items()]
+    if "time" in train.values:
+        columns.append(_time_column(tables))
     if not any(column.used for column in columns):
         raise RecipeError(f"{files['train']} has no column to learn from beside the labels")
     splits = {
@@ -130,6 +132,15 @@ def _arrays(files, tables, numbers=False):
         test_groups=own_csv.groups_of(files["test"], tables["test"]) if "test" in tables else None,
         names=[f"line {line}" for line in train.lines],
     )
+
+
+def _time_column(tables):
+    """Returns the column that decides the splits; its cells join those of the other columns."""
+    train = tables["train"]
+    name, orders = train.names["time"], orders_of(set(train.values["time"]))
+    for table in tables.values():
+        table.others[name] = table.values["time"]
+    return Column(name, "time", date=orders[0] if len(orders) == 1 else "")
 
 
 def _classes(files, tables, class_names):

@@ -11,7 +11,7 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
-from common.data.columns import Column, check_name, common_values
+from common.data.columns import Column, check_name, common_values, part_of, parts_among
 
 UNKNOWN = 0
 """Id of every category that is rare or absent in the training data."""
@@ -45,7 +45,8 @@ class TableEncoder:
             value), "mean" and "scale" (the standard deviation), "missing" (whether a mark is added), and
             "values" with "ranks", from 0 to 1, between which ranks are interpolated.
         categories: For each column of categories that is used: "name" and "values", in the order of
-            their ids, from id 1. A missing value is the value "".
+            their ids, from id 1. A missing value is the value "". With "part" they are those of a part of
+            the dates of a column: `common.data.columns.part_of`.
         ranks: Whether numbers become their ranks in the training data, 0 to 1; else standardised.
     """
 
@@ -93,7 +94,11 @@ class TableEncoder:
             if column.name in drop or not column.used:
                 continue
             cells = x[:, place].tolist()
-            if column.type == "number":
+            if column.type == "time":
+                for part in parts_among(cells):
+                    values = common_values([part_of(cell, part) for cell in cells], rare)
+                    categories.append({"name": column.name, "part": part, "values": values})
+            elif column.type == "number":
                 numbers.append({"name": column.name, **_distribution(_values(cells), bins)})
             else:
                 categories.append({"name": column.name, "values": common_values(cells, rare)})
@@ -115,7 +120,7 @@ class TableEncoder:
     @property
     def used(self) -> list[str]:
         """Names of the columns that the model sees."""
-        return [each["name"] for each in (*self.numbers, *self.categories)]
+        return [*dict.fromkeys(each["name"] for each in (*self.numbers, *self.categories))]
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Returns float32 `(n, layout.width)` of rows.
@@ -148,6 +153,8 @@ class TableEncoder:
                 numbers.append((values - each["mean"]) / each["scale"])
         for each, known in zip(self.categories, self._ids, strict=True):
             cells = x[:, place[each["name"]]].tolist()
+            if "part" in each:
+                cells = [part_of(cell, each["part"]) for cell in cells]
             ids.append([known.get(cell, UNKNOWN) for cell in cells])
         return np.array([*numbers, *marks, *ids], "float32").reshape(-1, len(x)).T.copy()
 

@@ -264,9 +264,13 @@ def _row_preparation(path, reading):
         "ranks": encoder.ranks,
         "ranks_note": "true: a number becomes its rank, interpolated between values; false: it becomes "
         "(number - mean) / scale",
-        "categories": encoder.categories,
+        "categories": [
+            {**each, "date": columns[each["name"]].date} if "part" in each else each
+            for each in encoder.categories
+        ],
         "categories_note": "last in a row; an id is the place among the values, from 1; a missing one is "
-        "the value of no letters",
+        "the value of no letters. part: the values are months from 1, weekdays from 0 (Monday) or hours "
+        "of a date (UTC)",
         "unknown": UNKNOWN,
         "unknown_note": "id of any other value",
     }

@@ -115,7 +115,8 @@ def groups_of(cells: Sequence[str] | np.ndarray, column: Column) -> np.ndarray:
         column: The column.
     """
     values = [column.show(cell) if cell else NO_VALUE for cell in cells]
-    held = sorted({float(cell) for cell in cells if cell}) if column.type == "number" else []
+    many = column.type == "number" or column.date
+    held = sorted({float(cell) for cell in cells if cell}) if many else []
     if len(held) < QUARTERS_FROM:
         return np.array(values, str)
     numbers = np.array([float(cell) for cell in cells if cell])
