@@ -11,8 +11,9 @@ from common.basics.files import read_json
 from common.cli import main
 from common.data import NumberTable, Reading, Source, TableSet, TextSet, load_table, load_texts
 from common.data.by_time import latest_cut, shown, times_of
-from common.data.columns import PARTS, Column, columns_of, part_of, parts_among
+from common.data.columns import Column, columns_of
 from common.data.csv_table import read_table
+from common.data.dates import PARTS, part_of, parts_among
 from common.data.table_encoder import TableEncoder
 from common.tuning.folds import cut
 

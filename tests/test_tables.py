@@ -7,7 +7,8 @@ import pytest
 
 from common.basics.errors import RecipeError, UsageError
 from common.data import DataInfo, Reading, Source, Split, Splits, TableSet, load_table
-from common.data.columns import Column, columns_of, days, describe, in_words, infer, split_names
+from common.data.columns import Column, columns_of, describe, in_words, infer, split_names
+from common.data.dates import days
 from common.data.inputs import Given
 from common.data.sample_table import generate
 from common.data.table_encoder import Layout, TableEncoder

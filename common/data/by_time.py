@@ -7,8 +7,8 @@ import numpy as np
 
 from common.basics.errors import RecipeError
 from common.basics.wording import significant
-from common.data.columns import days, orders_of
 from common.data.csv_table import Table
+from common.data.dates import days, orders_of
 from common.data.number_form import form_of
 from common.data.split import strata, stratified_cut
 from common.data.types import Split

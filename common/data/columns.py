@@ -2,14 +2,14 @@
 
 import collections
 import dataclasses
-import datetime
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import DASH, percent
 from common.basics.wording import number as counted
+from common.data.dates import EXAMPLES, PARTS, date_of, days, orders_of
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
 
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
@@ -23,21 +23,6 @@ MOSTLY = 0.8
 LISTED = 20
 # "0712" and "007" are codes: as numbers they would lose their zeros.
 _CODE = re.compile(r"0\d+")
-ORDERS = ("iso", "day.month", "day/month", "month/day")
-"""How dates may be written: 2026-11-29, 29.11.2026, 29/11/2026, 11/29/2026."""
-_YEAR, _MONTH, _DAY = r"(?P<year>\d{4})", r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
-_TIME = r"(?P<time>[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?"
-_DATES = {
-    "iso": re.compile(f"{_YEAR}-{_MONTH}-{_DAY}{_TIME}"),
-    "day.month": re.compile(rf"{_DAY}\.{_MONTH}\.{_YEAR}{_TIME}"),
-    "day/month": re.compile(f"{_DAY}/{_MONTH}/{_YEAR}{_TIME}"),
-    "month/day": re.compile(f"{_MONTH}/{_DAY}/{_YEAR}{_TIME}"),
-}
-_EXAMPLES = dict(zip(ORDERS, ("2026-12-31", "31.12.2026", "31/12/2026", "12/31/2026"), strict=True))
-PARTS = {"month": 365, "weekday": 7, "hour": 1}
-"""What a model sees of the dates by which a table is split, and after how many days it begins anew. The
-days themselves say nothing: all that will be asked about lie behind those learnt from."""
-_EPOCH = datetime.datetime(1970, 1, 1)
 _IDENTIFIER = re.compile(r"(.*[ _-])?(id|index|key|number|nr|no|column 1)", re.IGNORECASE)
 
 
@@ -97,7 +82,7 @@ class Column:
     def show(self, cell: str) -> str:
         """Returns a cell of the models' data for a person: a day as its date, a dash for no value."""
         if self.date and cell:
-            return (_EPOCH + datetime.timedelta(float(cell))).date().isoformat()
+            return date_of(float(cell))
         return cell or DASH
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,60 +106,6 @@ def in_words(columns: Sequence[Column], row: Sequence[str]) -> str:
     """Returns a row for a person: the names of the columns and what they hold, "age 38, sex F"."""
     cells = zip(columns, row, strict=True)
     return ", ".join(f"{column.name} {column.show(cell)}" for column, cell in cells)
-
-
-def days(cell: str, order: str = "iso") -> float | None:
-    """Returns the days since 1970 of a date, with its time as a fraction; None if it is no such date.
-
-    Args:
-        cell: A date, with or without a time: "2026-11-29 14:30".
-        order: How dates are written, one of ORDERS.
-    """
-    found = _DATES[order].fullmatch(cell)
-    if found is None:
-        return None
-    parts = found.groupdict()
-    iso = f"{parts['year']}-{int(parts['month']):02}-{int(parts['day']):02}{parts['time'] or ''}"
-    try:
-        moment = datetime.datetime.fromisoformat(iso)
-    except ValueError:  # There is no such day.
-        return None
-    if moment.tzinfo:
-        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-    return (moment - _EPOCH) / datetime.timedelta(1)
-
-
-def part_of(cell: str, part: str) -> str:
-    """Returns a part of a date, one of PARTS, e.g. "12" of a day in December; '' for ''.
-
-    Args:
-        cell: Days since 1970, as a table has them.
-        part: "month" (from 1), "weekday" (0: Monday) or "hour".
-    """
-    if not cell:
-        return ""
-    moment = _EPOCH + datetime.timedelta(seconds=round(float(cell) * 86_400))
-    return str(moment.weekday() if part == "weekday" else getattr(moment, part))
-
-
-def parts_among(cells: Sequence[str]) -> list[str]:
-    """Returns the PARTS in which dates differ, and of which they hold more than one round.
-
-    Args:
-        cells: Days since 1970, '' for a missing value.
-    """
-    held = [float(cell) for cell in cells if cell]
-    span = max(held) - min(held) if held else 0
-    return [
-        part
-        for part, round_ in PARTS.items()
-        if span > round_ and len({part_of(cell, part) for cell in cells if cell}) > 1
-    ]
-
-
-def orders_of(values: Collection[str]) -> list[str]:
-    """Returns those of ORDERS in which all values are dates; several if no value tells."""
-    return [each for each in ORDERS if all(days(value, each) is not None for value in values)]
 
 
 def infer(name: str, cells: Sequence[str]) -> Column:
@@ -284,7 +215,7 @@ def _nearly_numbers(columns, table):
 
 def _number_words(column):
     if column.date:
-        return f"{column.name} (dates {_EXAMPLES[column.date]}, as days)"
+        return f"{column.name} (dates {EXAMPLES[column.date]}, as days)"
     return f"{column.name} ({column.form})" if str(column.form) else column.name
 
 

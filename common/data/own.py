@@ -12,14 +12,12 @@ example, and the examples of a group, stay on one side of every split.
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from common.basics.errors import RecipeError, UsageError, near_match
-from common.basics.flags import flag
 from common.basics.wording import examples, printable
 from common.data import (
     by_time,
@@ -33,6 +31,13 @@ from common.data import (
     remarks,
 )
 from common.data.folders import class_folders
+from common.data.own_checks import (
+    check_classes,
+    check_numbers,
+    check_units,
+    check_value_range,
+    refuse,
+)
 from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
 from common.data.types import Dataset
@@ -50,8 +55,6 @@ SOUNDS_EXPECTED = (
     "a folder with one folder of WAV files per class, or a CSV with columns path and label"
 )
 TABLES_EXPECTED = "a CSV with a column label and others to learn from"
-LEAST_NUMBERS = 20
-"""Least number of rows with a number to predict."""
 EXPECTED = {
     "image": IMAGES_EXPECTED,
     "text": TEXTS_EXPECTED,
@@ -80,13 +83,13 @@ def load_images(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _check_value_range(reading.value_range)
+    check_value_range(reading.value_range)
     size, files = tuple(image_size), _csv_files(path)
     if files:
-        _refuse(reading, ["text_column"], "CSV files of texts", path)
-        _refuse(reading, ["group_folders"], "folders of images", path)
+        refuse(reading, ["text_column"], "CSV files of texts", path)
+        refuse(reading, ["group_folders"], "folders of images", path)
         return _dataset(path, own_images.read_csv(files, size, channels, reading), "image")
-    _refuse(reading, COLUMNS, "CSV files", path)
+    refuse(reading, COLUMNS, "CSV files", path)
     if path.is_dir():
         if not class_folders(path):
             raise RecipeError(
@@ -94,7 +97,7 @@ def load_images(
             )
         return _dataset(path, own_images.read(path, size, channels, reading), "image")
     if path.suffix.lower() == ".npz":
-        _refuse(reading, ["group_folders"], "folders of images", path)
+        refuse(reading, ["group_folders"], "folders of images", path)
         return _dataset(path, own_npz.read(path, size, reading.value_range), "image")
     raise RecipeError(f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}")
 
@@ -111,12 +114,12 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
+    refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
     files = _csv_files(path)
     if files:
         return _dataset(path, own_csv.read(files, reading), "text")
     if path.suffix.lower() == ".npz":
-        _refuse(reading, COLUMNS, "CSV files", path)
+        refuse(reading, COLUMNS, "CSV files", path)
         return _dataset(path, own_npz.read(path), "text")
     what = "a folder without train.csv" if path.is_dir() else path.name
     raise RecipeError(f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path} ({what})")
@@ -142,14 +145,14 @@ def load_audio(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _refuse(reading, ["value_range"], "images", path)
+    refuse(reading, ["value_range"], "images", path)
     files = _csv_files(path)
     if files:
-        _refuse(reading, ["text_column"], "CSV files of texts", path)
-        _refuse(reading, ["group_folders"], "folders", path)
+        refuse(reading, ["text_column"], "CSV files of texts", path)
+        refuse(reading, ["group_folders"], "folders", path)
         return _dataset(path, own_audio.read_csv(files, rate, samples, reading), "audio")
     if path.is_dir() and class_folders(path):
-        _refuse(reading, COLUMNS, "CSV files", path)
+        refuse(reading, COLUMNS, "CSV files", path)
         return _dataset(path, own_audio.read(path, rate, samples, reading), "audio")
     what = "a folder without class folders" if path.is_dir() else path.name
     raise RecipeError(f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path} ({what})")
@@ -174,8 +177,8 @@ def load_table(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
-    _refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
-    _refuse(reading, ["text_column"], "CSV files of texts", path)
+    refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
+    refuse(reading, ["text_column"], "CSV files of texts", path)
     files = _csv_files(path)
     if files:
         return _dataset(path, own_table.read(files, reading, numbers), "table")
@@ -223,27 +226,6 @@ def _csv_files(path):
     return {"train": path} if path.suffix.lower() in csv_table.SUFFIXES else {}
 
 
-def _check_value_range(value_range):
-    if value_range is None:
-        return
-    low, high = value_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UsageError(
-            f"--value-range takes the value of black, then a greater one for white, got {low:g} {high:g}"
-        )
-
-
-def _refuse(reading, names, what, path):
-    """Refuses flags that would change nothing.
-
-    Raises:
-        UsageError: One of the fields of a Reading is set.
-    """
-    given = [flag(name) for name in names if name in reading.to_dict()]
-    if given:
-        raise UsageError(f"{given[0]} is for {what}, and {path} is not one; leave it out")
-
-
 def _dataset(path, arrays, kind):
     """Checks what was read, cuts a test split where there is none, and returns the Dataset."""
     if arrays.kind != kind:
@@ -254,9 +236,9 @@ def _dataset(path, arrays, kind):
     class_names, train, test = arrays.class_names, arrays.train, arrays.test
     numbers = np.issubdtype(train.y.dtype, np.floating)
     if numbers:
-        _check_numbers(path, train.y)
+        check_numbers(path, train.y)
     else:
-        _check_classes(path, train.y, class_names)
+        check_classes(path, train.y, class_names)
     if test is not None and len(test) == 0:
         raise RecipeError(
             f"{path}: the test split is empty; fill it, or leave it out: then {TEST_FRACTION:.0%} of "
@@ -264,7 +246,7 @@ def _dataset(path, arrays, kind):
         )
     together = groups.find(arrays)
     train = dataclasses.replace(train, groups=together.units)
-    _check_units(path, train, class_names, 3 if test is None else 2)
+    check_units(path, train, class_names, 3 if test is None else 2)
     fingerprint = arrays.fingerprint
     # The files are the same, but the split is another one than without groups or times.
     for deciding in (together.units, train.times):
@@ -305,60 +287,3 @@ def _dataset(path, arrays, kind):
         ),
         test_seen=test_seen,
     )
-
-
-def _check_classes(path, labels, class_names):
-    """Raises a RecipeError if there are too few classes, or too few examples of one."""
-    if len(class_names) < 2:
-        found = f"only '{class_names[0]}'" if class_names else "none"
-        raise RecipeError(f"{path}: expected at least two classes, found {found}")
-    counts = np.bincount(labels, minlength=len(class_names))
-    if counts.min() < 3:
-        raise RecipeError(
-            f"{path}: class '{class_names[counts.argmin()]}' has {counts.min()} training examples; "
-            "at least 3 are needed, for training, validation and test. Add some or drop the class"
-        )
-
-
-def _check_numbers(path, values):
-    """Raises a RecipeError if there are too few numbers to predict, or if all are equal."""
-    if len(values) < LEAST_NUMBERS:
-        raise RecipeError(
-            f"{path}: expected at least {LEAST_NUMBERS} rows with a number to predict, found "
-            f"{len(values)}"
-        )
-    if np.ptp(values) == 0:
-        raise RecipeError(f"{path}: the number to predict is {values[0]:g} in every row")
-
-
-def _check_units(path, train, class_names, needed):
-    """Checks that each class has enough groups to put into different splits.
-
-    Args:
-        path, train: The data.
-        class_names: Names of the classes; none of numbers, which count as one class.
-        needed: Least number of groups.
-
-    Raises:
-        RecipeError: One has too few.
-    """
-    if train.groups is None:
-        return
-    if not class_names:
-        units = len(np.unique(train.groups))
-        if units < needed:
-            raise RecipeError(
-                f"{path}: the {len(train)} training examples fall into too few groups ({units}), and a "
-                f"group stays on one side of every split; at least {needed} are needed. Copies of one "
-                "example are a group, and join the groups that they are in: add columns that tell them "
-                "apart, or leave the groups out"
-            )
-    for label, name in enumerate(class_names):
-        units = len(np.unique(train.groups[train.y == label]))
-        if units < needed:
-            raise RecipeError(
-                f"{path}: the {np.sum(train.y == label)} training examples of class '{name}' fall into "
-                f"{units} groups, and a group stays on one side of every split (copies of one example, "
-                f"as it is read, are a group); at least {needed} are needed. Add others, or drop the "
-                "class"
-            )

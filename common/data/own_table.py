@@ -11,8 +11,9 @@ from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
 from common.data.by_time import times_of
-from common.data.columns import MISSING, Column, describe, infer, orders_of
+from common.data.columns import MISSING, Column, describe, infer
 from common.data.csv_table import Table
+from common.data.dates import orders_of
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
 from common.data.sets import TableSet
 from common.data.source import Reading

@@ -11,7 +11,8 @@ import numpy as np
 
 from common.basics.errors import RecipeError, UsageError
 from common.basics.files import read_json, write_json_atomic
-from common.data.columns import Column, check_name, common_values, part_of, parts_among
+from common.data.columns import Column, check_name, common_values
+from common.data.dates import part_of, parts_among
 
 UNKNOWN = 0
 """Id of every category that is rare or absent in the training data."""
