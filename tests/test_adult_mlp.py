@@ -302,7 +302,7 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, kind, tmp_
     columns[4] = dataclasses.replace(columns[4], type=kind)
     reading = {"columns": [column.to_dict() for column in columns]}
     x = np.stack([read_cells(row) for row in read_rows(str(path), reading)])
-    encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=9 if kind == "number" else 2)
+    encoder = TableEncoder.fit(x[:40], columns, bins=bins, rare=2)
     encoder.save(tmp_path / "columns.json")
     script = tmp_path / "predict.py"
     script.write_text(
@@ -313,8 +313,8 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, kind, tmp_
     assert [name for name, _ in found] == [f"{path}:{number}" for number in range(1, 61)]
     np.testing.assert_allclose([row for _, row in found], encoder.encode(x), atol=1e-6)
     last = [len(np.unique(column)) for column in encoder.encode(x).T]
-    # Words; or after them weekdays and hours: some hours come once.
-    assert last[-1] == 4 if kind == "number" else last[-3:] == [4, 8, 14]
+    # Words, weekdays and hours: some hours come once.
+    assert last[-3:] == [4, 8, 14]
 
 
 CELLS = (

@@ -141,6 +141,7 @@ def test_a_table_is_split_by_time(tmp_path):
     said = "sold: decides the splits; given as month, weekday, hour, not as a day"
     assert said in splits.info.remarks
     at_random = load(path)
+    assert any(line.startswith("sold: the splits are random") for line in at_random.info.remarks)
     assert sizes(at_random.test) != sizes(splits.test)
     assert at_random.info.fingerprint != splits.info.fingerprint
 
@@ -185,6 +186,10 @@ def test_the_encoder_sees_months_and_weekdays_but_not_the_day(tmp_path):
     encoder = TableEncoder.fit(splits.train.x, columns, rare=1)
     assert [each["name"] for each in encoder.numbers] == ["size"]
     assert [each["part"] for each in encoder.categories] == ["weekday"]
+    at_random = load(table(tmp_path / "a.csv", rows))
+    encoder = TableEncoder.fit(at_random.train.x, columns_of(at_random.info.reading), rare=1)
+    assert [each["name"] for each in encoder.numbers] == ["size", "sold"]
+    assert [each["part"] for each in encoder.categories] == ["month", "weekday"]
     encoder = TableEncoder.fit(splits.train.x, columns, rare=1, drop=("sold",))
     assert encoder.used == ["size"]
     rows = [[3 * n, day(n), n % 17] for n in range(700)]

@@ -176,11 +176,15 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
         "group": "says which rows belong together",
         "time": "decides the splits",
     }
-    for each in columns:
-        if each.type == "time" and each.used:
-            lines.append(
-                f"{each.name}: decides the splits; given as {', '.join(PARTS)}, not as a day"
-            )
+    time = next((each for each in columns if each.type == "time"), None)
+    dates = [each.name for each in columns if each.date]
+    if time and time.used:
+        lines.append(f"{time.name}: decides the splits; given as {', '.join(PARTS)}, not as a day")
+    elif dates and not time:
+        lines.append(
+            f"{_listed(dates)}: the splits are random in time; if later rows are to be predicted, "
+            "--time-column COLUMN tests on the latest ones"
+        )
     left = [f"{each.name} ({why[each.type]})" for each in columns if not each.used]
     if left:
         lines.append(f"not given to the model: {_listed(left)}")
@@ -215,7 +219,7 @@ def _nearly_numbers(columns, table):
 
 def _number_words(column):
     if column.date:
-        return f"{column.name} (dates {EXAMPLES[column.date]}, as days)"
+        return f"{column.name} (dates {EXAMPLES[column.date]}, as days and {', '.join(PARTS)})"
     return f"{column.name} ({column.form})" if str(column.form) else column.name
 
 

@@ -17,8 +17,8 @@ _DATES = {
 EXAMPLES = dict(zip(ORDERS, ("2026-12-31", "31.12.2026", "31/12/2026", "12/31/2026"), strict=True))
 """A date in each of them."""
 PARTS = {"month": 365, "weekday": 7, "hour": 1}
-"""What a model sees of the dates by which a table is split, and after how many days it begins anew. The
-days themselves say nothing: all that will be asked about lie behind those learnt from."""
+"""What a model sees of a date beside its day, and after how many days it begins anew. Of the dates by
+which a table is split it does not see the day: all that are asked about lie behind those learnt from."""
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 

@@ -95,14 +95,13 @@ class TableEncoder:
             if column.name in drop or not column.used:
                 continue
             cells = x[:, place].tolist()
-            if column.type == "time":
-                for part in parts_among(cells):
-                    values = common_values([part_of(cell, part) for cell in cells], rare)
-                    categories.append({"name": column.name, "part": part, "values": values})
-            elif column.type == "number":
+            if column.type == "number":
                 numbers.append({"name": column.name, **_distribution(_values(cells), bins)})
-            else:
+            elif column.type == "category":
                 categories.append({"name": column.name, "values": common_values(cells, rare)})
+            for part in parts_among(cells) if column.date else ():
+                values = common_values([part_of(cell, part) for cell in cells], rare)
+                categories.append({"name": column.name, "part": part, "values": values})
         if not numbers and not categories:
             raise UsageError(
                 f"no column is left to learn from; there are: {', '.join(c.name for c in columns)}"
