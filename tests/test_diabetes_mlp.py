@@ -267,6 +267,9 @@ def test_rows_are_predicted_as_in_the_run(run, tmp_path, capsys):
     with np.load(run.path("predictions.npz")) as held:
         expected = held["test_outputs"][:30, 0]
     np.testing.assert_allclose([float(row["price"]) for row in rows], expected, rtol=1e-5)
+    width = read_json(run.path("metrics.json"))["test"]["half_width"]
+    for name, ends in (("price_low", expected - width), ("price_high", expected + width)):
+        np.testing.assert_allclose([float(row[name]) for row in rows], ends, rtol=1e-4, atol=1)
     assert rows[4]["name"] == f"{file}:5"
 
 
@@ -327,3 +330,5 @@ def test_an_export_answers_alone(run, tmp_path, capsys):
             other["file"],
             pytest.approx(other["answer"], rel=1e-5),
         )
+        assert one["high"] - one["low"] == pytest.approx(other["high"] - other["low"], rel=1e-5)
+        assert one["low"] == pytest.approx(other["low"], rel=1e-4, abs=1)

@@ -11,6 +11,7 @@ from common.data.types import Split, Splits
 from common.runs import headline, scores
 from common.runs.options import Options
 from common.runs.run import Run
+from common.tasks import prediction_interval
 from common.tasks.classification import Classification
 from common.tasks.regression import Regression
 from common.tasks.tokens import TokenClassification, ratio_interval
@@ -283,3 +284,49 @@ def test_a_search_goes_by_the_figure_of_the_task(tmp_path, capsys):
     assert "mean absolute error" in (tmp_path / "sweep/sweep.html").read_text()
     assert main([*words, "--objective", "val_accuracy"]) == 2
     assert "val_loss" in capsys.readouterr().err
+
+
+def test_half_widths_by_hand():
+    errors = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 7.0])
+    assert prediction_interval.half_width(errors) == 9  # The ninth of nine: 0.9 * 10.
+    assert prediction_interval.half_width(errors[:8]) is None
+    assert prediction_interval.half_width(errors, 0.5) == 4  # The fifth.
+    many = np.arange(1.0, 70)  # 69 errors: 0.9 * 70 is 63, in floating point a little more.
+    assert prediction_interval.half_width(many) == 63
+    found = prediction_interval.figures(errors, np.array([1.0, 9.0, 10.0, 2.0]))
+    assert (found["half_width"], found["held"]) == (9, 0.75)
+    low, high = found["held_interval"]
+    assert low < 0.75 < high
+    assert prediction_interval.figures(errors[:8], errors) == {}
+
+
+def test_intervals_hold_what_they_promise():
+    random = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        validation, test = (np.abs(random.standard_cauchy(size)) for size in (40, 50))
+        held.append(prediction_interval.figures(validation, test)["held"])
+    # At least 0.9, and at most 1 / 41 more (Lei et al. 2018, theorem 2.2).
+    error = np.std(held) / 20
+    assert 0.9 - 3 * error < np.mean(held) < 0.9 + 1 / 41 + 3 * error
+
+
+def test_answers_have_intervals():
+    task, info = Regression(unit="m"), {"half_width": 2.5}
+    row = np.array([1200.0])
+    assert task.line(row, info, 1) == "1,200 m, nine times in ten 1,197.5 to 1,202.5 m"
+    assert task.record(row, info) == {"answer": 1200, "low": 1197.5, "high": 1202.5}
+    assert task.record(None, info) == {"answer": None}
+    reading = {"reading": {"label_column": "price"}, **info}
+    assert task.columns(reading) == ["price", "price_low", "price_high"]
+    assert task.cells(row, info) == ["1200", "1197.5", "1202.5"]
+    assert task.line(row, {}, 1) == "1,200 m"
+    assert task.columns({"half_width": None}) == ["answer"]
+    metrics = {"test": {"half_width": 2.5, "held": 0.6, "held_interval": [0.5, 0.7]}}
+    assert task.remembered(metrics) == info
+    (said,) = task.remarks(metrics)
+    assert said.startswith("Nine answers in ten were within 2.5 m of the truth on validation.")
+    assert said.endswith("60.0 % are (95 % interval 50.0 % to 70.0 %): so do not rely on them.")
+    metrics["test"]["held_interval"] = [0.5, 0.95]
+    assert not task.remarks(metrics)[0].endswith("rely on them.")
+    assert task.remarks({"test": {}}) == []

@@ -184,6 +184,13 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     }
     one = model.outputs[0].shape[-1] == 1
     meaning = f"probabilit{'y of the second class' if one else 'ies of the classes'}"
+    if numbers and run.finished:
+        from common.runs.finished import read_metrics
+
+        labels["half_width"] = read_metrics(run.directory)["test"].get("half_width")
+        labels["half_width_note"] = (
+            "nine times in ten the truth is at most so far from the answer; null: not known"
+        )
     labels["output"]["note"] = "the number to predict" if numbers else meaning
     texts = {}
     if data["kind"] == "audio":

@@ -23,6 +23,7 @@ from common.basics.wording import examples
 from common.data import input_contents, table_rows
 from common.data import inputs as prediction
 from common.data.types import Arrays
+from common.runs.finished import read_metrics
 from common.runs.run import Run
 from common.tasks.task import Task
 
@@ -84,6 +85,8 @@ def answer(
         files = "file was" if given.skipped == 1 else "files were"
         print(f"note: {given.skipped:,} other {files} skipped", file=sys.stderr)
     info = run.data_info()
+    if run.finished:
+        info = {**info, **task.remembered(read_metrics(run.directory))}
     writer = _Writer(task, info)
     failures: list[RecipeError] = []
     rows = _answers(given, *_reader(task, run, load_model(run.path("best.keras")), encode))

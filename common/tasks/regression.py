@@ -1,7 +1,8 @@
 """Regression: an answer is one number, or several, and is scored by its absolute error.
 
 That error has the unit of the targets: a price is missed by so much money. The root of the mean squared
-error, to which a few large errors count most, and R² stand beside it.
+error, to which a few large errors count most, and R² stand beside it. Around a single number stands an
+interval that holds the truth nine times in ten: prediction_interval.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError
-from common.basics.wording import DASH, shorten, significant
+from common.basics.wording import DASH, percent, shorten, significant
 from common.data.columns import columns_of, in_words
 from common.runs.headline import Headline
 from common.tasks.task import Section, Task
@@ -48,11 +49,15 @@ class Regression(Task):
     def score(
         self, outputs: dict[str, np.ndarray], seen: np.ndarray | None = None
     ) -> dict[str, dict[str, Any]]:
-        """As of Task: "mae", its 95 % "mae_interval" by Student's t, "rmse", "r2", "count"."""
+        """As of Task: "mae", its 95 % "mae_interval" by Student's t, "rmse", "r2", "count".
+
+        "test" also has the figures of prediction_interval.py, if an answer is a single number.
+        """
         import numpy as np
         from sklearn import metrics
 
         from common.basics.statistics import mean_interval
+        from common.tasks import prediction_interval
 
         parts: dict[str, dict[str, Any]] = {}
         for name, prefix in (("validation", "val"), ("test", "test")):
@@ -65,6 +70,11 @@ class Regression(Task):
                 "r2": float(metrics.r2_score(truth, found)) if np.ptp(truth) > 0 else None,
             }
         parts["test"]["mae_interval"] = mean_interval(self.example_scores(outputs))
+        errors = [
+            abs(truth - found) for truth, found in (_pair(outputs, "val"), _pair(outputs, "test"))
+        ]
+        if errors[0].shape[1] == 1:
+            parts["test"] |= prediction_interval.figures(*(each[:, 0] for each in errors))
         return parts
 
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -87,6 +97,24 @@ class Regression(Task):
         targets = np.asarray(splits.train.y, "float64").reshape(len(splits.train.y), -1)
         middle = np.median(targets, axis=0)
         return [beside("always answering the median of the training targets", outputs, middle)]
+
+    def remarks(self, metrics: dict[str, Any]) -> list[str]:
+        from common.tasks.prediction_interval import SHARE
+
+        test = metrics["test"]
+        if test.get("half_width") is None:
+            return []
+        low, high = test["held_interval"]
+        width = " ".join(filter(None, [significant(test["half_width"]), self.unit]))
+        wrong = "" if low <= SHARE <= high else ": so do not rely on them"
+        return [
+            f"Nine answers in ten were within {width} of the truth on validation. Of the test examples "
+            f"{percent(test['held'], 1)} are (95 % interval {percent(low, 1)} to {percent(high, 1)})"
+            f"{wrong}."
+        ]
+
+    def remembered(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        return {"half_width": metrics["test"].get("half_width")}
 
     def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         test, unit = metrics["test"], f", {self.unit}" if self.unit else ""
@@ -153,20 +181,35 @@ class Regression(Task):
         return None
 
     def line(self, row: np.ndarray, info: dict[str, Any], top: int) -> str:
-        unit = f" {self.unit}" if self.unit else ""
-        return ", ".join(f"{significant(value, 6)}{unit}" for value in row.ravel())
+        unit, ends = f" {self.unit}" if self.unit else "", _ends(row, info)
+        answer = ", ".join(f"{significant(value, 6)}{unit}" for value in row.ravel())
+        if ends is None:
+            return answer
+        low, high = (significant(end, 6) for end in ends)
+        return f"{answer}, nine times in ten {low} to {high}{unit}"
 
     def record(self, row: np.ndarray | None, info: dict[str, Any]) -> dict[str, Any]:
         values = None if row is None else row.ravel().tolist()
-        return {"answer": values[0] if values and len(values) == 1 else values}
+        found = {"answer": values[0] if values and len(values) == 1 else values}
+        ends = None if row is None else _ends(row, info)
+        return found if ends is None else {**found, "low": ends[0], "high": ends[1]}
 
     def columns(self, info: dict[str, Any]) -> list[str]:
-        """As of Task: of a table the name of the column that was learnt."""
-        return [(info.get("reading") or {}).get("label_column") or "answer"]
+        """As of Task: of a table the name of the column that was learnt, and the ends of its interval."""
+        name = (info.get("reading") or {}).get("label_column") or "answer"
+        return [name] if info.get("half_width") is None else [name, f"{name}_low", f"{name}_high"]
 
     def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         values = row.ravel().tolist()
-        return [f"{values[0]:.8g}" if len(values) == 1 else json.dumps(values)]
+        if len(values) > 1:
+            return [json.dumps(values)]
+        return [f"{value:.8g}" for value in (*values, *(_ends(row, info) or ()))]
+
+
+def _ends(row, info):
+    """Returns the ends of the interval around an answer; None if it has none."""
+    width = info.get("half_width")
+    return None if width is None else (float(row.item()) - width, float(row.item()) + width)
 
 
 def _pair(outputs, prefix):

@@ -184,6 +184,13 @@ class Task:
         """Returns sentences on what makes the figures less certain than they look."""
         return []
 
+    def remembered(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Returns what the answers of `recipes predict` need of a run's metrics.json.
+
+        `line`, `record`, `columns` and `cells` find it in their `info`.
+        """
+        return {}
+
     def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         """Returns the small figures beside the headline of the report: names and texts."""
         found = metrics["test"].get("loss")
