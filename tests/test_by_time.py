@@ -138,9 +138,9 @@ def test_a_table_is_split_by_time(tmp_path):
     assert splits.info.reading["time_column"] == "sold"
     columns = [(each["name"], each["type"]) for each in splits.info.reading["columns"]]
     assert columns == [("size", "number"), ("sold", "time")]
-    said = "sold: decides the splits; given as month, weekday, hour, not as a day"
-    assert said in splits.info.remarks
+    assert "sold: decides the splits; given to the model as weekday" in splits.info.remarks
     at_random = load(path)
+    assert "numbers: size, sold (dates 31.12.2026, as days, weekday)" in at_random.info.remarks
     assert any(line.startswith("sold: the splits are random") for line in at_random.info.remarks)
     assert sizes(at_random.test) != sizes(splits.test)
     assert at_random.info.fingerprint != splits.info.fingerprint

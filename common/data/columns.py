@@ -9,7 +9,7 @@ from typing import Any
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import DASH, percent
 from common.basics.wording import number as counted
-from common.data.dates import EXAMPLES, PARTS, date_of, days, orders_of
+from common.data.dates import EXAMPLES, date_of, days, orders_of, parts_among
 from common.data.number_form import NumberForm, form_of, unclear, with_digits
 
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
@@ -32,9 +32,9 @@ class Column:
 
     name: str
     type: str
-    """"number" or "category"; "time" (it decides the splits: of its dates a model sees the PARTS); or a
-    reason not to use it: "identifier" (each row has a value of its own), "constant", "empty", "group" (it
-    says which rows belong together)."""
+    """"number" or "category"; "time" (it decides the splits, and a model sees parts of its dates: dates.py);
+    or a reason not to use it: "identifier" (each row has a value of its own), "constant", "empty", "group"
+    (it says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
     thousands: str = ""
@@ -152,7 +152,9 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
         table: Cells of each column by its name, as `Column.read` returns them.
     """
     numbers = [each for each in columns if each.type == "number"]
-    lines = [f"numbers: {_listed(_number_words(each) for each in numbers)}"] if numbers else []
+    lines = (
+        [f"numbers: {_listed(_number_words(each, table) for each in numbers)}"] if numbers else []
+    )
     categories = [
         f"{each.name} ({counted(len(set(table[each.name]) - {''}))})"
         for each in columns
@@ -179,7 +181,8 @@ def describe(columns: Sequence[Column], table: Mapping[str, Sequence[str]]) -> l
     time = next((each for each in columns if each.type == "time"), None)
     dates = [each.name for each in columns if each.date]
     if time and time.used:
-        lines.append(f"{time.name}: decides the splits; given as {', '.join(PARTS)}, not as a day")
+        parts = ", ".join(parts_among(table[time.name])) or "nothing"
+        lines.append(f"{time.name}: decides the splits; given to the model as {parts}")
     elif dates and not time:
         lines.append(
             f"{_listed(dates)}: the splits are random in time; if later rows are to be predicted, "
@@ -217,9 +220,10 @@ def _nearly_numbers(columns, table):
     return lines
 
 
-def _number_words(column):
+def _number_words(column, table):
     if column.date:
-        return f"{column.name} (dates {EXAMPLES[column.date]}, as days and {', '.join(PARTS)})"
+        given = ", ".join(["days", *parts_among(table[column.name])])
+        return f"{column.name} (dates {EXAMPLES[column.date]}, as {given})"
     return f"{column.name} ({column.form})" if str(column.form) else column.name
 
 
