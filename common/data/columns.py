@@ -32,9 +32,9 @@ class Column:
 
     name: str
     type: str
-    """"number" or "category"; "time" (it decides the splits, and a model sees parts of its dates: dates.py);
-    or a reason not to use it: "identifier" (each row has a value of its own), "constant", "empty", "group"
-    (it says which rows belong together)."""
+    """"number" or "category"; "time" (it decides the splits, and a model sees parts of its dates); or a
+    reason not to use it: "identifier" (each row has a value of its own), "constant", "empty", "group" (it
+    says which rows belong together)."""
     decimal: str = "."
     """Decimal mark of its numbers in the user's files, '.' or ','."""
     thousands: str = ""
