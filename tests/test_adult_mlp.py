@@ -290,7 +290,8 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, kind, tmp_
     loans = [f"{i}.{900 - i},5\u00a0€" if i else "-,5 €" for i in range(60)]
     numbers[30:33] = ["1.234,5", "-1.234.567", "95.5"]
     lines = [";".join(cells) for cells in zip(numbers, words, loans, prices, times, strict=True)]
-    path.write_text("\n".join(["size;sort;loan;price;day", *lines]), encoding="utf-8")
+    encoding = "utf-8-sig" if bins else "utf-16"
+    path.write_text("\n".join(["size;sort;loan;price;day", *lines]), encoding=encoding)
     columns = [infer(name, [line.split(";")[at] for line in lines])
                for at, name in enumerate(("size", "sort", "loan", "price", "day"))]  # fmt: skip
     assert columns[0].decimal == ","
