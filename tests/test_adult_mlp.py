@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gzip
 import json
 import runpy
 import subprocess
@@ -292,6 +293,10 @@ def test_the_script_prepares_rows_as_training_does(bins, mark, order, kind, tmp_
     lines = [";".join(cells) for cells in zip(numbers, words, loans, prices, times, strict=True)]
     encoding = "utf-8-sig" if bins else "utf-16"
     path.write_text("\n".join(["size;sort;loan;price;day", *lines]), encoding=encoding)
+    if kind == "time":
+        packed = path.with_name("t.csv.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        path = packed
     columns = [infer(name, [line.split(";")[at] for line in lines])
                for at, name in enumerate(("size", "sort", "loan", "price", "day"))]  # fmt: skip
     assert columns[0].decimal == ","

@@ -1,10 +1,13 @@
 """CSV files as people have them: delimiters, encodings, columns of any name, rows that lack something."""
 
+import gzip
+
 import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError
 from common.data import own, own_csv
+from common.data.inputs import Given
 from common.data.source import Reading
 
 ROWS = [
@@ -185,3 +188,66 @@ def test_train_and_test_may_be_written_differently(tmp_path):
     assert [remark.split(":")[0] for remark in arrays.remarks] == ["train.csv"] * 2 + [
         "test.csv"
     ] * 2
+
+
+# Compressed files, and files of other programs
+
+
+def compressed(path):
+    """Compresses a file, and returns the path of what is left of it."""
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return packed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_compressed_files_are_read(tmp_path, encoding):
+    path = compressed(written(tmp_path / "train.csv", delimiter=";", encoding=encoding))
+    assert read(path).train.x.tolist() == [text for text, _ in ROWS]
+    assert own_csv.find(tmp_path) == {"train": path}
+    texts = [row.text for _, row in Given([str(path)], {"kind": "text"})]
+    assert texts == [text for text, _ in ROWS]
+    written(tmp_path / "test.tsv", delimiter="\t")
+    assert own_csv.find(tmp_path) == {"train": path, "test": tmp_path / "test.tsv"}
+    written(tmp_path / "train.csv")
+    with pytest.raises(RecipeError, match=r"holds train\.csv and train\.csv\.gz: leave one there"):
+        own_csv.find(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "plain", "cp1252"])
+def test_damaged_compressed_files_are_named(tmp_path, damage):
+    path = compressed(written(tmp_path / "a.csv", ROWS * 50))
+    held = bytearray(path.read_bytes())
+    if damage == "cut":
+        held = held[: len(held) // 2]
+    elif damage == "flipped":
+        held[-6] ^= 255  # Of the checksum.
+    elif damage == "plain":
+        held = b"text,label\na,b\n"
+    else:
+        held = gzip.compress("text,label\ncafé,b\n".encode("cp1252"))
+    path.write_bytes(held)
+    with pytest.raises(RecipeError, match=r"a\.csv\.gz is not a readable UTF-8 CSV file: \S"):
+        read(path)
+    if damage != "cp1252":  # There a row has a problem of its own.
+        with pytest.raises(RecipeError, match=r"a\.csv\.gz is not a readable CSV file"):
+            Given([str(path)], {"kind": "text"})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a.xlsx", "save the sheet as 'CSV UTF-8'"),
+        ("a.parquet", r"pandas\.read_parquet\('.*a\.parquet'\)\.to_csv"),
+        ("a.jsonl", r"pandas\.read_json\('.*a\.jsonl', lines=True\)\.to_csv"),
+        ("a.txt", r"got \S*a\.txt$"),
+        ("", "a folder without class folders and without train.csv"),
+    ],
+)
+def test_what_is_no_csv_is_told_how_to_become_one(tmp_path, name, hint):
+    if name:
+        (tmp_path / name).write_bytes(b"PK")
+    for load in (own.load_texts, own.load_table):
+        with pytest.raises(RecipeError, match=hint):
+            load(tmp_path / name)

@@ -62,13 +62,14 @@ def _cells(splits, source, column):
     """Returns the cell of the column for each test example, by its text or the name of its file."""
     from common.data import own_csv
     from common.data.columns import MISSING
-    from common.data.csv_table import ROLES, SUFFIXES, read_table
+    from common.data.csv_form import ROLES, is_csv
+    from common.data.csv_table import read_table
 
     path = Path(source.data).expanduser()
     files = own_csv.find(path) if path.is_dir() else {"train": path}
     file = files.get("test") or files.get("train")
     role = ROLES[splits.info.kind]
-    if source.built_in or file is None or file.suffix.lower() not in SUFFIXES:
+    if source.built_in or file is None or not is_csv(file):
         raise UsageError(
             f"--slice needs a column of a CSV file: give one with {role}s, labels and that column as "
             "--data"

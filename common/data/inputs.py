@@ -14,7 +14,8 @@ import numpy as np
 from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import examples
 from common.data import table_rows
-from common.data.csv_table import DELIMITERS, ROLES, SUFFIXES, form_of, read_table, reader
+from common.data.csv_form import BROKEN, DELIMITERS, ROLES, form_of, is_csv, opened, reader
+from common.data.csv_table import read_table
 
 TEXT_SUFFIXES = (".txt",)
 FILES = {
@@ -86,7 +87,7 @@ class Given:
                 rows = table_rows.read(file, data["reading"])
                 self.count += len(rows)
                 self._parts.append((row.name, row) for row in rows)
-            elif role and Path(file).suffix.lower() in SUFFIXES:
+            elif role and is_csv(file):
                 if role == "text":
                     self.count += sum(1 for row in _rows(file, column))
                     self._parts.append((row.name, row) for row in _rows(file, column))
@@ -222,7 +223,7 @@ def _rows(file, column):
     number = 0
     try:
         form = form_of(Path(file), {"text": column}, errors="surrogateescape")
-        with open(file, encoding=form.encoding, errors="surrogateescape", newline="") as stream:
+        with opened(file, form.encoding, "surrogateescape") as stream:
             rows = reader(stream, form.delimiter)
             next(rows)
             for cells in filter(None, rows):
@@ -236,7 +237,7 @@ def _rows(file, column):
                 else:
                     text = cells[form.places["text"]]
                 yield Row(name, text, problem)
-    except (OSError, csv.Error, UnicodeError) as error:
+    except (csv.Error, UnicodeError, *BROKEN) as error:
         raise RecipeError(f"{file} is not a readable CSV file: {error}") from error
     if not number:
         raise RecipeError(f"{file} holds no rows below its header")

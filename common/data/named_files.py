@@ -11,7 +11,7 @@ import numpy as np
 from common.basics.errors import RecipeError
 from common.basics.wording import number
 from common.data import own_csv
-from common.data.csv_table import MissingColumn
+from common.data.csv_form import MissingColumn
 from common.data.folders import MOST_SKIPPED, Wanted
 from common.data.source import Reading
 from common.data.types import OwnArrays, fingerprint_of

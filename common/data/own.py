@@ -21,7 +21,6 @@ from common.basics.errors import RecipeError, UsageError, near_match
 from common.basics.wording import examples, printable
 from common.data import (
     by_time,
-    csv_table,
     groups,
     own_audio,
     own_csv,
@@ -30,6 +29,7 @@ from common.data import (
     own_table,
     remarks,
 )
+from common.data.csv_form import is_csv
 from common.data.folders import class_folders
 from common.data.own_checks import (
     check_classes,
@@ -37,6 +37,7 @@ from common.data.own_checks import (
     check_units,
     check_value_range,
     refuse,
+    what_instead,
 )
 from common.data.sets import TableSet
 from common.data.source import AS_IT_COMES, Reading
@@ -99,7 +100,9 @@ def load_images(
     if path.suffix.lower() == ".npz":
         refuse(reading, ["group_folders"], "folders of images", path)
         return _dataset(path, own_npz.read(path, size, reading.value_range), "image")
-    raise RecipeError(f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}")
+    raise RecipeError(
+        f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}{what_instead(path)}"
+    )
 
 
 def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
@@ -121,8 +124,9 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
     if path.suffix.lower() == ".npz":
         refuse(reading, COLUMNS, "CSV files", path)
         return _dataset(path, own_npz.read(path), "text")
-    what = "a folder without train.csv" if path.is_dir() else path.name
-    raise RecipeError(f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path} ({what})")
+    raise RecipeError(
+        f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path}{what_instead(path)}"
+    )
 
 
 def load_audio(
@@ -154,8 +158,9 @@ def load_audio(
     if path.is_dir() and class_folders(path):
         refuse(reading, COLUMNS, "CSV files", path)
         return _dataset(path, own_audio.read(path, rate, samples, reading), "audio")
-    what = "a folder without class folders" if path.is_dir() else path.name
-    raise RecipeError(f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path} ({what})")
+    raise RecipeError(
+        f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path}{what_instead(path)}"
+    )
 
 
 def load_table(
@@ -182,8 +187,9 @@ def load_table(
     files = _csv_files(path)
     if files:
         return _dataset(path, own_table.read(files, reading, numbers), "table")
-    what = "a folder without train.csv" if path.is_dir() else path.name
-    raise RecipeError(f"this recipe reads tables: expected {TABLES_EXPECTED}; got {path} ({what})")
+    raise RecipeError(
+        f"this recipe reads tables: expected {TABLES_EXPECTED}; got {path}{what_instead(path)}"
+    )
 
 
 def load_known_table(data_set: TableSet, folder: Path | None = None) -> Dataset:
@@ -223,7 +229,7 @@ def _csv_files(path):
     """Returns the CSV files of a path by split; nothing if it has none."""
     if path.is_dir():
         return own_csv.find(path)
-    return {"train": path} if path.suffix.lower() in csv_table.SUFFIXES else {}
+    return {"train": path} if is_csv(path) else {}
 
 
 def _dataset(path, arrays, kind):

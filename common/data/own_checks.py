@@ -11,6 +11,8 @@ from common.basics.flags import flag
 from common.data.source import Reading
 from common.data.types import Split
 
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+FRAMES = (".parquet", ".feather", ".json", ".jsonl")
 LEAST_NUMBERS = 20
 """Least number of rows with a number to predict."""
 
@@ -41,6 +43,21 @@ def refuse(reading: Reading, names: Sequence[str], what: str, path: Path) -> Non
     given = [flag(name) for name in names if name in reading.to_dict()]
     if given:
         raise UsageError(f"{given[0]} is for {what}, and {path} is not one; leave it out")
+
+
+def what_instead(path: Path) -> str:
+    """Returns what a path is that holds no data of the wanted form, and how to make it one; or ''."""
+    if path.is_dir():
+        return ", a folder without class folders and without train.csv"
+    suffix = path.suffix.lower()
+    if suffix in SPREADSHEETS:
+        return "; save the sheet as 'CSV UTF-8' in the spreadsheet program"
+    if suffix in FRAMES:
+        name = f"read_{suffix[1:]}" if suffix != ".jsonl" else "read_json"
+        more = ", lines=True" if suffix == ".jsonl" else ""
+        read = f"pandas.{name}({str(path)!r}{more})"
+        return f"; with pandas, {read}.to_csv('data.csv', index=False) writes a CSV"
+    return ""
 
 
 def check_classes(path: Path, labels: np.ndarray, class_names: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
 from common.data.by_time import times_of
-from common.data.csv_table import MissingColumn, Table, read_table
+from common.data.csv_form import SUFFIXES, MissingColumn
+from common.data.csv_table import Table, read_table
 from common.data.source import Reading
 from common.data.types import OwnArrays, Split, fingerprint_of
 
@@ -24,9 +25,19 @@ TOO_FEW = 3
 
 
 def find(path: Path) -> dict[str, Path]:
-    """Returns the CSV files of a folder by split; nothing if there is no train.csv."""
-    files = {part: path / f"{part}.csv" for part in ("train", "test")}
-    files = {part: file for part, file in files.items() if file.is_file()}
+    """Returns the CSV files of a folder by split; nothing if there is no train.csv.
+
+    Raises:
+        RecipeError: There are several for one split, such as train.csv and train.csv.gz.
+    """
+    files: dict[str, Path] = {}
+    for part in ("train", "test"):
+        there = [path / f"{part}{suffix}" for suffix in SUFFIXES]
+        there = [file for file in there if file.is_file()]
+        if len(there) > 1:
+            raise RecipeError(f"{path} holds {there[0].name} and {there[1].name}: leave one there")
+        if there:
+            files[part] = there[0]
     return files if "train" in files else {}
 
 

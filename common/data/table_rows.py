@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.basics.errors import RecipeError, UsageError
 from common.data.columns import Column, columns_of
-from common.data.csv_table import SUFFIXES, read_table
+from common.data.csv_form import is_csv
+from common.data.csv_table import read_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ def read(file: str, reading: Mapping[str, Any]) -> list[TableRow]:
     """
     if file == "-":
         raise UsageError("a table is read from a CSV file, not from standard input: name a file")
-    if Path(file).suffix.lower() not in SUFFIXES:
+    if not is_csv(file):
         raise RecipeError(f"this model reads rows of a table: expected a CSV file, got {file}")
     columns, table = columns_of(reading), read_table(Path(file), {}, others=True)
     if not len(table):
