@@ -1,6 +1,7 @@
 """Sound: WAV files of every width, clips of one length, own folders and CSVs, held-out people."""
 
 import io
+import runpy
 import struct
 
 import numpy as np
@@ -10,6 +11,7 @@ from common.basics.errors import RecipeError, UsageError
 from common.data import AudioSet, Reading, Source, load_audio
 from common.data.audio import fitted, picture, read_wave
 from common.data.augment_audio import random_noise, random_speed
+from common.export import package as export_package
 
 DIGITS = AudioSet("spoken_digit", "Digits", rate=8000, seconds=1.0, sample="syllables")
 VALUES = [0.0, 0.5, -0.5, 0.25, -1.0]
@@ -292,3 +294,33 @@ def test_declarations_that_make_no_clip_are_refused():
         AudioSet("a", "A", rate=8000, seconds=0.0, sample="syllables")
     with pytest.raises(UsageError, match="unknown audio sample 'digits'"):
         AudioSet("a", "A", rate=8000, seconds=1.0, sample="digits")
+
+
+# The script of an export
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (2, 44_100), (1, 11_025)])
+@pytest.mark.parametrize("seconds", [0.3001, 1.7])
+def test_the_script_reads_wav_files_as_training_does(tmp_path, bits, channels, rate, seconds):
+    random = np.random.default_rng(bits + rate)
+    values = random.uniform(-0.9, 0.9, int(seconds * rate) * channels)
+    path = wav(tmp_path / "a.wav", pcm(values, bits), bits=bits, channels=channels, rate=rate)
+    script = tmp_path / "predict.py"
+    script.write_text(
+        export_package._script("audio", "onnx", False).replace("import onnxruntime", "")
+    )
+    found = runpy.run_path(str(script))["prepare"](path, {"rate": 8000, "samples": 8000})
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, read_wave(path, 8000, 8000))
+
+
+def test_the_script_reads_floating_point_as_training_does(tmp_path):
+    values = np.random.default_rng(0).uniform(-1, 1, 8000)
+    path = wav(tmp_path / "a.wav", values.astype("<f4").tobytes(), bits=32, code=3)
+    script = tmp_path / "predict.py"
+    script.write_text(
+        export_package._script("audio", "onnx", False).replace("import onnxruntime", "")
+    )
+    found = runpy.run_path(str(script))["prepare"](path, {"rate": 8000, "samples": 8000})
+    np.testing.assert_array_equal(found, read_wave(path, 8000, 8000))

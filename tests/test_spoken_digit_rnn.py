@@ -1,5 +1,8 @@
 """What is this recipe's own: whom it is tested on, its frames, its networks of equal size."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -10,6 +13,7 @@ from common.basics.errors import RecipeError
 from common.basics.files import read_json
 from common.cli import main
 from common.data import Source
+from common.export import conversion
 from common.training.finish import parameter_count
 from recipes.spoken_digit_rnn import studies
 from recipes.spoken_digit_rnn.model import LogMel, build_model, normalised
@@ -175,6 +179,28 @@ def test_an_export_takes_the_waveform(run, capsys):
     assert labels["classes"] == ["high", "low", "middle"]
     assert labels["input"] == {"name": "waveform", "shape": [None, 8000], "dtype": "float32"}
     assert labels["prepare"]["rate"] == 8000
+
+
+def test_an_export_answers_alone(run, tiny_data, tmp_path, capsys):
+    if not conversion._backends("onnx", "tensorflow")[0]:
+        pytest.skip("onnx export needs packages that are not installed")
+    output = tmp_path / "model.onnx"
+    assert main(["export", str(run.directory), "--format", "onnx", "--output", str(output)]) == 0
+    files = sorted(str(file) for file in (tiny_data["audio"] / "high").iterdir())[:5]
+    done = subprocess.run(
+        [sys.executable, "-I", "predict.py", output.name, *files],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    capsys.readouterr()
+    assert main(["predict", str(run.directory), *files, "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    for one, other in zip(found, expected, strict=True):
+        assert (one["file"], one["class"]) == (other["file"], other["class"])
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
 
 
 @pytest.mark.real_data

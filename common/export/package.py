@@ -154,9 +154,8 @@ def _content(path):
 def describe(run: Run, model: keras.Model, format: str) -> Package:
     """Returns the files that belong to an export of a run's model.
 
-    A classifier of images or texts gets a script, and so does any model of rows of a table. For a
-    classifier of sound, labels.json describes the preparation, and there is no script yet. Other models
-    are described by their arrays alone: no script could prepare their inputs.
+    A classifier of images, texts or sound gets a script, and so does any model of rows of a table. Other
+    models are described by their arrays alone: no script could prepare their inputs.
 
     Args:
         run: The finished run.
@@ -195,8 +194,7 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     texts = {}
     if data["kind"] == "audio":
         labels["prepare"] = _sound_preparation(data, model.inputs[0].shape)
-        return Package({"labels.json": json.dumps(labels, indent=2) + "\n"}, run.directory, format)
-    if data["kind"] == "text":
+    elif data["kind"] == "text":
         path = run.path("vocabulary.json")
         labels["prepare"] = _text_preparation(path)
         texts["vocabulary.json"] = path.read_text(encoding="utf-8")
@@ -316,7 +314,8 @@ def _script(kind, format, one, numbers=False):
     import jinja2
 
     title, runtime = _RUNTIMES[format]
-    packages = f"NumPy, Pillow and {runtime}" if kind == "image" else f"NumPy and {runtime}"
+    more = {"image": "NumPy, Pillow", "audio": "NumPy, SciPy"}.get(kind, "NumPy")
+    packages = f"{more} and {runtime}"
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("common.export"),
