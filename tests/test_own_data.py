@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common.basics.errors import RecipeError, UsageError
+from common.data import Reading, Source
 from tests.data_sets import (
     load_mnist,
     load_reviews,
@@ -290,3 +291,24 @@ def test_data_of_the_other_kind_is_refused(image_folder, tmp_path):
     np.savez(tmp_path / "e.npz", x=np.array(["a", " "] * 6), y=LABELS)
     with pytest.raises(RecipeError, match=r"x\[1\] is an empty text"):
         load_reviews(tmp_path / "e.npz")
+
+
+def test_the_size_of_the_test_split_can_be_chosen(tmp_path):
+    rows = [f"text {n},{'ab'[n % 2]}" for n in range(100)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
+
+    def counts(**reading):
+        splits = load_reviews(Source(str(tmp_path / "a.csv"), reading=Reading(**reading)))
+        return splits.info.counts["test"], splits.info.fingerprint
+
+    assert counts()[0] == 15
+    assert counts(test_fraction=0.15) == counts()
+    assert counts(test_fraction=0.4)[0] == 40
+    assert counts(test_fraction=0.4)[1] != counts()[1]
+    for wrong in (0.0, 1.0, -0.5, float("nan")):
+        with pytest.raises(UsageError, match="--test-fraction must be greater than 0"):
+            counts(test_fraction=wrong)
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.csv").write_bytes((tmp_path / "a.csv").read_bytes())
+    with pytest.raises(UsageError, match="--test-fraction cuts .* has one; leave it out"):
+        load_reviews(Source(str(tmp_path), reading=Reading(test_fraction=0.2)))

@@ -6,8 +6,8 @@
     PATH.csv with any columns and label       or the same two files: a table
     PATH.npz with x, y                        or x_train, y_train, x_test, y_test; class_names
 
-If there is no test split, 15 % of the examples become one, stratified, by a fixed seed. Copies of one
-example, and the examples of a group, stay on one side of every split.
+If there is no test split, 15 % of the examples become one, stratified, by a fixed seed; or the latest, if
+they have times. Copies of one example, and the examples of a group, stay on one side of every split.
 """
 
 import dataclasses
@@ -34,6 +34,7 @@ from common.data.folders import class_folders
 from common.data.own_checks import (
     check_classes,
     check_numbers,
+    check_test_fraction,
     check_units,
     check_value_range,
     refuse,
@@ -89,17 +90,17 @@ def load_images(
     if files:
         refuse(reading, ["text_column"], "CSV files of texts", path)
         refuse(reading, ["group_folders"], "folders of images", path)
-        return _dataset(path, own_images.read_csv(files, size, channels, reading), "image")
+        return _dataset(path, own_images.read_csv(files, size, channels, reading), "image", reading)
     refuse(reading, COLUMNS, "CSV files", path)
     if path.is_dir():
         if not class_folders(path):
             raise RecipeError(
                 f"expected {IMAGES_EXPECTED}; {path} holds no class folders and no train.csv"
             )
-        return _dataset(path, own_images.read(path, size, channels, reading), "image")
+        return _dataset(path, own_images.read(path, size, channels, reading), "image", reading)
     if path.suffix.lower() == ".npz":
         refuse(reading, ["group_folders"], "folders of images", path)
-        return _dataset(path, own_npz.read(path, size, reading.value_range), "image")
+        return _dataset(path, own_npz.read(path, size, reading.value_range), "image", reading)
     raise RecipeError(
         f"this recipe reads images: expected {IMAGES_EXPECTED}; got {path}{what_instead(path)}"
     )
@@ -120,10 +121,10 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
     refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
     files = _csv_files(path)
     if files:
-        return _dataset(path, own_csv.read(files, reading), "text")
+        return _dataset(path, own_csv.read(files, reading), "text", reading)
     if path.suffix.lower() == ".npz":
         refuse(reading, COLUMNS, "CSV files", path)
-        return _dataset(path, own_npz.read(path), "text")
+        return _dataset(path, own_npz.read(path), "text", reading)
     raise RecipeError(
         f"this recipe reads texts: expected {TEXTS_EXPECTED}; got {path}{what_instead(path)}"
     )
@@ -154,10 +155,10 @@ def load_audio(
     if files:
         refuse(reading, ["text_column"], "CSV files of texts", path)
         refuse(reading, ["group_folders"], "folders", path)
-        return _dataset(path, own_audio.read_csv(files, rate, samples, reading), "audio")
+        return _dataset(path, own_audio.read_csv(files, rate, samples, reading), "audio", reading)
     if path.is_dir() and class_folders(path):
         refuse(reading, COLUMNS, "CSV files", path)
-        return _dataset(path, own_audio.read(path, rate, samples, reading), "audio")
+        return _dataset(path, own_audio.read(path, rate, samples, reading), "audio", reading)
     raise RecipeError(
         f"this recipe reads sound: expected {SOUNDS_EXPECTED}; got {path}{what_instead(path)}"
     )
@@ -186,7 +187,7 @@ def load_table(
     refuse(reading, ["text_column"], "CSV files of texts", path)
     files = _csv_files(path)
     if files:
-        return _dataset(path, own_table.read(files, reading, numbers), "table")
+        return _dataset(path, own_table.read(files, reading, numbers), "table", reading)
     raise RecipeError(
         f"this recipe reads tables: expected {TABLES_EXPECTED}; got {path}{what_instead(path)}"
     )
@@ -232,7 +233,7 @@ def _csv_files(path):
     return {"train": path} if is_csv(path) else {}
 
 
-def _dataset(path, arrays, kind):
+def _dataset(path, arrays, kind, reading=AS_IT_COMES):
     """Checks what was read, cuts a test split where there is none, and returns the Dataset."""
     if arrays.kind != kind:
         raise RecipeError(
@@ -260,8 +261,12 @@ def _dataset(path, arrays, kind):
             held = f"{fingerprint} {deciding.tolist()}"
             fingerprint = hashlib.sha256(held.encode()).hexdigest()
     given, test_seen, lines = test is not None, together.test_seen, together.remarks
+    check_test_fraction(reading.test_fraction, path, given)
     if not given:
-        rows, test_rows = by_time.cut(train, TEST_FRACTION, TEST_SEED, class_names)
+        fraction = TEST_FRACTION if reading.test_fraction is None else reading.test_fraction
+        if fraction != TEST_FRACTION:
+            fingerprint = hashlib.sha256(f"{fingerprint} {fraction:g}".encode()).hexdigest()
+        rows, test_rows = by_time.cut(train, fraction, TEST_SEED, class_names)
         if train.times is not None:
             test_seen = np.isin(together.copies[test_rows], together.copies[rows])
             lines = (*lines, *remarks.seen(test_seen))

@@ -45,6 +45,24 @@ def refuse(reading: Reading, names: Sequence[str], what: str, path: Path) -> Non
         raise UsageError(f"{given[0]} is for {what}, and {path} is not one; leave it out")
 
 
+def check_test_fraction(fraction: float | None, path: Path, given: bool) -> None:
+    """Raises a UsageError if a share for the test split is none, or there is a test split in the data.
+
+    Args:
+        fraction: What the user gave, or None.
+        path: The data.
+        given: Whether it has a test split.
+    """
+    if fraction is None:
+        return
+    if not 0 < fraction < 1:
+        raise UsageError(
+            f"--test-fraction must be greater than 0 and less than 1, got {fraction:g}"
+        )
+    if given:
+        raise UsageError(f"--test-fraction cuts a test split off, and {path} has one; leave it out")
+
+
 def what_instead(path: Path) -> str:
     """Returns what a path is that holds no data of the wanted form, and how to make it one; or ''."""
     if path.is_dir():

@@ -27,6 +27,9 @@ class Reading:
     time_column: str | None = None
     """Column of a CSV with dates, or numbers that grow with time: the latest examples are validated and
     tested on, not random ones, as in use they will be later still."""
+    test_fraction: float | None = None
+    """Share of the examples that becomes the test split, where none is given, between 0 and 1
+    (default: 0.15)."""
     group_folders: bool = False
     """Files in subfolders of equal name belong together (cat/site1, dog/site1): no split parts them."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from common import data
 from common.basics.errors import RecipeError, UsageError
+from common.basics.flags import flag
 from common.data.augment import random_affine
 
 from .episodes import Characters, draw, labels_of, prepared, tasks_of, turned
@@ -141,10 +142,12 @@ def _made_up():
 def _own(data_set, source):
     from common.data import own
 
-    if source.reading.time_column:
-        raise UsageError(
-            "--time-column chooses examples by time, and here whole classes are held out: leave it out"
-        )
+    for name in ("time_column", "test_fraction"):
+        if name in source.reading.to_dict():
+            raise UsageError(
+                f"{flag(name)} decides which examples are tested on, and here whole classes are: leave "
+                "it out"
+            )
     found = own.load_images(source.data, data_set.image_size, data_set.channels, source.reading)
     splits = found.train, found.load_test()
     images, labels = (
