@@ -17,6 +17,7 @@ from common.data.source import Reading
 from common.data.table_encoder import Layout
 from common.export import conversion as exporting
 from common.tasks import number_slices, slices
+from common.tasks.prediction_interval import widths_at
 from recipes.diabetes_mlp.model import ScaledError, build_model, in_bins
 from recipes.diabetes_mlp.train import PRESETS, Config, fit_to, load_data
 from tests.helpers import train_tiny
@@ -267,7 +268,9 @@ def test_rows_are_predicted_as_in_the_run(run, tmp_path, capsys):
     with np.load(run.path("predictions.npz")) as held:
         expected = held["test_outputs"][:30, 0]
     np.testing.assert_allclose([float(row["price"]) for row in rows], expected, rtol=1e-5)
-    width = read_json(run.path("metrics.json"))["test"]["half_width"]
+    found = read_json(run.path("metrics.json"))["test"]["prediction_interval"]
+    assert len(found["half_widths"]) > 2
+    width = widths_at(expected.astype("float64"), found)
     for name, ends in (("price_low", expected - width), ("price_high", expected + width)):
         np.testing.assert_allclose([float(row[name]) for row in rows], ends, rtol=1e-4, atol=1)
     assert rows[4]["name"] == f"{file}:5"

@@ -293,26 +293,57 @@ def test_half_widths_by_hand():
     assert prediction_interval.half_width(errors, 0.5) == 4  # The fifth.
     many = np.arange(1.0, 70)  # 69 errors: 0.9 * 70 is 63, in floating point a little more.
     assert prediction_interval.half_width(many) == 63
-    found = prediction_interval.figures(errors, np.array([1.0, 9.0, 10.0, 2.0]))
-    assert (found["half_width"], found["held"]) == (9, 0.75)
-    low, high = found["held_interval"]
-    assert low < 0.75 < high
-    assert prediction_interval.figures(errors[:8], errors) == {}
 
 
-def test_intervals_hold_what_they_promise():
+def test_intervals_are_as_wide_as_answers_of_their_size_are_off():
+    answers = np.arange(100.0)
+    errors = np.where(answers < 50, 1.0, 7.0)
+    found = prediction_interval.fitted(answers, errors)
+    assert found == {"edges": [49.0], "half_widths": [1.0, 7.0]}
+    at = prediction_interval.widths_at(np.array([-5.0, 49.0, 49.5, 500.0]), found)
+    assert at.tolist() == [1, 1, 7, 7]
+    # Fewer than 50 in each of two parts: one width. Fewer than nine: none.
+    one = prediction_interval.fitted(answers[:99], errors[:99])
+    assert (one["edges"], len(one["half_widths"])) == ([], 1)
+    assert prediction_interval.fitted(answers[:8], errors[:8]) is None
+    assert len(prediction_interval.fitted(np.arange(5000.0), np.ones(5000))["edges"]) == 9
+    # Equal answers have one width.
+    assert prediction_interval.fitted(np.ones(500), np.arange(500.0))["edges"] == []
+    rare = np.array([0.0] * 97 + [1.0, 2.0, 3.0])
+    assert prediction_interval.fitted(rare, np.ones(100))["edges"] == []
+    truth = np.array([0.0, 0.0, 100.0])
+    held = prediction_interval.measured(
+        (answers - errors, answers), (truth, np.array([1.0, 1.5, 106.0]))
+    )
+    assert held["held"] == pytest.approx(2 / 3)
+    low, high = held["held_interval"]
+    assert low < 2 / 3 < high
+
+
+@pytest.mark.parametrize("count", [40, 200])
+def test_intervals_hold_what_they_promise(count):
     random = np.random.default_rng(0)
-    held = []
+    held, high = [], []
     for _ in range(400):
-        validation, test = (np.abs(random.standard_cauchy(size)) for size in (40, 50))
-        held.append(prediction_interval.figures(validation, test)["held"])
-    # At least 0.9, and at most 1 / 41 more (Lei et al. 2018, theorem 2.2).
+        parts = []
+        for size in (count, 50):
+            answers = random.uniform(1, 10, size)
+            parts.append((answers + answers * random.standard_cauchy(size), answers))
+        found = prediction_interval.measured(*parts)
+        held.append(found["held"])
+        truth, answers = (each[parts[1][1] > 8] for each in parts[1])
+        width = prediction_interval.widths_at(answers, found)
+        high.append(np.mean(np.abs(answers - truth) <= width))
+    # At least 0.9, and at most 1 / (n + 1) more in each part (Lei et al. 2018, theorem 2.2).
     error = np.std(held) / 20
-    assert 0.9 - 3 * error < np.mean(held) < 0.9 + 1 / 41 + 3 * error
+    assert 0.9 - 3 * error < np.mean(held) < 0.9 + 1 / min(count + 1, 51) + 3 * error
+    # Errors grow with the answer: one width for all holds too few of the large ones.
+    assert (np.mean(high) > 0.89) == (count == 200)
 
 
 def test_answers_have_intervals():
-    task, info = Regression(unit="m"), {"half_width": 2.5}
+    intervals = {"edges": [1000.0], "half_widths": [1.5, 2.5]}
+    task, info = Regression(unit="m"), {"prediction_interval": intervals}
     row = np.array([1200.0])
     assert task.line(row, info, 1) == "1,200 m, nine times in ten 1,197.5 to 1,202.5 m"
     assert task.record(row, info) == {"answer": 1200, "low": 1197.5, "high": 1202.5}
@@ -321,12 +352,16 @@ def test_answers_have_intervals():
     assert task.columns(reading) == ["price", "price_low", "price_high"]
     assert task.cells(row, info) == ["1200", "1197.5", "1202.5"]
     assert task.line(row, {}, 1) == "1,200 m"
-    assert task.columns({"half_width": None}) == ["answer"]
-    metrics = {"test": {"half_width": 2.5, "held": 0.6, "held_interval": [0.5, 0.7]}}
-    assert task.remembered(metrics) == info
+    assert task.columns({"prediction_interval": None}) == ["answer"]
+    assert task.record(np.array([7.0]), info) == {"answer": 7, "low": 5.5, "high": 8.5}
+    found = {**intervals, "held": 0.6, "held_interval": [0.5, 0.7]}
+    metrics = {"test": {"prediction_interval": found}}
+    assert task.remembered(metrics) == {"prediction_interval": found}
     (said,) = task.remarks(metrics)
-    assert said.startswith("Nine answers in ten were within 2.5 m of the truth on validation.")
-    assert said.endswith("60.0 % are (95 % interval 50.0 % to 70.0 %): so do not rely on them.")
-    metrics["test"]["held_interval"] = [0.5, 0.95]
-    assert not task.remarks(metrics)[0].endswith("rely on them.")
+    assert said.startswith("Intervals of ± 1.5 to ± 2.5 m, by the size of the answer, should hold")
+    assert said.endswith("in 60.0 % (95 % interval 50.0 % to 70.0 %): do not rely on them.")
+    found |= {"held_interval": [0.5, 0.95], "edges": [], "half_widths": [2.5]}
+    (said,) = task.remarks(metrics)
+    assert said.startswith("Intervals of ± 2.5 m should hold the truth nine times in ten")
+    assert not said.endswith("rely on them.")
     assert task.remarks({"test": {}}) == []

@@ -186,9 +186,14 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     if numbers and run.finished:
         from common.runs.finished import read_metrics
 
-        labels["half_width"] = read_metrics(run.directory)["test"].get("half_width")
-        labels["half_width_note"] = (
-            "nine times in ten the truth is at most so far from the answer; null: not known"
+        held = read_metrics(run.directory)["test"].get("prediction_interval") or {}
+        labels["edges"], labels["half_widths"] = (
+            held.get("edges", []),
+            held.get("half_widths", []),
+        )
+        labels["half_widths_note"] = (
+            "nine times in ten the truth is at most so far from the answer; each counts for answers up "
+            "to its edge, the last one for all above"
         )
     labels["output"]["note"] = "the number to predict" if numbers else meaning
     texts = {}

@@ -70,11 +70,10 @@ class Regression(Task):
                 "r2": float(metrics.r2_score(truth, found)) if np.ptp(truth) > 0 else None,
             }
         parts["test"]["mae_interval"] = mean_interval(self.example_scores(outputs))
-        errors = [
-            abs(truth - found) for truth, found in (_pair(outputs, "val"), _pair(outputs, "test"))
-        ]
-        if errors[0].shape[1] == 1:
-            parts["test"] |= prediction_interval.figures(*(each[:, 0] for each in errors))
+        pairs = [_pair(outputs, prefix) for prefix in ("val", "test")]
+        if pairs[0][0].shape[1] == 1:
+            validation, test = ((truth[:, 0], found[:, 0]) for truth, found in pairs)
+            parts["test"]["prediction_interval"] = prediction_interval.measured(validation, test)
         return parts
 
     def example_scores(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -101,20 +100,24 @@ class Regression(Task):
     def remarks(self, metrics: dict[str, Any]) -> list[str]:
         from common.tasks.prediction_interval import SHARE
 
-        test = metrics["test"]
-        if test.get("half_width") is None:
+        found = metrics["test"].get("prediction_interval")
+        if not found:
             return []
-        low, high = test["held_interval"]
-        width = " ".join(filter(None, [significant(test["half_width"]), self.unit]))
-        wrong = "" if low <= SHARE <= high else ": so do not rely on them"
+        ends = sorted({min(found["half_widths"]), max(found["half_widths"])})
+        width = " to ".join(f"± {significant(end)}" for end in ends)
+        width += f" {self.unit}" * bool(self.unit) + ", by the size of the answer," * (
+            len(ends) > 1
+        )
+        low, high = found["held_interval"]
+        wrong = "" if low <= SHARE <= high else ": do not rely on them"
         return [
-            f"Nine answers in ten were within {width} of the truth on validation. Of the test examples "
-            f"{percent(test['held'], 1)} are (95 % interval {percent(low, 1)} to {percent(high, 1)})"
-            f"{wrong}."
+            f"Intervals of {width} should hold the truth nine times in ten, by validation; on the test "
+            f"split they do in {percent(found['held'], 1)} (95 % interval {percent(low, 1)} to "
+            f"{percent(high, 1)}){wrong}."
         ]
 
     def remembered(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        return {"half_width": metrics["test"].get("half_width")}
+        return {"prediction_interval": metrics["test"].get("prediction_interval")}
 
     def tiles(self, metrics: dict[str, Any]) -> list[tuple[str, str]]:
         test, unit = metrics["test"], f", {self.unit}" if self.unit else ""
@@ -197,7 +200,9 @@ class Regression(Task):
     def columns(self, info: dict[str, Any]) -> list[str]:
         """As of Task: of a table the name of the column that was learnt, and the ends of its interval."""
         name = (info.get("reading") or {}).get("label_column") or "answer"
-        return [name] if info.get("half_width") is None else [name, f"{name}_low", f"{name}_high"]
+        return (
+            [name] if not info.get("prediction_interval") else [name, f"{name}_low", f"{name}_high"]
+        )
 
     def cells(self, row: np.ndarray, info: dict[str, Any]) -> list[str]:
         values = row.ravel().tolist()
@@ -208,8 +213,13 @@ class Regression(Task):
 
 def _ends(row, info):
     """Returns the ends of the interval around an answer; None if it has none."""
-    width = info.get("half_width")
-    return None if width is None else (float(row.item()) - width, float(row.item()) + width)
+    if not info.get("prediction_interval"):
+        return None
+    from common.tasks.prediction_interval import widths_at
+
+    answer = float(row.item())
+    width = float(widths_at(row.ravel().astype("float64"), info["prediction_interval"])[0])
+    return answer - width, answer + width
 
 
 def _pair(outputs, prefix):
