@@ -79,6 +79,15 @@ def test_groups_of_a_column_stay_together(pets):
     assert not parts[1] & parts[2]
 
 
+def test_the_latest_images_are_tested_on(pets):
+    rows = [[f"photos/{n}.png", CLASSES[n % 2], f"2024-01-{31 - n // 2:02}"] for n in range(60)]
+    splits = load(table(pets, rows), time_column="site")
+    # The first picture is the latest; two are of one day.
+    assert sorted(numbers(splits.test)) == [*range(10)]
+    assert max(numbers(splits.val)) < min(numbers(splits.train))
+    assert splits.test.times.min() > splits.val.times.max()
+
+
 def test_train_csv_and_test_csv_of_a_folder(pets):
     rows = [[f"photos/{n}.png", CLASSES[n % 2]] for n in range(60)]
     table(pets.parent / "train.csv", rows[:50], ("Path", "label"), delimiter="\t")
