@@ -10,7 +10,7 @@ from keras import layers, ops
 from common.basics.errors import RecipeError, UsageError
 from common.basics.statistics import wilson_interval
 from common.runs import registry
-from common.tasks import membership
+from common.tasks import membership, metrics
 from common.training import accountant, private
 from common.training.gradients import values
 from recipes.mnist_private.guarantee import noise_of
@@ -175,12 +175,12 @@ def test_the_auc_and_its_interval_by_hand():
     # Pairs that are right: 3 beats 2 and 0; 1 beats 0; 2 ties with 2 and beats 0; 5 beats all.
     below = np.array([2, 1, 1.5, 3]) / 3
     above = np.array([2.5, 4, 1]) / 4
-    area, low, high = membership.auc(members, others)
+    area, low, high = metrics.roc_auc(members, others)
     assert area == pytest.approx(7.5 / 12)
     error = np.sqrt(below.var(ddof=1) / 4 + above.var(ddof=1) / 3)
     assert low == pytest.approx(max(7.5 / 12 - 1.959964 * error, 0))
     assert high == min(7.5 / 12 + 1.959964 * error, 1)
-    assert membership.auc(np.ones(5), np.ones(3)) == (0.5, 0.5, 0.5)
+    assert metrics.roc_auc(np.ones(5), np.ones(3)) == (0.5, 0.5, 0.5)
 
 
 def test_the_largest_auc_by_hand():

@@ -108,6 +108,8 @@ class Classification(Task):
                 ("balanced accuracy", percent(test["balanced_accuracy"], digits)),
                 ("macro F1", percent(test["macro_f1"], digits)),
             ]
+        if "auc" in test:
+            found[:0] = [("ROC AUC", f"{test['auc']:.3f}")]
         return found
 
     def fine_print(
@@ -160,6 +162,11 @@ class Classification(Task):
             encode=encode,
             figures=figures,
         )
+        if outputs is not None and outputs["test_probabilities"].shape[1] == 2:
+            from common.tasks import thresholds
+
+            names = tuple(info.get("class_names") or ())
+            found.append(thresholds.section(outputs, names, metrics["test"]))
         if self.kind == "image":
             from common.tasks import corrupted_images, image_slices
 

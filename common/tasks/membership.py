@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.tasks.metrics import roc_auc
+
 if TYPE_CHECKING:
     import keras
 
@@ -18,31 +20,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = 10_000
 """At most so many training and test examples are asked about, always the same ones."""
-
-
-def auc(members: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
-    """Returns how often a member has the larger score, ties counted half, with a 95 % interval.
-
-    The interval is DeLong's (1988), cut at 0 and 1.
-
-    Args:
-        members: Scores of members, `(m,)`, m >= 2.
-        others: Scores of the others, `(n,)`, n >= 2.
-
-    Returns:
-        (AUC, low, high).
-    """
-    from scipy.stats import norm, rankdata
-
-    m, n = len(members), len(others)
-    ranks = rankdata(np.concatenate([members, others]))
-    # Of each member the share of others below it, and of each of the others the share of members above.
-    below = (ranks[:m] - rankdata(members)) / n
-    above = 1 - (ranks[m:] - rankdata(others)) / m
-    area = float(below.mean())
-    error = math.sqrt(below.var(ddof=1) / m + above.var(ddof=1) / n)
-    reach = float(norm.ppf(0.975)) * error
-    return area, max(area - reach, 0.0), min(area + reach, 1.0)
 
 
 def largest_auc(epsilon: float, delta: float) -> float:
@@ -65,7 +42,7 @@ def of_classifier(model: keras.Model, splits: Splits) -> dict[str, Any]:
         splits: Its data; members are of the training split, the others of the test split.
     """
     members, others = (_scores(model, part) for part in (splits.train, splits.test))
-    area, low, high = auc(members, others)
+    area, low, high = roc_auc(members, others)
     return {
         "auc": round(area, 6),
         "interval": [round(low, 6), round(high, 6)],

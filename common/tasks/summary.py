@@ -36,7 +36,8 @@ def summarise(
          "test": {"count", "accuracy", "accuracy_interval", "loss", "ece", "ece_calibrated",
                   "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %.
         If the rarest class of the test split has less than half an equal share, "test" also holds
-        "balanced_accuracy" and "macro_f1", the means over classes of recall and F1. If test examples
+        "balanced_accuracy" and "macro_f1", the means over classes of recall and F1. Of two classes it
+        holds what `thresholds.separation` returns. If test examples
         were seen, it also holds "unseen": "count" and "accuracy" of the others (None if there are none).
     """
     parts: dict[str, dict[str, Any]] = {}
@@ -65,6 +66,10 @@ def summarise(
         "temperature": temperature,
     }
     parts["test"] |= _of_imbalanced(test_labels, test_probabilities)
+    if np.shape(test_probabilities)[1] == 2:
+        from common.tasks.thresholds import separation
+
+        parts["test"] |= separation(np.asarray(test_labels), np.asarray(test_probabilities)[:, 1])
     if seen is not None and np.any(seen):
         right = np.argmax(test_probabilities, axis=1)[~seen] == np.asarray(test_labels)[~seen]
         share = float(np.mean(right)) if len(right) else None
