@@ -155,6 +155,27 @@ def test_a_csv_file_that_cannot_be_used_is_refused_at_once(tmp_path, content, pr
         inputs.Given([str(tmp_path / "reviews.csv")], TEXTS)
 
 
+def test_what_is_to_be_translated(tmp_path):
+    for name, content in (
+        ("a.txt", "one\ttwo\n\nthree\n"),
+        ("a.tsv", "one\ttwo\n\nthree\n"),
+        ("a.csv", "id;text\n1;one\n2;three\n"),
+    ):
+        (tmp_path / name).write_text(content)
+
+    def texts(name):
+        found = inputs.Given([str(tmp_path / name)], {"kind": "pair"})
+        return [row.text for _, row in found]
+
+    assert texts("a.txt") == ["one\ttwo", "", "three"]
+    assert texts("a.tsv") == [
+        "one",
+        "",
+        "three",
+    ]  # As pairs are learnt from: the source comes first.
+    assert texts("a.csv") == ["one", "three"]
+
+
 def test_another_column_of_a_csv_file(tmp_path):
     (tmp_path / "reviews.csv").write_text("text,body\nx,y\n")
     ((_, row),) = inputs.Given([str(tmp_path / "reviews.csv")], TEXTS, "body")

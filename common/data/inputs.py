@@ -87,7 +87,7 @@ class Given:
                 rows = table_rows.read(file, data["reading"])
                 self.count += len(rows)
                 self._parts.append((row.name, row) for row in rows)
-            elif role and is_csv(file):
+            elif role and is_csv(file) and not (kind == "pair" and file.lower().endswith(".tsv")):
                 if role == "text":
                     self.count += sum(1 for row in _rows(file, column))
                     self._parts.append((row.name, row) for row in _rows(file, column))
@@ -204,14 +204,18 @@ def _files_below(folder, suffixes):
 
 
 def _lines(file):
-    """Yields a Row for each line of a text file, empty ones too; "-" is standard input."""
+    """Yields a Row for each line of a text file, empty ones too; "-" is standard input.
+
+    Of a .tsv file, as pairs are learnt from, it is what stands before the first tab.
+    """
     try:
         content = read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         name = "standard input" if file == "-" else file
         raise RecipeError(f"{name} is not UTF-8 text ({error.reason})") from error
     for number, line in enumerate(io.StringIO(content), start=1):
-        yield Row(f"{file}:{number}", line.strip())
+        text = line.partition("\t")[0] if file.lower().endswith(".tsv") else line
+        yield Row(f"{file}:{number}", text.strip())
 
 
 def _rows(file, column):
