@@ -287,6 +287,15 @@ def test_what_occurs_again_later_is_no_copy_and_is_scored_without_it_too(tmp_pat
     assert "copies stay on one side" not in said
 
 
+def test_texts_without_a_time_are_left_out(tmp_path):
+    rows = [[f"text {n}", "n/a" if n == 3 else n, "ab"[n % 2]] for n in range(60)]
+    path = table(tmp_path / "a.csv", rows, ["text", "step", "label"])
+    source = Source(str(path), reading=Reading(time_column="step"))
+    splits = load_texts(REVIEWS, source, validation_fraction=0.2)
+    assert sum(splits.info.counts.values()) == 59
+    assert "a.csv: rows left out: 1 without a time" in splits.info.remarks
+
+
 def test_equal_times_are_in_one_fold_or_left_out(tmp_path):
     rows = [[f"text {n}", n // 20, "ab"[n % 2]] for n in range(60)]
     path = table(tmp_path / "a.csv", rows, ["text", "step", "label"])

@@ -13,6 +13,7 @@ from common.basics.errors import RecipeError
 from common.basics.patterns import PATTERNS
 from common.basics.wording import number
 from common.data.by_time import times_of
+from common.data.columns import MISSING
 from common.data.csv_form import SUFFIXES, MissingColumn
 from common.data.csv_table import Table, read_table
 from common.data.source import Reading
@@ -119,9 +120,14 @@ def read_parts(
 
 def _keep(path, table, role):
     """Drops the rows without a text (or path), a label or a time, and returns the remarks on a file."""
-    needed = [name for name in ("label", role, "time") if name in table.values]
+    # Among classes and words "NA" may mean something; no time is written so.
+    nothing = {"label": {""}, role: {""}, "time": MISSING}
+    needed = [name for name in nothing if name in table.values]
     lacking = [
-        next((name for name in needed if not table.values[name][row].strip()), "")
+        next(
+            (each for each in needed if table.values[each][row].strip().lower() in nothing[each]),
+            "",
+        )
         for row in range(len(table))
     ]
     kept = [row for row, name in enumerate(lacking) if not name]
