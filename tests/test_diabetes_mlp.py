@@ -328,6 +328,12 @@ def test_an_export_answers_alone(run, tmp_path, capsys):
     assert main(["predict", str(run[0].directory), str(file), "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
+    (tmp_path / "bad.csv").write_bytes(b"area\n\xff\xff\n")
+    for name in ("bad.csv", "gone.csv"):
+        words = [sys.executable, script, output, tmp_path / name]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {tmp_path / name}: ")
     for one, other in zip(answers, expected, strict=True):
         assert (one["file"], one["price"]) == (
             other["file"],

@@ -201,6 +201,16 @@ def test_an_export_answers_alone(run, tiny_data, tmp_path, capsys):
     for one, other in zip(found, expected, strict=True):
         assert (one["file"], one["class"]) == (other["file"], other["class"])
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+    (tmp_path / "bad.wav").write_bytes(b"broken")
+    for name in ("bad.wav", "gone.wav"):
+        done = subprocess.run(
+            [sys.executable, "-I", "predict.py", output.name, name],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {name}: ")
 
 
 @pytest.mark.real_data
