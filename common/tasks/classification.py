@@ -166,7 +166,7 @@ class Classification(Task):
             from common.tasks import thresholds
 
             names = tuple(info.get("class_names") or ())
-            found.append(thresholds.section(outputs, names, metrics["test"]))
+            found.append(thresholds.section(outputs, names))
         if self.kind == "image":
             from common.tasks import corrupted_images, image_slices
 

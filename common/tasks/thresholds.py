@@ -95,28 +95,26 @@ def measured(labels: np.ndarray, probabilities: np.ndarray, line: float) -> dict
     }
 
 
-def section(
-    outputs: dict[str, np.ndarray], names: tuple[str, ...], test: dict[str, Any]
-) -> Section:
+def section(outputs: dict[str, np.ndarray], names: tuple[str, ...]) -> Section:
     """Returns the section of the report of a classifier of two classes.
 
     Args:
         outputs: Its probabilities and labels, as in predictions.npz.
         names: Names of both classes.
-        test: The part of metrics.json on the test split.
     """
     validation, tested = (
         (np.asarray(outputs[f"{part}_labels"]), np.asarray(outputs[f"{part}_probabilities"])[:, 1])
         for part in ("val", "test")
     )
     rows = [(why, measured(*tested, line)) for why, line in chosen(*validation).items()]
+    told = separation(*tested)
     page = {
         "other": names[0] if len(names) == 2 else "0",
         "name": names[1] if len(names) == 2 else "1",
         "count": len(tested[0]),
-        "auc": percent(test["auc"], 1) if "auc" in test else None,
-        "interval": [percent(end, 1) for end in test.get("auc_interval", ())],
-        "average_precision": percent(test.get("average_precision"), 1),
+        "auc": percent(told["auc"], 1) if told else None,
+        "interval": [percent(end, 1) for end in told.get("auc_interval", ())],
+        "average_precision": percent(told.get("average_precision"), 1),
         "share": percent(float(np.mean(tested[0] == 1)), 1),
         "rows": [[why, *_cells(row)] for why, row in rows],
     }
