@@ -129,7 +129,7 @@ def _with_paths(csv, split, wanted):
         first = f"the first is '{absent[0]}'"
         if len(absent) > MOST_SKIPPED * len(names):
             raise RecipeError(
-                f"{csv}: {told}, {first}; expected paths from {csv.parent}, or names of "
+                f"{csv}: {told}, {first}; expected paths from the folder of the CSV file, or names of "
                 f"{wanted.noun} below it"
             )
         lines.append(f"{csv.name}: rows left out: {told}, {first}")
