@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ from common.data import NumberTable, Source
 from common.data.source import Reading
 from common.data.table_encoder import Layout
 from common.export import conversion as exporting
+from common.export import package
+from common.runs.finished import open_finished
 from common.tasks import number_slices, slices
 from common.tasks.prediction_interval import widths_at
 from recipes.diabetes_mlp.model import ScaledError, build_model, in_bins
@@ -341,3 +344,14 @@ def test_an_export_answers_alone(run, tmp_path, capsys):
         )
         assert one["high"] - one["low"] == pytest.approx(other["high"] - other["low"], rel=1e-5)
         assert one["low"] == pytest.approx(other["low"], rel=1e-4, abs=1)
+
+
+def test_the_script_of_a_run_without_metrics_gives_no_intervals(run, tmp_path):
+    found = package._intervals(run[0])
+    assert len(found["half_widths"]) == len(found["edges"]) + 1
+    for file in run[0].directory.iterdir():
+        if file.is_file() and file.name != "metrics.json":
+            shutil.copy(file, tmp_path)
+    killed, _ = open_finished(tmp_path)  # While it was scored.
+    found = package._intervals(killed)
+    assert (found["edges"], found["half_widths"]) == ([], [])

@@ -308,6 +308,9 @@ def test_the_size_of_the_test_split_can_be_chosen(tmp_path):
     for wrong in (0.0, 1.0, -0.5, float("nan")):
         with pytest.raises(UsageError, match="--test-fraction must be greater than 0"):
             counts(test_fraction=wrong)
+    (tmp_path / "bad.csv").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="--test-fraction must be"):  # Before anything is read.
+        load_reviews(Source(str(tmp_path / "bad.csv"), reading=Reading(test_fraction=2.0)))
     for part in ("train", "test"):
         (tmp_path / f"{part}.csv").write_bytes((tmp_path / "a.csv").read_bytes())
     with pytest.raises(UsageError, match="--test-fraction cuts .* has one; leave it out"):

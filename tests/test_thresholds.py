@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.tasks import thresholds
+from common.tasks import metrics, thresholds
 from common.tasks.classification import Classification
 from common.tasks.summary import summarise
 
@@ -17,14 +17,14 @@ def both(probabilities):
 
 
 def test_separation_by_hand():
-    found = thresholds.separation(LABELS, GIVEN)
+    found = metrics.separation(LABELS, GIVEN)
     # Pairs of the four of class 1 with the four of class 0: 2 + 3 + 3 + 4 of 16 in the right order.
     assert found["auc"] == 12 / 16
     low, high = found["auc_interval"]
     assert 0 < low < 0.75 < high <= 1
     # Precision where another of class 1 is found, from above: 1, 2/3, 3/4, 4/6.
     assert found["average_precision"] == pytest.approx((1 + 2 / 3 + 3 / 4 + 4 / 6) / 4)
-    assert thresholds.separation(LABELS[:3], GIVEN[:3]) == {}
+    assert metrics.separation(LABELS[:3], GIVEN[:3]) == {}
 
 
 def test_lines_by_hand():
@@ -68,14 +68,14 @@ def outputs(classes=2):
 def test_metrics_and_report_have_them_for_two_classes_only():
     task = Classification("array")
     for classes in (2, 3):
-        metrics = {**summarise(**outputs(classes)), "baselines": []}
-        assert ("auc" in metrics["test"]) == (classes == 2)
-        assert any(name == "ROC AUC" for name, _ in task.tiles(metrics)) == (classes == 2)
+        found = {**summarise(**outputs(classes)), "baselines": []}
+        assert ("auc" in found["test"]) == (classes == 2)
+        assert any(name == "ROC AUC" for name, _ in task.tiles(found)) == (classes == 2)
         names = [f"<{index}>" for index in range(classes)]
         sections = task.sections(
             outputs(classes),
             None,
-            metrics=metrics,
+            metrics=found,
             info={"class_names": names},
             splits=None,
             encode=None,

@@ -67,12 +67,12 @@ def parts_among(cells: Sequence[str]) -> list[str]:
     Args:
         cells: Days since 1970, '' for a missing value.
     """
-    held = [float(cell) for cell in cells if cell]
-    span = max(held) - min(held) if held else 0
+    held = set(cells) - {""}
+    span = max(map(float, held)) - min(map(float, held)) if held else 0
     return [
         part
         for part, round_ in PARTS.items()
-        if span > round_ and len({part_of(cell, part) for cell in cells if cell}) > 1
+        if span > round_ and len({part_of(cell, part) for cell in held}) > 1
     ]
 
 

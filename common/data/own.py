@@ -85,6 +85,7 @@ def load_images(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    check_test_fraction(reading.test_fraction)
     check_value_range(reading.value_range)
     size, files = tuple(image_size), _csv_files(path)
     if files:
@@ -118,6 +119,7 @@ def load_texts(path: str | Path, reading: Reading = AS_IT_COMES) -> Dataset:
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    check_test_fraction(reading.test_fraction)
     refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
     files = _csv_files(path)
     if files:
@@ -150,6 +152,7 @@ def load_audio(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    check_test_fraction(reading.test_fraction)
     refuse(reading, ["value_range"], "images", path)
     files = _csv_files(path)
     if files:
@@ -183,6 +186,7 @@ def load_table(
         RecipeError: The data cannot be used; the message names the file and what to do.
     """
     path = _existing(path)
+    check_test_fraction(reading.test_fraction)
     refuse(reading, ["value_range", "group_folders", "path_column"], "images", path)
     refuse(reading, ["text_column"], "CSV files of texts", path)
     files = _csv_files(path)
@@ -261,7 +265,8 @@ def _dataset(path, arrays, kind, reading=AS_IT_COMES):
             held = f"{fingerprint} {deciding.tolist()}"
             fingerprint = hashlib.sha256(held.encode()).hexdigest()
     given, test_seen, lines = test is not None, together.test_seen, together.remarks
-    check_test_fraction(reading.test_fraction, path, given)
+    if given and reading.test_fraction is not None:
+        raise UsageError(f"--test-fraction cuts a test split off, and {path} has one; leave it out")
     if not given:
         fraction = TEST_FRACTION if reading.test_fraction is None else reading.test_fraction
         if fraction != TEST_FRACTION:

@@ -45,22 +45,12 @@ def refuse(reading: Reading, names: Sequence[str], what: str, path: Path) -> Non
         raise UsageError(f"{given[0]} is for {what}, and {path} is not one; leave it out")
 
 
-def check_test_fraction(fraction: float | None, path: Path, given: bool) -> None:
-    """Raises a UsageError if a share for the test split is none, or there is a test split in the data.
-
-    Args:
-        fraction: What the user gave, or None.
-        path: The data.
-        given: Whether it has a test split.
-    """
-    if fraction is None:
-        return
-    if not 0 < fraction < 1:
+def check_test_fraction(fraction: float | None) -> None:
+    """Raises a UsageError if a share for the test split is none; None is right, too."""
+    if fraction is not None and not 0 < fraction < 1:
         raise UsageError(
             f"--test-fraction must be greater than 0 and less than 1, got {fraction:g}"
         )
-    if given:
-        raise UsageError(f"--test-fraction cuts a test split off, and {path} has one; leave it out")
 
 
 def what_instead(path: Path) -> str:

@@ -183,18 +183,8 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     }
     one = model.outputs[0].shape[-1] == 1
     meaning = f"probabilit{'y of the second class' if one else 'ies of the classes'}"
-    if numbers and run.finished:
-        from common.runs.finished import read_metrics
-
-        held = read_metrics(run.directory)["test"].get("prediction_interval") or {}
-        labels["edges"], labels["half_widths"] = (
-            held.get("edges", []),
-            held.get("half_widths", []),
-        )
-        labels["half_widths_note"] = (
-            "nine times in ten the truth is at most so far from the answer; each counts for answers up "
-            "to its edge, the last one for all above"
-        )
+    if numbers:
+        labels |= _intervals(run)
     labels["output"]["note"] = "the number to predict" if numbers else meaning
     texts = {}
     if data["kind"] == "audio":
@@ -210,6 +200,20 @@ def describe(run: Run, model: keras.Model, format: str) -> Package:
     texts["labels.json"] = json.dumps(labels, indent=2) + "\n"
     texts[SCRIPT] = _script(data["kind"], format, one, numbers)
     return Package(texts, run.directory, format)
+
+
+def _intervals(run):
+    """Returns the half-widths of the intervals around answers; none of a run without metrics."""
+    from common.runs.finished import read_metrics
+
+    test = read_metrics(run.directory)["test"] if run.finished else {}
+    held = test.get("prediction_interval") or {}
+    return {
+        "edges": held.get("edges", []),
+        "half_widths": held.get("half_widths", []),
+        "half_widths_note": "nine times in ten the truth is at most so far from the answer; each counts "
+        "for answers up to its edge, the last one for all above",
+    }
 
 
 def _tensor(tensor, name):

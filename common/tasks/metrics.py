@@ -186,5 +186,28 @@ def roc_auc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float, f
     return area, max(area - reach, 0.0), min(area + reach, 1.0)
 
 
+def separation(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Returns "auc" with its 95 % "auc_interval" (DeLong et al. 1988), and "average_precision".
+
+    Args:
+        labels: 0 or 1, `(n,)`.
+        probabilities: Of class 1, `(n,)`.
+
+    Returns:
+        An empty dict if a class has fewer than two examples.
+    """
+    from sklearn.metrics import average_precision_score
+
+    positive = labels == 1
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return {}
+    area, low, high = roc_auc(probabilities[positive], probabilities[~positive])
+    return {
+        "auc": area,
+        "auc_interval": [low, high],
+        "average_precision": float(average_precision_score(labels, probabilities)),
+    }
+
+
 def _number(score):
     return None if np.isnan(score) else float(score)

@@ -11,7 +11,7 @@ from common.tasks.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
-from common.tasks.metrics import accuracy, check_probabilities, log_loss
+from common.tasks.metrics import accuracy, check_probabilities, log_loss, separation
 
 
 def summarise(
@@ -37,7 +37,7 @@ def summarise(
                   "temperature"}}. Losses are in nats; the interval is Wilson's, 95 %.
         If the rarest class of the test split has less than half an equal share, "test" also holds
         "balanced_accuracy" and "macro_f1", the means over classes of recall and F1. Of two classes it
-        holds what `thresholds.separation` returns. If test examples
+        holds what `metrics.separation` returns. If test examples
         were seen, it also holds "unseen": "count" and "accuracy" of the others (None if there are none).
     """
     parts: dict[str, dict[str, Any]] = {}
@@ -67,8 +67,6 @@ def summarise(
     }
     parts["test"] |= _of_imbalanced(test_labels, test_probabilities)
     if np.shape(test_probabilities)[1] == 2:
-        from common.tasks.thresholds import separation
-
         parts["test"] |= separation(np.asarray(test_labels), np.asarray(test_probabilities)[:, 1])
     if seen is not None and np.any(seen):
         right = np.argmax(test_probabilities, axis=1)[~seen] == np.asarray(test_labels)[~seen]

@@ -13,34 +13,11 @@ import numpy as np
 from common.basics.statistics import wilson_interval
 from common.basics.wording import DASH, percent, significant
 from common.report.rendering import render
-from common.tasks.metrics import roc_auc
+from common.tasks.metrics import separation
 from common.tasks.task import Section
 
 WANTED = 0.9
 """Recall or precision that a line is drawn for."""
-
-
-def separation(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Returns "auc" with its 95 % "auc_interval" (DeLong et al. 1988), and "average_precision".
-
-    Args:
-        labels: 0 or 1, `(n,)`.
-        probabilities: Of class 1, `(n,)`.
-
-    Returns:
-        An empty dict if a class has fewer than two examples.
-    """
-    from sklearn.metrics import average_precision_score
-
-    positive = labels == 1
-    if min(positive.sum(), (~positive).sum()) < 2:
-        return {}
-    area, low, high = roc_auc(probabilities[positive], probabilities[~positive])
-    return {
-        "auc": area,
-        "auc_interval": [low, high],
-        "average_precision": float(average_precision_score(labels, probabilities)),
-    }
 
 
 def chosen(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
